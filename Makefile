@@ -1,0 +1,49 @@
+# sunup. `make setup` once (the others do it when needed), then `make dev` or `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup dev test check format pins clean
+
+help:
+	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
+	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
+	@echo "make test    everything that CI runs: check, then all tests"
+	@echo "make check   ruff (lint and format) and mypy"
+	@echo "make format  let ruff put things right"
+	@echo "make pins    pin the dependencies anew, from pyproject.toml"
+
+setup: $(VENV)/.ready
+
+# Pinned by hash; the project itself is installed as a link to src/.
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sunup needs Python 3.11 or newer; name one: make setup PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "This Python cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+dev: setup
+	@$(BIN)/sunup dev examples/users
+
+test: check
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -q
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

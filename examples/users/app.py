@@ -1,0 +1,124 @@
+"""The users API: its routes, and how errors look."""
+
+from http import HTTPStatus
+
+import msgspec
+import users
+from bodies import BodyError, decode, read
+from database import db
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+LARGEST_ID = 2**31 - 1
+DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1000
+
+
+def json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+class Users(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        limit = whole_number(request, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
+        after = whole_number(request, "after", 0, 0, LARGEST_ID)
+        return json(await users.page(limit=limit, after=after))
+
+    async def post(self, request: Request) -> Response:
+        new = decode(await read(request), users.NewUser)
+        return json(await users.add(new), status=201)
+
+
+class User(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return json(found(await users.get(user_id(request))))
+
+    async def put(self, request: Request) -> Response:
+        number = user_id(request)
+        changes = decode(await read(request), users.Changes)
+        if changes == users.Changes():
+            raise BodyError("expected `name`, `email` or both")
+        return json(found(await users.change(number, changes)))
+
+    async def delete(self, request: Request) -> Response:
+        return json(found(await users.remove(user_id(request))))
+
+
+async def health(request: Request) -> Response:
+    if "deep" not in request.query_params:
+        return json({"status": "ok"})
+    async with db.connection() as connection:
+        await connection.fetchval("select 1")
+    return json({"status": "ok", "database": "ok"})
+
+
+def user_id(request: Request) -> int:
+    number = parse(request.path_params["id"])
+    if number is None or not 1 <= number <= LARGEST_ID:
+        raise HTTPException(400, "Invalid id")
+    return number
+
+
+def whole_number(request: Request, name: str, default: int, low: int, high: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    number = parse(text)
+    if number is None or not low <= number <= high:
+        raise HTTPException(400, f"Invalid {name}: expected a whole number from {low} to {high}")
+    return number
+
+
+def parse(text: str) -> int | None:
+    """A number as it is written to identify something: plain digits, no sign, no leading zero."""
+    if text.isascii() and text.isdecimal() and len(text) <= 10 and str(int(text)) == text:
+        return int(text)
+    return None
+
+
+def found(user: users.User | None) -> users.User:
+    if user is None:
+        raise HTTPException(404)
+    return user
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return json({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def body_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, BodyError)
+    content = {"error": error.reason}
+    if error.field is not None:
+        content["field"] = error.field
+    return json(content, 400)
+
+
+async def email_taken(_: Request, __: Exception) -> Response:
+    return json({"error": "email already exists"}, 409)
+
+
+async def unforeseen(_: Request, __: Exception) -> Response:
+    # Starlette raises it on after this answer; sunup logs it with its cause.
+    return json({"error": HTTPStatus(500).phrase}, 500)
+
+
+app = Starlette(
+    routes=[
+        Route("/users", Users),
+        Route("/users/{id}", User),
+        Route("/health", health),
+    ],
+    exception_handlers={
+        HTTPException: http_error,
+        BodyError: body_error,
+        users.EmailTaken: email_taken,
+        Exception: unforeseen,
+    },
+)
+# "/users/" is not "/users": a redirect would lose the stage's prefix.
+app.router.redirect_slashes = False

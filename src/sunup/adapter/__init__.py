@@ -1,0 +1,1 @@
+"""From a Lambda event to an ASGI or WSGI app, and back."""

@@ -1,0 +1,173 @@
+"""The Lambda entry: `handler = sunup.Handler("app:app", database=db)`."""
+
+import logging
+import os
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from sunup import deadline, logs, request
+from sunup.settings import Settings
+
+from . import answers, events
+from .http import Answer, Call
+from .loading import Interface, interface_of, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .loop import LoopThread
+
+logger = logging.getLogger("sunup.request")
+
+# A synchronous invocation's response (Lambda Developer Guide, "Lambda quotas": 6 MB).
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+
+
+class StartableDatabase(Protocol):
+    """What the handler needs of a Database: to begin connecting in the background."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings; raises `SettingsError` when they are wrong."""
+
+    def start(self) -> Awaitable[None] | None:
+        """Begin to connect and return at once."""
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+class Handler:
+    """Answers API Gateway events (payload 2.0 and 1.0) with an ASGI or WSGI app.
+
+    `app` is the app or its name, `module:name`; SUNUP_APP unless given. Given by name, it is
+    imported while `database` already connects. `interface` settles what cannot be guessed.
+    `log_stream_header` adds `X-Lambda-Log-Stream` to each response, where Lambda tells the stream.
+    Raises `SettingsError`, and what importing the app raises: INIT fails, and Lambda logs why.
+    """
+
+    def __init__(
+        self,
+        app: Any = None,
+        *,
+        database: StartableDatabase | None = None,
+        interface: Interface | None = None,
+        log_stream_header: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
+        self._settings = settings or Settings.from_environment()
+        self._loop: LoopThread | None = None
+        self._cold = True
+        stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") if log_stream_header else None
+        self._stream = stream.encode() if stream else None
+        logs.configure(self._settings)
+        if database is not None:
+            _ = database.settings  # a wrong setting ends INIT here, and the log says which
+            if _starts_for_a_request():
+                self._begin_connecting(database)
+        if app is None:
+            app = self._settings.app or "app:app"
+        if isinstance(app, str):
+            app = load(app, "SUNUP_APP")
+        if (interface or interface_of(app)) == "asgi":
+            from .asgi import AsgiRunner
+
+            runner = AsgiRunner(app, self._event_loop())
+            runner.start()
+            self._run: Any = runner
+        else:
+            from .wsgi import WsgiRunner
+
+            self._run = WsgiRunner(app)
+
+    def __call__(self, event: Any, context: LambdaContext) -> dict[str, Any]:
+        """Answer one invocation. Raises `UnknownEvent` for an event that is not HTTP."""
+        try:
+            call = events.parse(event)
+        except events.BadEvent as error:
+            return events.encode(event, answers.bad_request(str(error)))
+        now = time.time()
+        current = request.Request(
+            method=call.method,
+            path=call.path,
+            id=context.aws_request_id,
+            cold_start=self._cold,
+            started=now,
+        )
+        self._cold = False
+        limit = deadline.of_invocation(
+            now=now,
+            remaining_ms=context.get_remaining_time_in_millis(),
+            gateway_started_ms=call.gateway_started_ms,
+            gateway_timeout=self._settings.gateway_timeout,
+        )
+        token = request.current.set(current)
+        try:
+            with deadline.until(limit):
+                answer = self._answer(call, current)
+            answers.log(current, answer.status)
+        finally:
+            request.current.reset(token)
+        return events.encode(event, answer)
+
+    def close(self) -> None:
+        """Run the app's shut-down and end the event loop. For tests; Lambda just ends a process."""
+        with suppress(AttributeError):
+            self._run.stop()
+        if self._loop is not None:
+            self._loop.close()
+
+    def _answer(self, call: Call, current: request.Request) -> Answer:
+        try:
+            answer: Answer = self._run(call)
+        except Exception as error:  # whatever it is, the client gets an answer
+            answer = answers.of_exception(error, current)
+        else:
+            if answer.error is not None and current.failure is None:
+                answers.log_unforeseen(answer.error)
+            answer = answers.instead_of(current, answer.status) or answer
+        # base64 takes 4 bytes for 3.
+        if (
+            len(answer.body) * 4 // 3 > MAX_RESPONSE_BYTES
+            and len(events.encode({}, answer)["body"]) > MAX_RESPONSE_BYTES
+        ):
+            logger.error(
+                "the response has %d bytes; Lambda takes 6 MB at most, base64 included",
+                len(answer.body),
+            )
+            answer = answers.internal_error()
+        if self._stream is not None:
+            answer.headers.append((b"x-lambda-log-stream", self._stream))
+        return answer
+
+    def _begin_connecting(self, database: StartableDatabase) -> None:
+        started = database.start()
+        if started is not None:
+            self._event_loop().submit(_finish(started))
+
+    def _event_loop(self) -> "LoopThread":
+        if self._loop is None:
+            from .loop import LoopThread
+
+            self._loop = LoopThread()
+        return self._loop
+
+
+async def _finish(work: Awaitable[None]) -> None:
+    await work
+
+
+def _starts_for_a_request() -> bool:
+    """Whether a request is waiting behind this start: only then may a sleeping database be woken.
+
+    Provisioned concurrency and SnapStart initialise long before anybody calls (Lambda Developer
+    Guide, "Using Lambda environment variables").
+    """
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"

@@ -1,0 +1,40 @@
+"""Finds an app by its name, `module:name`, and tells ASGI from WSGI."""
+
+import importlib
+import inspect
+from typing import Any, Literal
+
+from sunup.settings import SettingsError
+
+Interface = Literal["asgi", "wsgi"]
+
+
+def load(name: str, setting: str = "app") -> Any:
+    """Import `module:name` (or `module:name.attribute`). Raises `SettingsError` when it is not so.
+
+    An error inside the module comes as it is.
+    """
+    module_name, _, path = name.partition(":")
+    if not module_name or not path:
+        raise SettingsError(setting, name, "module:name, such as app:app")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # Only the app's own module; one that it imports and that is missing is its own error.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise SettingsError(setting, name, f"a module that exists: {error}") from None
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise SettingsError(setting, name, f"a name in the module {module_name!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise SettingsError(setting, name, f"an ASGI or WSGI app, not {type(found).__name__}")
+    return found
+
+
+def interface_of(app: Any) -> Interface:
+    """ASGI apps are coroutine functions, or objects whose `__call__` is one; others are WSGI."""
+    call = getattr(app, "__call__", None)  # noqa: B004
+    asynchronous = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
+    return "asgi" if asynchronous else "wsgi"

@@ -1,0 +1,85 @@
+"""Runs a WSGI app (PEP 3333), one request at a time, on the calling thread."""
+
+import io
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from .http import Answer, Call, Headers
+
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class WsgiRunner:
+    """Calls a WSGI app."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def start(self) -> None:
+        """Nothing: WSGI has no start-up."""
+
+    def __call__(self, call: Call) -> Answer:
+        """Serve one request. Raises what the app raised."""
+        started: list[tuple[int, Headers]] = []
+        written: list[bytes] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: object = None
+        ) -> Callable[[bytes], object]:
+            if started and exc_info is None:
+                raise RuntimeError("start_response was called twice")
+            encoded = [
+                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+            ]
+            started[:] = [(int(status.split(" ", 1)[0]), encoded)]
+            return written.append
+
+        result = self._app(environ(call), start_response)
+        try:
+            written.extend(result)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        if not started:
+            raise RuntimeError("the WSGI app returned without calling start_response")
+        status, headers = started[0]
+        return Answer(status, headers, b"".join(written))
+
+
+def environ(call: Call) -> dict[str, Any]:
+    """The request as PEP 3333 wants it: decoded paths as Latin-1 text, repeated headers joined."""
+    path = unquote_to_bytes(call.path).decode("latin-1")
+    prefix = unquote_to_bytes(call.root_path).decode("latin-1")
+    fields: dict[str, Any] = {
+        "REQUEST_METHOD": call.method,
+        "SCRIPT_NAME": prefix,
+        "PATH_INFO": path[len(prefix) :],
+        "QUERY_STRING": call.query.decode("latin-1"),
+        "SERVER_NAME": call.server[0],
+        "SERVER_PORT": str(call.server[1]),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": call.client[0] if call.client else "",
+        "CONTENT_LENGTH": str(len(call.body)),
+        "RAW_URI": call.path,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": call.scheme,
+        "wsgi.input": io.BytesIO(call.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in call.headers:
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key == "CONTENT_LENGTH":
+            continue
+        if key != "CONTENT_TYPE":
+            key = f"HTTP_{key}"
+        text = value.decode("latin-1")
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        fields[key] = f"{fields[key]}{separator}{text}" if key in fields else text
+    return fields

@@ -1,0 +1,113 @@
+"""The database of an async app: `from sunup.asyncpg import Database`.
+
+db = Database()
+
+async with db.connection() as connection:
+    row = await connection.fetchrow("select name from users where id = $1", 1)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal, TypeAlias
+
+import asyncpg
+
+from . import request
+from .asyncpg_pool import Pool
+from .credentials import CredentialSource
+from .failures import DatabaseUnavailable, while_using
+from .process import Local
+from .settings import Settings
+
+__all__ = ["Connection", "Database"]
+
+# What the app is given: asyncpg's own class, with its types where asyncpg-stubs is installed.
+Connection: TypeAlias = asyncpg.Connection
+
+Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
+
+
+class Database:
+    """Owns the connections of this process. Making one costs nothing and connects to nothing.
+
+    Settings are read from the environment at the first use, unless given. On Lambda there is one
+    connection in a process, elsewhere `DB_POOL_SIZE` (5). Each event loop has connections of its
+    own; a forked process starts afresh.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._credentials = CredentialSource()
+        self._pools: Local[dict[asyncio.AbstractEventLoop, Pool]] = Local(dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use. Raises `SettingsError` when the environment's are wrong."""
+        if self._settings is None:
+            self._settings = Settings.from_environment()
+        self._settings.check_database()
+        return self._settings
+
+    async def start(self) -> None:
+        """Begin to connect in the background and return at once."""
+        self._pool().open()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """The driver's own connection, checked, and nobody else's until the block ends.
+
+        Waits for a sleeping database until the request's deadline (`sunup.deadline`), 60 s without
+        one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`, `TokenRefused` and
+        so on before anything was executed, `ConnectionLost` when the connection broke in the
+        block. Statements are never repeated. asyncpg commits each statement by itself; settings
+        made with SET stay with the connection (SET LOCAL does not).
+        """
+        pool = self._pool()
+        try:
+            connection = await pool.acquire()
+        except DatabaseUnavailable as failure:
+            request.note_failure(failure)
+            raise
+        request.note_failure(None)
+        try:
+            yield connection
+        except BaseException as error:
+            lost = while_using(error, closed=connection.is_closed())
+            await pool.release(connection, keep=lost is None)
+            if lost is None:
+                raise
+            request.note_failure(lost)
+            raise lost from error
+        else:
+            await pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        *,
+        isolation: Isolation | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+    ) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on an exception."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
+        ):
+            yield connection
+
+    async def close(self) -> None:
+        """Close this event loop's connections. The next use opens new ones."""
+        pool = self._pools.get().pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.close()
+
+    def _pool(self) -> Pool:
+        pools = self._pools.get()
+        loop = asyncio.get_running_loop()
+        if loop not in pools:
+            for other in [each for each in pools if each.is_closed()]:
+                del pools[other]
+            pools[loop] = Pool(self.settings, self._credentials)
+        return pools[loop]

@@ -1,0 +1,242 @@
+"""The asyncpg connections of one event loop: opened, checked after a thaw, handed out, replaced.
+
+asyncpg's own pool relies on timers, which stand still in a frozen process, and spends a round trip
+on each release. This one opens in a task of its own, so that a caller who gives up at its deadline
+does not end the waking that the next request will profit from.
+"""
+
+import asyncio
+import logging
+import select
+import time
+from collections import deque
+from typing import Literal, cast
+
+import asyncpg
+
+from . import request, tls
+from .asyncpg_connection import Connection
+from .credentials import CredentialSource
+from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
+from .settings import Settings
+from .waking import (
+    PING_TIMEOUT,
+    RESUMING_AFTER,
+    Waking,
+    gave_up,
+    password_for,
+    patience,
+    ping_after,
+    session_settings,
+)
+
+logger = logging.getLogger("sunup.database")
+
+# What `tls.context` leaves to the driver.
+Unverified = Literal["disable", "allow", "prefer"]
+
+
+class Pool:
+    """At most `pool_size` connections, all of one event loop. One attempt to connect at a time."""
+
+    def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._ping_after = ping_after(settings)
+        self._idle: list[Connection] = []
+        self._in_use: dict[Connection, asyncio.Task[object] | None] = {}
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._opening: asyncio.Task[None] | None = None
+        self._waking: Waking | None = None
+        self._last_failure: DatabaseUnavailable | None = None
+
+    def open(self) -> None:
+        """Begin to connect, unless an attempt is under way or the pool is full."""
+        if self._opening is not None and self._waking is not None and self._waking.stale:
+            self._opening.cancel()
+            self._opening = None
+        if self._opening is None and len(self._idle) + len(self._in_use) < self._settings.pool_size:
+            self._waking = Waking(self._settings)
+            self._last_failure = None
+            self._opening = asyncio.create_task(self._open(self._waking), name="sunup-waking")
+
+    async def acquire(self) -> Connection:
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`."""
+        began = time.time()
+        limit = patience()
+        while self._idle:
+            connection = self._idle.pop()
+            # Counted as in use while it is asked, so that nobody opens one too many.
+            self._in_use[connection] = asyncio.current_task()
+            try:
+                alive = await self._alive(connection)
+            except BaseException:
+                self._discard(connection)
+                raise
+            if alive:
+                return connection
+            self._discard(connection)
+        connection = await self._wait(began, limit)
+        self._in_use[connection] = asyncio.current_task()
+        waited = time.time() - began
+        request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
+        return connection
+
+    async def _wait(self, began: float, limit: float) -> Connection:
+        self.open()
+        if self._opening is None and set(self._in_use.values()) == {asyncio.current_task()}:
+            raise ConnectionsBusy("this task itself holds them: `connection()` within itself")
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(max(0.0, limit - (time.time() - began))):
+                return await waiter
+        except TimeoutError:
+            self._withdraw(waiter)
+            waking = self._waking if self._opening is not None else None
+            raise gave_up(waking, self._last_failure, time.time() - began) from None
+        except asyncio.CancelledError:
+            self._withdraw(waiter)
+            raise
+
+    def _withdraw(self, waiter: "asyncio.Future[Connection]") -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self._offer(waiter.result())
+
+    async def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back, or close it."""
+        if not keep or connection.is_closed():
+            self._discard(connection)
+        elif connection.is_in_transaction():
+            logger.warning("a connection came back inside a transaction: rolled back and closed")
+            self._discard(connection)
+        else:
+            self._in_use.pop(connection, None)
+            connection.rests_since = time.time()
+            self._offer(connection)
+
+    async def close(self) -> None:
+        """Close all connections and end the waking. The pool can be used again."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+            self._opening = None
+        self._fail(DatabaseUnavailable("the Database was closed"))
+        for connection in list(self._in_use):
+            self._discard(connection)
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.close(timeout=PING_TIMEOUT)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+    def _offer(self, connection: Connection) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                # Taken from here on, even though its new holder has not run yet.
+                self._in_use[connection] = None
+                waiter.set_result(connection)
+                return
+        self._in_use.pop(connection, None)
+        self._idle.append(connection)
+
+    def _fail(self, error: BaseException) -> bool:
+        told = False
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+                told = True
+        return told
+
+    def _discard(self, connection: Connection) -> None:
+        self._in_use.pop(connection, None)
+        if not connection.is_closed():
+            connection.terminate()
+        if self._waiters:
+            self.open()
+
+    async def _alive(self, connection: Connection) -> bool:
+        """Whether a rested connection works; without a round trip where the socket tells."""
+        if connection.is_closed():
+            return False
+        rested = time.time() - connection.rests_since
+        if 0 <= rested < self._ping_after and not _readable(connection):
+            return True
+        try:
+            async with asyncio.timeout(min(PING_TIMEOUT, patience())):
+                await connection.ping()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    async def _open(self, waking: Waking) -> None:
+        try:
+            connection = await self._connect(waking)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if self._waking is waking:
+                self._opening = None
+                if not self._fail(error):
+                    logger.warning("connecting in the background failed: %s", error)
+            return
+        if self._waking is not waking:
+            connection.terminate()  # another attempt took its place
+            return
+        self._opening = None
+        connection.rests_since = time.time()
+        self._offer(connection)
+        if self._waiters:
+            self.open()
+
+    async def _connect(self, waking: Waking) -> Connection:
+        while True:
+            waking.begin_attempt()
+            try:
+                return await self._attempt()
+            except Exception as error:
+                failure = while_connecting(error)
+                if failure is None:
+                    raise
+                self._last_failure = failure
+                pause = waking.pause_after(failure)
+                if pause is None or not self._waiters:
+                    raise failure from (error if failure is not error else None)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self) -> Connection:
+        settings = self._settings
+        credentials = None
+        if settings.uses_token:
+            credentials = self._credentials.ready()
+            if credentials is None:
+                loop = asyncio.get_running_loop()
+                credentials = await loop.run_in_executor(None, self._credentials.find)
+        context = tls.context(settings)
+        connection: Connection = await asyncpg.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            password=password_for(settings, credentials),
+            database=settings.database,
+            ssl=context or cast("Unverified", settings.sslmode),
+            server_settings=session_settings(settings),
+            connection_class=Connection,
+            timeout=settings.connect_timeout,
+        )
+        return connection
+
+
+def _readable(connection: Connection) -> bool:
+    """Whether the server sent something unasked: nearly always that it closed the session."""
+    descriptor = connection.descriptor()
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

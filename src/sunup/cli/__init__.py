@@ -1,0 +1,18 @@
+"""The `sunup` command: one module for each subcommand."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line. Errors are one or two lines and a non-zero exit, never a traceback."""
+    try:
+        from .commands import run
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "sunup":
+            raise
+        print(  # noqa: T201
+            f"sunup: the command line needs {error.name}: pip install 'sunup[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,5 @@
+"""`python -m sunup.cli`."""
+
+from . import main
+
+main()

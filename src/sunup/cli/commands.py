@@ -1,0 +1,80 @@
+"""The subcommands, and how their errors look."""
+
+import os
+import sys
+import traceback
+
+import click
+import typer
+
+from sunup import __version__
+from sunup.failures import DatabaseUnavailable
+from sunup.settings import SettingsError
+
+from . import dev
+from .errors import CommandError
+
+app = typer.Typer(
+    name="sunup",
+    help="A Python web app on AWS Lambda in front of an Aurora PostgreSQL that sleeps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(*, value: bool) -> None:
+    if value:
+        typer.echo(f"sunup {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: bool = typer.Option(
+        False,  # noqa: FBT003
+        "--version",
+        callback=lambda value: _version(value=value),
+        is_eager=True,
+        help="Show the version.",
+    ),
+) -> None:
+    del version
+
+
+app.command(name="dev")(dev.dev)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except CommandError as error:
+        return _fail(error.what, error.cure)
+    except SettingsError as error:
+        return _fail(str(error))
+    except DatabaseUnavailable as error:
+        return _fail(
+            f"{error.message}: {error.detail}" if error.detail else error.message, error.cure
+        )
+    except Exception as error:
+        if os.environ.get("SUNUP_TRACEBACK"):
+            traceback.print_exc()
+        return _fail(
+            f"unforeseen {type(error).__name__}: {error}",
+            "This is a defect in sunup; SUNUP_TRACEBACK=1 shows where.",
+        )
+
+
+def _fail(what: str, cure: str = "") -> int:
+    typer.secho(f"sunup: {what}", err=True, fg="red" if sys.stderr.isatty() else None)
+    if cure:
+        typer.echo(f"       {cure}", err=True)
+    return 1

@@ -1,0 +1,63 @@
+"""The app as `sunup dev` serves it: with its deadline, its 503s and its log line, as on Lambda."""
+
+import logging
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+
+from sunup import logs
+from sunup.adapter.asgi import App, Message, Receive, Scope, Send
+from sunup.adapter.loading import interface_of, load
+from sunup.adapter.middleware import RequestMiddleware
+from sunup.settings import Settings
+
+logger = logging.getLogger("sunup.dev")
+
+
+def app() -> App:
+    """Make the ASGI app that uvicorn serves, from SUNUP_APP. Called in each reloaded process."""
+    settings = Settings.from_environment()
+    logs.configure(settings, json_lines=False)
+    name = settings.app or "app:app"
+    found: Any = load(name, "SUNUP_APP")
+    if interface_of(found) == "wsgi":
+        found = WSGIMiddleware(found)
+    return RequestMiddleware(_with_lifespan(found, name), settings)
+
+
+def _with_lifespan(served: App, name: str) -> App:
+    """Tell when the app is ready; and let apps without a lifespan be served all the same."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await served(scope, receive, send)
+            return
+
+        spoken = False
+
+        async def tell(message: Message) -> None:
+            nonlocal spoken
+            spoken = True
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                logger.info("%s is ready", name)
+
+        async def bare() -> None:
+            await receive()
+            await tell({"type": "lifespan.startup.complete"})
+            await receive()
+            await tell({"type": "lifespan.shutdown.complete"})
+
+        if isinstance(served, WSGIMiddleware):
+            await bare()
+            return
+        try:
+            await served(scope, receive, tell)
+        except Exception:
+            if spoken:
+                raise
+            await tell({"type": "lifespan.startup.complete"})
+            await receive()
+            await tell({"type": "lifespan.shutdown.complete"})
+
+    return app

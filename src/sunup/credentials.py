@@ -1,0 +1,174 @@
+"""Where the AWS credentials that sign a token come from.
+
+Environment variables (Lambda), the container credentials endpoint (Lambda SnapStart, ECS, EKS), or
+botocore's chain where botocore is installed (profiles and SSO on a laptop). botocore is imported
+only when the first two have nothing.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .failures import CredentialsMissing
+
+# Signing with credentials that end before the token is used makes a refused token. AWS's SDKs
+# refresh from 5 minutes before the end for the same reason.
+REFRESH_BEFORE_EXPIRY = 300.0
+
+# The hosts that the AWS SDKs accept for the plain-http endpoint: ECS, EKS (IPv4 and IPv6).
+_CONTAINER_HOSTS = {"localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
+_CONTAINER_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """AWS credentials; `expires` is in seconds since the epoch, None when it is not known."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: float | None = None
+
+    def fresh(self, now: float) -> bool:
+        """Whether a token that is signed at `now` (seconds since the epoch) can be relied on."""
+        return self.expires is None or now < self.expires - REFRESH_BEFORE_EXPIRY
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Credentials | None:
+    """Read `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, when set."""
+    environ = os.environ if environ is None else environ
+    access_key = environ.get("AWS_ACCESS_KEY_ID")
+    secret_key = environ.get("AWS_SECRET_ACCESS_KEY")
+    if not access_key or not secret_key:
+        return None
+    return Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN") or None)
+
+
+class CredentialSource:
+    """Finds credentials and keeps those that come with an expiry until shortly before it."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._cached: Credentials | None = None
+
+    def ready(self) -> Credentials | None:
+        """The credentials that need no network and no file; None means: call `find`."""
+        found = from_environment(self._environ)
+        if found is None and self._cached is not None and self._cached.fresh(time.time()):
+            found = self._cached
+        return found
+
+    def find(self) -> Credentials:
+        """The credentials, asking the container endpoint or botocore where needed (blocks).
+
+        Raises `CredentialsMissing` with what was looked at.
+        """
+        found = self.ready()
+        if found is None:
+            if self._environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+                found = from_container(self._environ)
+            else:
+                found = from_botocore()
+            self._cached = found if found.expires is not None else None
+        return found
+
+
+def from_container(environ: Mapping[str, str]) -> Credentials:
+    """Ask the endpoint that Lambda SnapStart, ECS and EKS name in the environment.
+
+    Lambda Developer Guide, "Activating SnapStart": functions with SnapStart have no access key
+    variables but `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+    Raises `CredentialsMissing`.
+    """
+    import http.client
+    import json
+    from datetime import datetime
+    from urllib.parse import urlsplit
+
+    address = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    try:
+        url = urlsplit(address)
+        host, port = url.hostname or "", url.port
+    except ValueError as error:
+        raise CredentialsMissing(
+            f"AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL: {error}"
+        ) from None
+    secure = url.scheme == "https"
+    if not (secure or host in _CONTAINER_HOSTS or host == "::1" or host.startswith("127.")):
+        raise CredentialsMissing(
+            f"AWS_CONTAINER_CREDENTIALS_FULL_URI names the host {host!r}; the authorization token "
+            "is sent only to https, loopback and the ECS and EKS addresses"
+        )
+    headers = {"Accept": "application/json"}
+    if token := _container_token(environ):
+        headers["Authorization"] = token
+    connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = connect(host, port, timeout=_CONTAINER_TIMEOUT)
+    try:
+        path = url.path or "/"
+        connection.request("GET", f"{path}?{url.query}" if url.query else path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise CredentialsMissing(
+                f"the container credentials endpoint answered HTTP {response.status}"
+            )
+        answer = json.loads(body)
+        expiration = answer.get("Expiration")
+        return Credentials(
+            answer["AccessKeyId"],
+            answer["SecretAccessKey"],
+            answer.get("Token") or None,
+            datetime.fromisoformat(expiration).timestamp() if expiration else None,
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise CredentialsMissing(
+            f"the container credentials endpoint did not answer: {type(error).__name__}"
+        ) from error
+    except (ValueError, KeyError, AttributeError, TypeError):
+        # The body is a secret: neither it nor an exception that quotes it is passed on.
+        raise CredentialsMissing(
+            "the container credentials endpoint's answer was not understood"
+        ) from None
+    finally:
+        connection.close()
+
+
+def _container_token(environ: Mapping[str, str]) -> str | None:
+    if path := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        from pathlib import Path
+
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise CredentialsMissing(
+                f"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read: {error.strerror}"
+            ) from None
+    return environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+def from_botocore() -> Credentials:
+    """Ask botocore's chain (profiles, SSO, instance metadata); raises `CredentialsMissing`."""
+    looked = "AWS_ACCESS_KEY_ID and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
+    try:
+        import botocore.exceptions
+        import botocore.session
+    except ImportError:
+        raise CredentialsMissing(
+            f"{looked}, and botocore is not installed to read AWS profiles"
+        ) from None
+    try:
+        chain = botocore.session.get_session().get_credentials()
+        if chain is None:
+            raise CredentialsMissing(f"{looked}, and no AWS profile or SSO session was found")
+        frozen = chain.get_frozen_credentials()
+    except botocore.exceptions.BotoCoreError as error:
+        raise CredentialsMissing(f"the AWS profile cannot be used: {error}") from error
+    expires = getattr(chain, "_expiry_time", None)  # botocore tells the expiry nowhere else
+    return Credentials(
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token,
+        expires.timestamp() if expires is not None else None,
+    )

@@ -1,0 +1,76 @@
+"""How long the current request may still take.
+
+A deadline is wall-clock time (seconds since the epoch): it keeps its meaning over a freeze of the
+process. It belongs to the current context, so requests that are served at once do not mix.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
+
+NEVER = float("inf")
+
+
+def at() -> float | None:
+    """When the current request must have been answered, in seconds since the epoch, if known."""
+    return _current.get()
+
+
+def remaining() -> float:
+    """Seconds that the current request may still take: never negative, infinite without a limit."""
+    limit = _current.get()
+    return NEVER if limit is None else max(0.0, limit - time.time())
+
+
+@contextmanager
+def until(moment: float | None) -> Iterator[None]:
+    """Set the deadline of what runs inside to a moment in seconds since the epoch.
+
+    An earlier deadline that is already set stays in force.
+    """
+    outer = _current.get()
+    if moment is None or (outer is not None and outer < moment):
+        moment = outer
+    token = _current.set(moment)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give what runs inside at most so many seconds (a scheduled job, a script, a test)."""
+    with until(time.time() + seconds):
+        yield
+
+
+def of_invocation(
+    *,
+    now: float,
+    remaining_ms: int | None = None,
+    gateway_started_ms: int | None = None,
+    gateway_timeout: float = 30.0,
+    margin: float = 1.0,
+) -> float | None:
+    """When a Lambda invocation has to answer: the earlier of its own end and the gateway's.
+
+    `remaining_ms` is the context's `get_remaining_time_in_millis()`; `gateway_started_ms` the
+    event's `requestContext.timeEpoch` (1.0: `requestTimeEpoch`). An HTTP API gives up 30 s after
+    that (API Gateway Developer Guide, "Quotas for HTTP APIs"; it cannot be raised). A request
+    that is older than the gateway's limit has no gateway waiting for it: it is a replayed or a
+    console's test event, and only the function's own time counts. `margin`, in seconds, is left
+    for writing the answer.
+    """
+    limits = []
+    if remaining_ms is not None:
+        limits.append(now + remaining_ms / 1000)
+    if gateway_started_ms is not None:
+        end = gateway_started_ms / 1000 + gateway_timeout
+        if end > now:
+            # A gateway clock ahead of ours must not grant more than the whole limit.
+            limits.append(min(end, now + gateway_timeout))
+    return max(now, min(limits) - margin) if limits else None

@@ -1,0 +1,1 @@
+"""An AWS that fits on a laptop."""

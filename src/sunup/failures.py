@@ -1,0 +1,279 @@
+"""What a PostgreSQL failure means: its name, its cause in plain words, what to do.
+
+Each class says whether waiting helps (`patience`), what a client is told (`code`, `message`,
+`retry_after`) and what an operator is told (`cure`, and the detail of this one failure). A client
+never sees the detail: it may name hosts and users.
+"""
+
+import re
+from typing import ClassVar
+
+FOREVER = float("inf")
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot serve this request. Answered with 503; the base of the others."""
+
+    code: ClassVar[str] = "database_unavailable"
+    message: ClassVar[str] = "The database is not available"
+    cure: ClassVar[str] = "See the detail."
+    # Seconds for which trying to connect again can help; 0: the failure stays until someone acts.
+    patience: ClassVar[float] = 0.0
+    # Seconds after which a client may try again; None: trying again does not help by itself.
+    retry_after: ClassVar[int | None] = None
+    # False: a statement may have been executed, so only a safe HTTP method may be repeated.
+    nothing_executed: bool = True
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """The whole story, for logs and terminals."""
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{self.message}{detail}. {self.cure}"
+
+
+class DatabaseResuming(DatabaseUnavailable):
+    """The connect attempt hangs, or is told to wait: Aurora was paused, or the server starts.
+
+    Aurora establishes requested connections after the instance has resumed, typically in 15 s, in
+    30 s or more after a day of pause (Aurora User Guide, "Scaling to zero with auto-pause").
+    """
+
+    code = "database_resuming"
+    message = "The database is waking up"
+    cure = "Try again in a few seconds. If it never wakes, DB_HOST and DB_PORT lead nowhere."
+    patience = FOREVER
+    # A resume that outlasted one request's deadline (28 s) is nearly done.
+    retry_after = 5
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The server has no connection left (SQLSTATE 53300)."""
+
+    code = "database_full"
+    message = "The database has no free connection"
+    cure = (
+        "Each Lambda instance holds one connection: set reserved concurrency below max_connections"
+        " (raise the maximum ACU to raise it), and keep DB_IDLE_SESSION_TIMEOUT short."
+    )
+    # Longer waiting only holds Lambda instances that others need.
+    patience = 5.0
+    retry_after = 2
+
+
+class ConnectionsBusy(DatabaseUnavailable):
+    """All connections of this process are in use, and none came back in time."""
+
+    code = "connections_busy"
+    message = "All database connections of this process are in use"
+    cure = (
+        "Leave `connection()` before you await other work, do not nest it, or raise DB_POOL_SIZE."
+    )
+    retry_after = 1
+
+
+class DatabaseUnreachable(DatabaseUnavailable):
+    """The network says no: no such host, connection refused, or closed during the handshake."""
+
+    code = "database_unreachable"
+    message = "The database cannot be reached"
+    cure = "Check DB_HOST and DB_PORT, that the cluster exists and is available, and DNS."
+    # A restart or failover refuses connections for seconds; DNS of a new cluster lags.
+    patience = 8.0
+    retry_after = 2
+
+
+class TLSFailed(DatabaseUnavailable):
+    """The server's certificate was not accepted, or the server speaks no TLS."""
+
+    code = "tls_failed"
+    message = "The encrypted connection to the database was refused"
+    cure = (
+        "DB_HOST must be the name in the server's certificate. For RDS host names the roots of "
+        "Amazon Trust Services are used; for others the system's, or DB_SSLROOTCERT (a PEM file)."
+    )
+
+
+class CredentialsMissing(DatabaseUnavailable):
+    """There are no AWS credentials to sign a token with."""
+
+    code = "credentials_missing"
+    message = "There are no AWS credentials to sign the database token with"
+    cure = (
+        "On Lambda give the function a role. On a laptop set AWS_PROFILE and log in "
+        "(`aws sso login`), or set DB_PASSWORD for a server that takes passwords."
+    )
+
+
+class TokenRefused(DatabaseUnavailable):
+    """Aurora refused the IAM token (`PAM authentication failed`, SQLSTATE 28000).
+
+    The server tells the client no reason; the log export `iam-db-auth-error` has it (Aurora User
+    Guide, "Troubleshooting IAM database authentication").
+    """
+
+    code = "token_refused"
+    message = "The database refused the IAM token"
+    cure = (
+        "It is one of: (1) the role does not exist or lacks `GRANT rds_iam TO <user>`; (2) the "
+        "IAM policy does not allow rds-db:connect on arn:aws:rds-db:<region>:<account>:dbuser:"
+        "<cluster resource id>/<user>; (3) DB_HOST or DB_PORT is not the cluster's own endpoint; "
+        "(4) AWS_REGION is not the cluster's region; (5) the AWS credentials have expired or were "
+        "revoked, or are of another account; (6) this machine's clock is off, or the token was "
+        "older than 15 minutes. IAM also refuses when too many connections are opened at once."
+    )
+    # Throttling and credentials that are being rotated pass within a moment.
+    patience = 1.0
+    retry_after = 5
+
+
+class PasswordRefused(DatabaseUnavailable):
+    """The server refused DB_PASSWORD (SQLSTATE 28P01)."""
+
+    code = "password_refused"
+    message = "The database refused the password"
+    cure = "Check DB_USER and DB_PASSWORD."
+
+
+class AccessRefused(DatabaseUnavailable):
+    """The server refuses this role or this way to connect (SQLSTATE 28000, 42501)."""
+
+    code = "access_refused"
+    message = "The database refused the connection"
+    cure = "Check DB_USER, its rights on DB_NAME, and that DB_SSLMODE is verify-full for Aurora."
+
+
+class DatabaseMissing(DatabaseUnavailable):
+    """There is no database of that name (SQLSTATE 3D000)."""
+
+    code = "database_missing"
+    message = "The database does not exist"
+    cure = "Check DB_NAME, or create it: express clusters start with `postgres` only."
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """A write met a read-only server (SQLSTATE 25006): after a failover, or a reader endpoint."""
+
+    code = "database_read_only"
+    message = "The database is read-only at the moment"
+    cure = (
+        "After a failover the connection is replaced by itself. If it stays, DB_HOST is a reader's "
+        "endpoint, or the transaction was declared READ ONLY."
+    )
+    retry_after = 1
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection broke while in use. Its last statement may or may not have been executed."""
+
+    code = "connection_lost"
+    message = "The connection to the database was lost"
+    cure = (
+        "The next request gets a new connection. Nothing is sent twice: look whether it is there."
+    )
+    retry_after = 1
+    nothing_executed = False
+
+
+_BY_SQLSTATE: dict[str, type[DatabaseUnavailable]] = {
+    "53300": DatabaseFull,
+    "57P03": DatabaseResuming,
+    "28P01": PasswordRefused,
+    "28000": AccessRefused,
+    "42501": AccessRefused,
+    "3D000": DatabaseMissing,
+}
+
+# libpq gives no SQLSTATE for a failed connect (psycopg 3.3: `sqlstate` is None), only the text.
+# First match wins.
+_BY_TEXT: list[tuple[str, type[DatabaseUnavailable]]] = [
+    (r"PAM authentication failed", TokenRefused),
+    (r"password authentication failed", PasswordRefused),
+    (r"too many clients|connection slots are reserved|too many connections", DatabaseFull),
+    (r"the database system is|timeout expired", DatabaseResuming),
+    (r"database \".*\" does not exist", DatabaseMissing),
+    (r"UNEXPECTED_EOF|EOF occurred", DatabaseUnreachable),
+    (
+        r"certificate|SSL error|\[SSL|does not support SSL|rejected SSL upgrade|ssl context",
+        TLSFailed,
+    ),
+    (
+        r"pg_hba\.conf|role \".*\" (does not exist|is not permitted)|permission denied",
+        AccessRefused,
+    ),
+]
+
+# The server ended the session (57P0x), or the driver found the socket closed (class 08).
+_LOST_SQLSTATES = {"57P01", "57P02", "57P05"}
+# idle_session_timeout: the server was waiting for a statement, so none was executed.
+_NOTHING_EXECUTED_SQLSTATES = {"57P05"}
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a driver's exception (asyncpg and psycopg both call it so), if it has one."""
+    state = getattr(error, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def while_connecting(error: BaseException) -> DatabaseUnavailable | None:
+    """What a failed attempt to connect means; None when it is not the database's (a bug).
+
+    Takes asyncpg's and psycopg's exceptions, `OSError` and `TimeoutError`.
+    """
+    if isinstance(error, DatabaseUnavailable):
+        return error
+    detail = plain_text(error)
+    state = sqlstate_of(error)
+    if state is not None and state[:2] == "28" and "PAM" in detail:
+        return TokenRefused(detail)
+    if state in _BY_SQLSTATE:
+        return _BY_SQLSTATE[state](detail)
+    if isinstance(error, TimeoutError):
+        return DatabaseResuming("no answer to the attempt to connect")
+    if not _of_database(error):
+        return None
+    for pattern, meaning in _BY_TEXT:
+        if re.search(pattern, detail):
+            return meaning(detail)
+    return DatabaseUnreachable(detail)
+
+
+def while_using(error: BaseException, *, closed: bool) -> DatabaseUnavailable | None:
+    """What an exception raised while a connection was in use means; None: it is the app's own.
+
+    `closed` tells whether the driver found the connection dead.
+    """
+    state = sqlstate_of(error)
+    if state is None and error.__context__ is not None:
+        # A rollback on the dead connection hides what the server said.
+        state = sqlstate_of(error.__context__)
+    if state == "25006":
+        return DatabaseReadOnly(plain_text(error))
+    lost = state is not None and (state in _LOST_SQLSTATES or state[:2] == "08")
+    if lost or (closed and _of_database(error)):
+        failure = ConnectionLost(plain_text(error))
+        failure.nothing_executed = state in _NOTHING_EXECUTED_SQLSTATES
+        return failure
+    return None
+
+
+def _of_database(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
+        "asyncpg",
+        "psycopg",
+    )
+
+
+def plain_text(error: BaseException) -> str:
+    """A driver's message on one line, without the parts that quote rows and parameters.
+
+    PostgreSQL's DETAIL holds values (`Key (email)=(...) already exists`), and so do the messages
+    of data exceptions (SQLSTATE class 22).
+    """
+    state = sqlstate_of(error)
+    if state is not None and state[:2] == "22":
+        return f"{type(error).__name__}, SQLSTATE {state}"
+    text = re.split(r"\n(?:DETAIL|HINT|CONTEXT|LINE \d+):", str(error), maxsplit=1)[0]
+    return " ".join(text.split()).rstrip(".") or type(error).__name__

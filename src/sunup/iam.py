@@ -1,0 +1,64 @@
+"""The IAM token that is the password of an Aurora PostgreSQL user, signed without an SDK.
+
+A token is a SigV4 presigned URL without its scheme. Signing is local work: no network call, well
+under a millisecond. So nothing is cached: each attempt to connect gets a token of its own, which
+cannot be too old, and which was signed with the credentials that are valid now.
+"""
+
+import hashlib
+import hmac
+import time
+from urllib.parse import quote
+
+from .credentials import Credentials
+
+# Aurora refuses a token older than this (Aurora User Guide, "IAM database authentication").
+TOKEN_LIFETIME = 900
+
+_EMPTY_PAYLOAD_SHA256 = hashlib.sha256(b"").hexdigest()
+
+
+def auth_token(
+    *,
+    host: str,
+    port: int,
+    user: str,
+    region: str,
+    credentials: Credentials,
+    now: float | None = None,
+) -> str:
+    """Sign the password for one attempt to connect; valid for 15 minutes from `now`.
+
+    `host` is the RDS endpoint itself (a CNAME of one's own cannot be used in a token), `region`
+    that of the cluster, `now` seconds since the epoch. The result equals botocore's
+    `generate_db_auth_token` byte for byte. Pass it to a driver as it is; percent-encode it only
+    inside a URL, which is better avoided: a token is a secret.
+    """
+    clock = time.gmtime(time.time() if now is None else now)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", clock)
+    day = stamp[:8]
+    scope = f"{day}/{region}/rds-db/aws4_request"
+    query = [
+        ("Action", "connect"),
+        ("DBUser", user),
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", f"{credentials.access_key}/{scope}"),
+        ("X-Amz-Date", stamp),
+        ("X-Amz-Expires", str(TOKEN_LIFETIME)),
+        ("X-Amz-SignedHeaders", "host"),
+    ]
+    if credentials.session_token is not None:
+        query.append(("X-Amz-Security-Token", credentials.session_token))
+    pairs = [f"{name}={quote(value, safe='-_.~')}" for name, value in query]
+    # The signed Host header is the URL's host in lower case, without https's own port.
+    signed_host = host.lower() if port == 443 else f"{host.lower()}:{port}"
+    # SigV4 signs the parameters sorted; the token itself keeps botocore's order.
+    ordered = "&".join(sorted(pairs))
+    canonical = f"GET\n/\n{ordered}\nhost:{signed_host}\n\nhost\n{_EMPTY_PAYLOAD_SHA256}"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in (day, region, "rds-db", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    return f"{host}:{port}/?{'&'.join(pairs)}&X-Amz-Signature={signature}"

@@ -1,0 +1,102 @@
+"""The database of a sync app: `from sunup.psycopg import Database`.
+
+db = Database()
+
+with db.connection() as connection:
+    row = connection.execute("select name from users where id = %s", (1,)).fetchone()
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+
+from . import request
+from .credentials import CredentialSource
+from .failures import DatabaseUnavailable, while_using
+from .process import Local
+from .psycopg_pool import Pool
+from .settings import Settings
+
+__all__ = ["Connection", "Database"]
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
+class Database:
+    """Owns the connections of this process. Making one costs nothing and connects to nothing.
+
+    Settings are read from the environment at the first use, unless given. On Lambda there is one
+    connection in a process, elsewhere `DB_POOL_SIZE` (5). Safe to use from several threads; a
+    forked process starts afresh.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._credentials = CredentialSource()
+        self._local: Local[Pool] = Local(self._make_pool)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use. Raises `SettingsError` when the environment's are wrong."""
+        if self._settings is None:
+            self._settings = Settings.from_environment()
+        self._settings.check_database()
+        return self._settings
+
+    def start(self) -> None:
+        """Begin to connect in the background and return at once."""
+        self._local.get().start()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The driver's own connection, checked, and nobody else's until the block ends.
+
+        As with psycopg's own pool, the block's work is committed at its end and rolled back on an
+        exception. Waits for a sleeping database until the request's deadline (`sunup.deadline`),
+        60 s without one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`,
+        `TokenRefused` and so on before anything was executed, `ConnectionLost` when the connection
+        broke in the block. Statements are never repeated.
+        """
+        pool = self._local.get()
+        try:
+            connection = pool.acquire()
+        except DatabaseUnavailable as failure:
+            request.note_failure(failure)
+            raise
+        request.note_failure(None)
+        try:
+            yield connection
+            connection.commit()
+        except BaseException as error:
+            lost = while_using(error, closed=connection.closed)
+            if lost is None:
+                _roll_back(connection)
+            pool.release(connection, keep=lost is None)
+            if lost is None:
+                raise
+            request.note_failure(lost)
+            raise lost from error
+        else:
+            pool.release(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on an exception."""
+        with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections of this process. The next use opens new ones."""
+        self._local.get().close()
+
+    def _make_pool(self) -> Pool:
+        return Pool(self.settings, self._credentials)
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except psycopg.Error:
+        connection.close()

@@ -1,0 +1,161 @@
+"""The psycopg connections of one process: opened, checked after a thaw, handed out, replaced.
+
+psycopg_pool keeps worker threads and timers that a frozen process stops. This one opens in a
+thread of its own, so that a caller who gives up at its deadline does not end the waking that the
+next request will profit from.
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+import psycopg
+
+from . import request
+from .credentials import CredentialSource
+from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
+from .psycopg_connection import connect, ping, readable
+from .settings import Settings
+from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, gave_up, patience, ping_after
+
+logger = logging.getLogger("sunup.database")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Pool:
+    """At most `pool_size` connections of one process. One attempt to connect at a time."""
+
+    def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._ping_after = ping_after(settings)
+        self._changed = threading.Condition()
+        self._idle: list[tuple[Connection, float]] = []
+        self._in_use: dict[Connection, int] = {}
+        self._waiting = 0
+        self._waking: Waking | None = None
+        # The end of the last series of attempts that failed for good, for those who wait for it.
+        self._failed: tuple[Waking, BaseException] | None = None
+        self._last_failure: DatabaseUnavailable | None = None
+
+    def start(self) -> None:
+        """Begin to connect, unless an attempt is under way or the pool is full."""
+        with self._changed:
+            self._start()
+
+    def acquire(self) -> Connection:
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`."""
+        began = time.time()
+        end = began + patience()
+        while True:
+            with self._changed:
+                connection, rests_since = self._take(began, end)
+            if rests_since is None:
+                waited = time.time() - began
+                request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
+                return connection
+            try:
+                alive = self._alive(connection, rests_since)
+            except BaseException:
+                self.release(connection, keep=False)
+                raise
+            if alive:
+                return connection
+            self.release(connection, keep=False)
+
+    def _take(self, began: float, end: float) -> tuple[Connection, float | None]:
+        """A resting connection and since when it rests, or one that has just been opened."""
+        waited_for: Waking | None = None
+        waited = False
+        self._waiting += 1
+        try:
+            while not self._idle:
+                if self._failed is not None and self._failed[0] is waited_for:
+                    raise self._failed[1]
+                self._start()
+                waited_for = self._waking
+                mine = set(self._in_use.values()) == {threading.get_ident()}
+                if waited_for is None and mine:
+                    raise ConnectionsBusy("this thread itself holds them: nested `connection()`")
+                remaining = end - time.time()
+                if remaining <= 0:
+                    raise gave_up(waited_for, self._last_failure, time.time() - began)
+                # Wakes up by itself now and then: a waking may have gone stale in a freeze.
+                self._changed.wait(min(remaining, 1.0))
+                waited = True
+            connection, rests_since = self._idle.pop()
+            self._in_use[connection] = threading.get_ident()
+            return connection, None if waited else rests_since
+        finally:
+            self._waiting -= 1
+
+    def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back, or close it."""
+        with self._changed:
+            self._in_use.pop(connection, None)
+            if keep and not connection.closed:
+                self._idle.append((connection, time.time()))
+            else:
+                connection.close()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Close all connections. The pool can be used again."""
+        with self._changed:
+            self._waking = None
+            idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            connection.close()
+
+    def _start(self) -> None:
+        if self._waking is not None and self._waking.stale:
+            self._waking = None  # its thread sees that it is no longer wanted
+        if self._waking is None and len(self._idle) + len(self._in_use) < self._settings.pool_size:
+            self._waking = Waking(self._settings)
+            self._last_failure = None
+            threading.Thread(
+                target=self._open, args=(self._waking,), name="sunup-waking", daemon=True
+            ).start()
+
+    def _open(self, waking: Waking) -> None:
+        try:
+            connection = self._connect(waking)
+        except Exception as error:
+            with self._changed:
+                if self._waking is waking:
+                    self._waking = None
+                    self._failed = (waking, error)
+                    if not self._waiting:
+                        logger.warning("connecting in the background failed: %s", error)
+                    self._changed.notify_all()
+            return
+        with self._changed:
+            if self._waking is not waking:
+                connection.close()  # another attempt took its place, or the pool was closed
+                return
+            self._waking = None
+            self._idle.append((connection, time.time()))
+            self._changed.notify_all()
+
+    def _connect(self, waking: Waking) -> Connection:
+        while True:
+            waking.begin_attempt()
+            try:
+                return connect(self._settings, self._credentials)
+            except Exception as error:
+                failure = while_connecting(error)
+                if failure is None:
+                    raise
+                self._last_failure = failure
+                pause = waking.pause_after(failure)
+                if pause is None or not self._waiting or self._waking is not waking:
+                    raise failure from (error if failure is not error else None)
+            time.sleep(pause)
+
+    def _alive(self, connection: Connection, rests_since: float) -> bool:
+        rested = time.time() - rests_since
+        if 0 <= rested < self._ping_after and not readable(connection):
+            return True
+        return ping(connection, min(PING_TIMEOUT, patience()))

@@ -1,0 +1,111 @@
+"""How a process gets connected: sign, connect, classify, try again, until it is of no more use.
+
+No input or output here: the drivers' modules do the connecting and the waiting.
+"""
+
+import random
+import time
+
+from . import deadline
+from .credentials import Credentials
+from .failures import ConnectionsBusy, DatabaseResuming, DatabaseUnavailable
+from .iam import auth_token
+from .settings import Settings
+
+# Connecting to a server that is awake takes milliseconds, at 128 MB of Lambda up to about 2 s (the
+# handshake on 7 % of a processor). What takes longer is a database that resumes.
+RESUMING_AFTER = 3.0
+
+# How long a caller without a deadline waits: the documented 30 s "or more" of a deep sleep, twice.
+LONGEST_WAIT = 60.0
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+
+# A connection that rested for longer is asked with a round trip before it is handed out. A socket
+# that the server closed shows itself without one; a path that died silently does not.
+PING_AFTER = 10.0
+PING_TIMEOUT = 2.0
+
+
+class Waking:
+    """One series of attempts to be connected. Its clock is wall-clock: it survives a freeze."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tries = 0
+        self.began = time.time()
+        self.attempt_began = self.began
+        self._failing: tuple[type[DatabaseUnavailable], float] | None = None
+
+    def begin_attempt(self) -> None:
+        """Note that an attempt starts now."""
+        self._tries += 1
+        self.attempt_began = time.time()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the attempt under way is older than an attempt may be: it slept in a freeze."""
+        return time.time() - self.attempt_began > self._settings.connect_timeout + 1
+
+    def pause_after(self, failure: DatabaseUnavailable) -> float | None:
+        """Seconds to wait before the next attempt; None when another is of no use."""
+        now = time.time()
+        if self._failing is None or self._failing[0] is not type(failure):
+            self._failing = (type(failure), now)
+        if now - self._failing[1] >= failure.patience:
+            return None
+        ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._tries, 10))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311  # jitter, not a secret
+
+
+def password_for(settings: Settings, credentials: Credentials | None) -> str | None:
+    """The password of one attempt: a fresh token, DB_PASSWORD, or none on a Unix socket."""
+    if not settings.uses_token:
+        return settings.password
+    assert credentials is not None
+    assert settings.region is not None
+    return auth_token(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        region=settings.region,
+        credentials=credentials,
+    )
+
+
+def patience() -> float:
+    """Seconds that the current caller waits for a connection."""
+    return min(deadline.remaining(), LONGEST_WAIT)
+
+
+def gave_up(
+    waking: Waking | None, last: DatabaseUnavailable | None, waited: float
+) -> DatabaseUnavailable:
+    """Name what a caller waited for in vain, `waited` seconds long."""
+    if last is not None:
+        return last
+    if waking is None:
+        return ConnectionsBusy(f"none came back in {waited:.1f} s")
+    return DatabaseResuming(f"no connection in {waited:.1f} s")
+
+
+def ping_after(settings: Settings) -> float:
+    """Seconds of rest after which a connection is asked before use.
+
+    Well before the server's idle_session_timeout, so that a statement does not cross its end.
+    """
+    if settings.idle_session_timeout == 0:
+        return PING_AFTER
+    return min(PING_AFTER, settings.idle_session_timeout / 2)
+
+
+def session_settings(settings: Settings) -> dict[str, str]:
+    """The PostgreSQL settings that each session starts with.
+
+    `idle_session_timeout` is kept by the server: a client's timers stand still while it is frozen,
+    and an open connection keeps Aurora from pausing (Aurora User Guide, auto-pause).
+    """
+    return {
+        "application_name": "sunup",
+        "idle_session_timeout": f"{int(settings.idle_session_timeout * 1000)}ms",
+    }
