@@ -3,9 +3,9 @@
 import logging
 import os
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sunup import deadline, logs, request
 from sunup.settings import Settings
@@ -16,7 +16,11 @@ from .loading import Interface, interface_of, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .loop import LoopThread
+
+T = TypeVar("T")
 
 logger = logging.getLogger("sunup.request")
 
@@ -116,6 +120,10 @@ class Handler:
         finally:
             request.current.reset(token)
         return events.encode(event, answer)
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Run a coroutine on the event loop that the app runs on: for scripts and tests."""
+        return self._event_loop().submit(work)
 
     def close(self) -> None:
         """Run the app's shut-down and end the event loop. For tests; Lambda just ends a process."""

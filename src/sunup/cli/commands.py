@@ -4,7 +4,6 @@ import os
 import sys
 import traceback
 
-import click
 import typer
 
 from sunup import __version__
@@ -51,10 +50,9 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
         return int(app(arguments, standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except CommandError as error:
         return _fail(error.what, error.cure)
@@ -71,6 +69,15 @@ def run(arguments: list[str]) -> int:
             f"unforeseen {type(error).__name__}: {error}",
             "This is a defect in sunup; SUNUP_TRACEBACK=1 shows where.",
         )
+
+
+def _usage(error: typer.TyperException) -> int:
+    """A wrong option or argument: one line, and where to read more."""
+    message = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sunup"
+    _fail(message[:1].lower() + message[1:], f"{command} --help tells what it takes.")
+    return 2
 
 
 def _fail(what: str, cure: str = "") -> int:

@@ -80,6 +80,7 @@ def dev(
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
     os.environ.update(environ)
+    hidden = found.folder / ".sunup"
     uvicorn.run(
         "sunup.cli.served:app",
         factory=True,
@@ -88,7 +89,8 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         port=port,
         reload=True,
         reload_dirs=[str(found.folder)],
-        reload_excludes=[str(found.folder / ".sunup")],
+        # uvicorn takes an absolute folder only when it exists.
+        reload_excludes=[str(hidden)] if hidden.is_dir() else [],
         log_level="warning",
         access_log=False,
         lifespan="on",

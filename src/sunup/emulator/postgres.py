@@ -1,5 +1,6 @@
 """An embedded PostgreSQL 18: real, in a folder of its own, reached by a Unix socket."""
 
+import fcntl
 import logging
 import warnings
 from collections.abc import Iterator
@@ -7,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fasteners
 import psycopg
 from psycopg import sql
 
@@ -32,10 +32,7 @@ def running(data: Path, *, database: str = "postgres") -> Iterator[dict[str, str
     """
     data = data.resolve()
     data.parent.mkdir(parents=True, exist_ok=True)
-    lock = fasteners.InterProcessLock(data.with_name(f"{data.name}.lock"))
-    if not lock.acquire(blocking=False):
-        raise PostgresFailed(f"another process uses {data}")
-    try:
+    with _alone(data):
         server = _start(data)
         try:
             socket = str(server.get_postmaster_info().socket_dir)
@@ -43,8 +40,17 @@ def running(data: Path, *, database: str = "postgres") -> Iterator[dict[str, str
             yield {"DB_HOST": socket, "DB_USER": "postgres", "DB_NAME": database}
         finally:
             server.cleanup()
-    finally:
-        lock.release()
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Keep others off the folder: whoever ends first would stop the server under the other."""
+    with data.with_name(f"{data.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PostgresFailed(f"another process uses {data}") from None
+        yield
 
 
 def _start(data: Path) -> Any:

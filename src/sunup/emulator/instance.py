@@ -1,0 +1,204 @@
+"""One function instance: a real awslambdaric process, frozen between requests."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .runtime_api import Invocation, Outcome, RuntimeApi
+
+# Lambda Developer Guide, "Lambda runtime environment": INIT is limited to 10 s.
+INIT_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class Function:
+    """What is deployed: `code` is a folder, `timeout` in seconds, `memory` in MB."""
+
+    code: Path
+    handler: str = "lambda_function.handler"
+    name: str = "sunup-app"
+    region: str = "eu-central-1"
+    memory: int = 256
+    timeout: float = 30.0
+    environ: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+
+    @property
+    def arn(self) -> str:
+        """The function's name in full, in an account that AWS uses in its examples."""
+        return f"arn:aws:lambda:{self.region}:123456789012:function:{self.name}"
+
+
+class InstanceFailed(Exception):
+    """The instance ended: it crashed, ran out of time, or could not be initialised."""
+
+
+class Instance:
+    """A process that serves one event at a time. `state` is init, running, frozen or gone."""
+
+    def __init__(self, function: Function, log: Callable[[str], None]) -> None:
+        self.id = uuid.uuid4().hex
+        self.state = "init"
+        self.requests = 0
+        self._function = function
+        self._log = log
+        self._api = RuntimeApi()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self, limit: float = INIT_LIMIT) -> None:
+        """Start the process and wait for the end of its INIT, then freeze it.
+
+        Raises `InstanceFailed` when INIT fails, or takes longer than `limit` seconds.
+        """
+        address = await self._api.start()
+        self._process = await asyncio.create_subprocess_exec(
+            self._function.python,
+            "-m",
+            "awslambdaric",
+            self._function.handler,
+            cwd=self._function.code,
+            env=environment(self._function, address, self.id),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=2**22,
+        )
+        self._reader = asyncio.create_task(self._read_output(self._process))
+        ready = asyncio.create_task(self._api.ready.wait())
+        try:
+            await self._first(ready, self._api.init_error, limit=limit)
+            if not ready.done():
+                raise InstanceFailed(self._init_failure())  # noqa: TRY301
+        except BaseException:
+            await self.stop()
+            raise
+        finally:
+            ready.cancel()
+        self._freeze()
+
+    async def invoke(self, event: bytes) -> Outcome:
+        """Thaw the process, give it an event, freeze it after its outcome.
+
+        Raises `InstanceFailed` when it crashes or exceeds the function's timeout; it is gone then.
+        """
+        self._thaw()
+        self.requests += 1
+        timeout = self._function.timeout
+        invocation = Invocation(
+            request_id=str(uuid.uuid4()),
+            event=event,
+            deadline_ms=int((time.time() + timeout) * 1000),
+            arn=self._function.arn,
+        )
+        outcome = self._api.invoke(invocation)
+        try:
+            await self._first(outcome, limit=timeout)
+            if not outcome.done():
+                raise InstanceFailed(self._invocation_failure())  # noqa: TRY301
+            # Lambda freezes when the runtime asks for the next event.
+            ready = asyncio.create_task(self._api.ready.wait())
+            await self._first(ready, limit=2.0)
+            ready.cancel()
+        except BaseException:
+            await self.stop()
+            raise
+        self._freeze()
+        return outcome.result()
+
+    async def stop(self) -> None:
+        """Kill the process, as Lambda does: with no word to it."""
+        self.state = "gone"
+        if self._process is not None and self._process.returncode is None:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+        await self._api.stop()
+
+    def _init_failure(self) -> str:
+        if self._api.init_error.done():
+            return self._api.init_error.result().error_message
+        assert self._process is not None
+        if self._process.returncode is not None:
+            return f"the process ended with status {self._process.returncode}"
+        return "INIT took longer than its limit"
+
+    def _invocation_failure(self) -> str:
+        """In the words of Lambda's own log lines."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            return f"Task timed out after {self._function.timeout:.2f} seconds"
+        return "Runtime exited without providing a reason"
+
+    async def _first(
+        self,
+        *awaited: "asyncio.Future[object] | asyncio.Future[Outcome] | asyncio.Task[bool]",
+        limit: float,
+    ) -> None:
+        assert self._process is not None
+        ended = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait(
+                [*awaited, ended], timeout=limit, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            ended.cancel()
+
+    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self._log(line.decode(errors="replace").rstrip("\n"))
+
+    def _freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+        self.state = "frozen"
+
+    def _thaw(self) -> None:
+        self.state = "running"
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            self.state = "gone"
+
+
+def environment(function: Function, runtime_api: str, instance: str) -> dict[str, str]:
+    """The environment variables of a sandbox.
+
+    Lambda Developer Guide, "Working with Lambda environment variables": the reserved and the
+    defined ones. Nothing of this machine's environment gets in but PATH.
+    """
+    major, minor = sys.version_info[:2]
+    stamp = time.strftime("%Y/%m/%d")
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": str(function.code),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only on Lambda
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": function.handler,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{major}.{minor}",
+        "AWS_REGION": function.region,
+        "AWS_DEFAULT_REGION": function.region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{stamp}/[$LATEST]{instance}",
+        **function.environ,
+    }

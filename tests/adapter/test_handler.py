@@ -1,0 +1,357 @@
+import asyncio
+import json
+import logging
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sunup import deadline
+from sunup.adapter.handler import Handler
+from sunup.adapter.http import Answer
+from sunup.failures import ConnectionLost, DatabaseResuming, DatabaseUnavailable
+from sunup.request import note_failure
+from sunup.settings import Settings, SettingsError
+
+from .test_events import event_1, event_2
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+_ = Answer
+
+
+class Context:
+    def __init__(self, remaining: float = 30) -> None:
+        self.aws_request_id = str(uuid.uuid4())
+        self._end = time.time() + remaining
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._end - time.time()) * 1000)
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Handler]]:
+    made: list[Handler] = []
+
+    def handler(app: Any, **options: Any) -> Handler:
+        made.append(Handler(app, **options))
+        return made[-1]
+
+    yield handler
+    for each in made:
+        each.close()
+
+
+Make = Callable[..., Handler]
+
+
+async def reply(send: Send, status: int = 200, body: bytes = b"ok") -> None:
+    headers = [(b"Content-Type", b"text/plain")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope: dict[str, Any], receive: Any, send: Send) -> None:
+    if scope["type"] != "http":
+        raise NotImplementedError
+    message = await receive()
+    seen = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "raw_path": scope["raw_path"].decode(),
+        "query": scope["query_string"].decode(),
+        "body": message["body"].decode(),
+        "remaining": deadline.remaining(),
+    }
+    await reply(send, body=json.dumps(seen).encode())
+
+
+def test_an_asgi_app_answers_an_event(make: Make) -> None:
+    response = make(echo)(event_2(rawPath="/a%2Fb"), Context())
+    assert response["statusCode"] == 200
+    assert response["headers"] == {"content-type": "text/plain"}
+    seen = json.loads(response["body"])
+    assert (seen["method"], seen["path"], seen["raw_path"]) == ("POST", "/a/b", "/a%2Fb")
+    assert seen["body"] == "Hello"
+
+
+def test_a_wsgi_app_answers_an_event(make: Make) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("201 Created", [("X-Seen", environ["PATH_INFO"]), ("Set-Cookie", "a=1")])
+        return [environ["wsgi.input"].read(), b" ", environ["QUERY_STRING"].encode()]
+
+    response = make(app)(event_1(body="in"), Context())
+    assert response["statusCode"] == 201
+    assert response["multiValueHeaders"] == {"x-seen": ["/my/path"], "set-cookie": ["a=1"]}
+
+
+def test_the_deadline_reaches_the_app(make: Make) -> None:
+    now = int(time.time() * 1000)
+    response = make(echo)(event_2(requestContext={"timeEpoch": now}), Context(remaining=60))
+    assert 28 < json.loads(response["body"])["remaining"] <= 29
+    response = make(echo)(event_2(requestContext={"timeEpoch": now}), Context(remaining=10))
+    assert 8 < json.loads(response["body"])["remaining"] <= 9
+
+
+def test_an_app_that_is_too_slow_is_cancelled_and_answered_for(make: Make) -> None:
+    cancelled = threading.Event()
+
+    async def slow(scope: dict[str, Any], _: Any, __: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        try:
+            await asyncio.sleep(30)
+        finally:
+            cancelled.set()
+
+    began = time.monotonic()
+    response = make(slow)(event_2(), Context(remaining=1.5))
+    assert time.monotonic() - began < 1.4
+    assert response["statusCode"] == 503
+    assert json.loads(response["body"])["code"] == "deadline_exceeded"
+    assert "retry-after" not in response["headers"]  # a POST may have done something
+    assert cancelled.wait(1)
+
+
+def test_an_app_that_blocks_its_event_loop_is_answered_for_as_well(make: Make) -> None:
+    async def blocks(scope: dict[str, Any], _: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        time.sleep(1.0)  # noqa: ASYNC251
+        await reply(send)
+
+    began = time.monotonic()
+    assert make(blocks)(event_2(), Context(remaining=1.3))["statusCode"] == 503
+    assert time.monotonic() - began < 0.9
+
+
+def fails_with(failure: DatabaseUnavailable, status: int | None) -> Any:
+    async def app(scope: dict[str, Any], _: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        note_failure(failure)
+        if status is None:
+            raise failure
+        await reply(send, status, b"Internal Server Error")
+
+    return app
+
+
+@pytest.mark.parametrize("status", [None, 500])
+def test_a_resuming_database_is_a_503_also_when_the_framework_made_it_a_500(
+    make: Make, status: int | None
+) -> None:
+    response = make(fails_with(DatabaseResuming("host secret.example.com"), status))(
+        event_2(), Context()
+    )
+    assert response["statusCode"] == 503
+    assert response["headers"]["retry-after"] == "5"
+    assert json.loads(response["body"]) == {
+        "error": "The database is waking up",
+        "code": "database_resuming",
+    }
+
+
+def test_the_app_s_own_answer_to_a_failure_stands(make: Make) -> None:
+    response = make(fails_with(DatabaseResuming(), 202))(event_2(), Context())
+    assert response["statusCode"] == 202
+
+
+def test_a_lost_connection_is_repeatable_only_for_a_safe_method(make: Make) -> None:
+    handler = make(fails_with(ConnectionLost("gone"), None))
+    post = handler(event_2(), Context())
+    assert post["statusCode"] == 500
+    assert "retry-after" not in post["headers"]
+    assert json.loads(post["body"])["code"] == "connection_lost"
+    get = handler(event_1(), Context())
+    assert get["statusCode"] == 503
+    assert get["multiValueHeaders"]["retry-after"] == ["1"]
+
+
+def test_an_unforeseen_exception_is_a_bare_500_and_a_log_line_with_its_cause(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+
+    async def app(scope: dict[str, Any], _: Any, __: Send) -> None:
+        if scope["type"] == "http":
+            raise LookupError("the secret reason")
+
+    context = Context()
+    response = make(app)(event_2(), context)
+    assert response["statusCode"] == 500
+    assert response["body"] == '{"error": "Internal Server Error"}'
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["level"] for line in lines] == ["ERROR", "ERROR"]
+    assert "LookupError: the secret reason" in lines[0]["exception"]
+    assert lines[0]["request_id"] == lines[1]["request_id"] == context.aws_request_id
+    assert (lines[1]["status"], lines[1]["path"], lines[1]["cold_start"]) == (500, "/my/path", True)
+
+
+def test_only_the_first_request_is_a_cold_start(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    handler = make(echo)
+    handler(event_2(), Context())
+    handler(event_2(), Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("cold_start") for line in lines] == [True, None]
+    assert "parameter1" not in json.dumps(lines)  # the query string may hold personal data
+
+
+def test_the_lifespan_runs_once_and_its_state_reaches_each_request(make: Make) -> None:
+    steps: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            scope["state"]["n"] = 7
+            steps.append("up")
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            steps.append("down")
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await reply(send, body=str(scope["state"]["n"]).encode())
+
+    handler = make(app)
+    assert handler(event_2(), Context())["body"] == "7"
+    assert handler(event_2(), Context())["body"] == "7"
+    assert steps == ["up"]
+    handler.close()
+    assert steps == ["up", "down"]
+    handler.close = lambda: None  # type: ignore[method-assign]
+
+
+def test_a_start_up_that_fails_ends_init(make: Make) -> None:
+    async def app(_: dict[str, Any], receive: Any, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no licence"})
+
+    with pytest.raises(RuntimeError, match="startup failed: no licence"):
+        make(app)
+
+
+def test_a_broken_body_is_a_400(make: Make) -> None:
+    response = make(echo)(event_2(body="%", isBase64Encoded=True), Context())
+    assert response["statusCode"] == 400
+
+
+def test_a_response_over_six_megabytes_is_a_clear_error(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+
+    async def app(scope: dict[str, Any], _: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await reply(send, body=b"x" * int(scope["query_string"]))
+
+    handler = make(app)
+    fits = handler(event_2(rawQueryString=str(6 * 1024 * 1024)), Context())
+    assert fits["statusCode"] == 200
+    response = handler(event_2(rawQueryString=str(6 * 1024 * 1024 + 1)), Context())
+    assert response["statusCode"] == 500
+    assert "6 MB at most" in capsys.readouterr().out
+
+
+def test_the_log_stream_is_told_where_lambda_gives_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        "x-lambda-log-stream"
+        not in make(echo, log_stream_header=True)(event_2(), Context())["headers"]
+    )
+    monkeypatch.setenv("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/23/[$LATEST]abc")
+    response = make(echo, log_stream_header=True)(event_2(), Context())
+    assert response["headers"]["x-lambda-log-stream"] == "2026/11/23/[$LATEST]abc"
+
+
+class FakeDatabase:
+    settings = Settings(host="localhost", password="x")
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+
+    async def start(self) -> None:
+        self.threads.append(threading.current_thread().name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "starts"),
+    [
+        (None, True),
+        ("on-demand", True),
+        ("provisioned-concurrency", False),
+        ("snap-start", False),
+        ("lambda-managed-instances", False),
+    ],
+)
+def test_a_database_is_woken_at_init_only_when_a_request_waits_behind_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kind: str | None, starts: bool
+) -> None:
+    if kind is not None:
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
+    database = FakeDatabase()
+    make(echo, database=database)(event_2(), Context())
+    assert database.threads == (["sunup-loop"] if starts else [])
+
+
+def test_connecting_begins_before_the_app_is_imported(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"slow_{uuid.uuid4().hex}"
+    (tmp_path / f"{module}.py").write_text(
+        "import time\nimported = time.monotonic()\ntime.sleep(0.3)\n"
+        "async def app(scope, receive, send): raise NotImplementedError\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    moments: list[float] = []
+
+    class Timed(FakeDatabase):
+        async def start(self) -> None:
+            moments.append(time.monotonic())
+
+    make(f"{module}:app", database=Timed())
+    assert moments[0] < sys.modules[module].imported + 0.1
+
+
+def test_a_wrong_setting_of_the_database_ends_init(make: Make) -> None:
+    class Wrong:
+        @property
+        def settings(self) -> Settings:
+            raise SettingsError("DB_HOST", None, "a host")
+
+        def start(self) -> None:
+            raise AssertionError
+
+    with pytest.raises(SettingsError, match="DB_HOST is not set"):
+        make(echo, database=Wrong())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere:app", "a module that exists"),
+        ("json:nothing", "a name in the module 'json'"),
+        ("json", "module:name"),
+        ("json:__name__", "an ASGI or WSGI app, not str"),
+    ],
+)
+def test_an_app_that_cannot_be_found_is_named(make: Make, name: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"SUNUP_APP is '{name}'; expected {says}"):
+        make(name)

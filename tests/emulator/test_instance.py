@@ -1,0 +1,125 @@
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from sunup.emulator.instance import Function, Instance, InstanceFailed
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def function(tmp_path: Path, code: str, **options: object) -> Function:
+    (tmp_path / "lambda_function.py").write_text(code)
+    return Function(tmp_path, **options)  # type: ignore[arg-type]
+
+
+ECHO = """
+import os, time
+def handler(event, context):
+    print("seen", event["n"])
+    return {"pid": os.getpid(), "left": context.get_remaining_time_in_millis(),
+            "env": dict(os.environ)}
+"""
+
+
+async def test_events_are_answered_by_one_process_that_is_frozen_in_between(tmp_path: Path) -> None:
+    lines: list[str] = []
+    instance = Instance(function(tmp_path, ECHO, timeout=5), lines.append)
+    await instance.start()
+    assert instance.state == "frozen"
+    answers = [json.loads((await instance.invoke(b'{"n": %d}' % n)).body) for n in range(3)]
+    assert len({answer["pid"] for answer in answers}) == 1
+    assert 4000 < answers[0]["left"] <= 5000
+    pid = answers[0]["pid"]
+    await asyncio.sleep(0.05)
+    assert state_of(pid) == "T"
+    await instance.stop()
+    assert not Path(f"/proc/{pid}").exists()
+    assert lines == ["seen 0", "seen 1", "seen 2"]
+    assert instance.requests == 3
+
+
+async def test_the_environment_is_lambda_s_and_nothing_of_this_machine_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_THIS_MACHINE", "x")
+    instance = Instance(function(tmp_path, ECHO, environ={"DB_HOST": "h"}), print)
+    await instance.start()
+    environ = json.loads((await instance.invoke(b'{"n": 1}')).body)["env"]
+    await instance.stop()
+    assert environ["AWS_LAMBDA_FUNCTION_NAME"] == "sunup-app"
+    assert environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
+    assert environ["TZ"] == ":UTC"
+    assert environ["DB_HOST"] == "h"
+    assert "SECRET_OF_THIS_MACHINE" not in environ
+    assert "HOME" not in environ
+
+
+async def test_an_error_of_the_function_is_an_outcome(tmp_path: Path) -> None:
+    code = "def handler(event, context): raise KeyError('x')"
+    instance = Instance(function(tmp_path, code), lambda _: None)
+    await instance.start()
+    outcome = await instance.invoke(b"{}")
+    assert outcome.error
+    assert outcome.error_message == "KeyError: 'x'"
+    assert (await instance.invoke(b"{}")).error
+    await instance.stop()
+
+
+async def test_an_error_at_init_is_told(tmp_path: Path) -> None:
+    instance = Instance(function(tmp_path, "raise ImportError('no driver')"), lambda _: None)
+    with pytest.raises(
+        InstanceFailed, match="Unable to import module 'lambda_function': no driver"
+    ):
+        await instance.start()
+    assert instance.state == "gone"
+
+
+async def test_init_has_a_limit(tmp_path: Path) -> None:
+    instance = Instance(function(tmp_path, "import time; time.sleep(30)"), lambda _: None)
+    began = time.monotonic()
+    with pytest.raises(InstanceFailed, match="INIT took longer"):
+        await instance.start(limit=0.5)
+    assert time.monotonic() - began < 2
+
+
+async def test_a_timeout_ends_the_instance(tmp_path: Path) -> None:
+    code = "import time\ndef handler(event, context): time.sleep(30)"
+    instance = Instance(function(tmp_path, code, timeout=0.5), lambda _: None)
+    await instance.start()
+    with pytest.raises(InstanceFailed, match=r"Task timed out after 0\.50 seconds"):
+        await instance.invoke(b"{}")
+    assert instance.state == "gone"
+
+
+async def test_a_crash_ends_the_instance(tmp_path: Path) -> None:
+    code = "import os\ndef handler(event, context): os._exit(3)"
+    instance = Instance(function(tmp_path, code), lambda _: None)
+    await instance.start()
+    with pytest.raises(InstanceFailed, match="exited without providing a reason"):
+        await instance.invoke(b"{}")
+    assert instance.state == "gone"
+
+
+async def test_a_frozen_process_does_not_work(tmp_path: Path) -> None:
+    code = """
+import threading, time
+count = 0
+def work():
+    global count
+    while True:
+        time.sleep(0.01); count += 1
+threading.Thread(target=work, daemon=True).start()
+def handler(event, context): return count
+"""
+    instance = Instance(function(tmp_path, code), lambda _: None)
+    await instance.start()
+    before = int((await instance.invoke(b"{}")).body)
+    await asyncio.sleep(0.5)
+    after = int((await instance.invoke(b"{}")).body)
+    await instance.stop()
+    assert after - before < 20

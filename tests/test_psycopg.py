@@ -1,0 +1,280 @@
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from sunup import deadline, request
+from sunup.failures import (
+    ConnectionLost,
+    ConnectionsBusy,
+    DatabaseMissing,
+    DatabaseReadOnly,
+    DatabaseResuming,
+    DatabaseUnreachable,
+)
+from sunup.psycopg import Database
+from sunup.settings import Settings, SettingsError
+
+from .hanging import hanging
+
+Admin = Callable[[str], list[tuple[object, ...]]]
+
+TERMINATE = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+    " where application_name = 'sunup' and datname = current_database()"
+)
+
+
+def backend(db: Database) -> int:
+    with db.connection() as connection:
+        row = connection.execute("select pg_backend_pid()").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_one_connection_serves_request_after_request(settings: Settings) -> None:
+    db = Database(settings)
+    assert backend(db) == backend(db)
+    db.close()
+
+
+def test_connections_are_exclusive_and_never_more_than_the_pool_size(settings: Settings) -> None:
+    db = Database(replace(settings, pool_size=3))
+    in_use: set[int] = set()
+    most = 0
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        nonlocal most
+        with db.connection() as connection:
+            row = connection.execute("select pg_backend_pid()").fetchone()
+            assert row is not None
+            with lock:
+                assert row[0] not in in_use
+                in_use.add(row[0])
+                most = max(most, len(in_use))
+            connection.execute("select pg_sleep(0.01)")
+            with lock:
+                in_use.remove(row[0])
+
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(work, range(40)))
+    assert most == 3
+    db.close()
+
+
+def test_starting_connects_in_the_background(settings: Settings, admin: Admin) -> None:
+    db = Database(settings)
+    db.start()
+    count = "select count(*) from pg_stat_activity where application_name = 'sunup' and datname = current_database()"
+    for _ in range(100):
+        if admin(count) == [(1,)]:
+            break
+        time.sleep(0.02)
+    assert admin(count) == [(1,)]
+    assert backend(db) > 0
+    assert admin(count) == [(1,)]
+    db.close()
+
+
+def test_the_server_ends_idle_sessions_and_the_next_request_gets_a_new_one(
+    settings: Settings,
+) -> None:
+    db = Database(replace(settings, idle_session_timeout=0.3))
+    first = backend(db)
+    time.sleep(0.6)
+    assert backend(db) != first
+    db.close()
+
+
+def test_a_connection_that_the_server_closed_is_replaced_without_a_failure(
+    settings: Settings, admin: Admin
+) -> None:
+    db = Database(settings)
+    for _ in range(5):
+        first = backend(db)
+        assert admin(TERMINATE) == [(True,)]
+        assert backend(db) != first
+    db.close()
+
+
+def test_a_path_that_died_silently_is_found_by_asking(settings: Settings) -> None:
+    db = Database(replace(settings, idle_session_timeout=1))
+    first = backend(db)
+    time.sleep(0.6)  # longer than half the idle timeout: asked before use, which keeps it
+    assert backend(db) == first
+    time.sleep(0.6)
+    assert backend(db) == first
+    db.close()
+
+
+def test_a_connection_that_breaks_in_use_is_lost_and_nothing_is_repeated(
+    settings: Settings, admin: Admin
+) -> None:
+    admin("create table calls (n int)")
+    db = Database(settings)
+    with pytest.raises(ConnectionLost) as raised, db.connection() as connection:
+        connection.execute("insert into calls values (1)")
+        connection.commit()
+        connection.execute("select pg_terminate_backend(pg_backend_pid())")
+    assert not raised.value.nothing_executed
+    assert admin("select n from calls") == [(1,)]
+    assert backend(db) > 0
+    db.close()
+
+
+def test_an_error_of_the_statement_comes_as_it_is_and_keeps_the_connection(
+    settings: Settings,
+) -> None:
+    db = Database(settings)
+    first = backend(db)
+    with pytest.raises(psycopg.errors.DivisionByZero), db.connection() as connection:
+        connection.execute("select 1/0")
+    assert backend(db) == first
+    db.close()
+
+
+def test_a_block_is_committed_at_its_end_and_rolled_back_on_an_exception(
+    settings: Settings, admin: Admin
+) -> None:
+    admin("create table kept (n int)")
+    db = Database(settings)
+    with db.connection() as connection:
+        connection.execute("insert into kept values (1)")
+    with pytest.raises(ZeroDivisionError), db.connection() as connection:
+        connection.execute("insert into kept values (2)")
+        _ = 1 / 0
+    with db.transaction() as connection:
+        connection.execute("insert into kept values (3)")
+    with pytest.raises(ZeroDivisionError), db.transaction() as connection:
+        connection.execute("insert into kept values (4)")
+        _ = 1 / 0
+    assert admin("select n from kept order by n") == [(1,), (3,)]
+    db.close()
+
+
+def test_a_write_on_a_read_only_server_names_the_reason(settings: Settings, admin: Admin) -> None:
+    admin("create table kept (n int)")
+    db = Database(settings)
+    with pytest.raises(DatabaseReadOnly), db.connection() as connection:
+        connection.execute("set transaction read only")
+        connection.execute("insert into kept values (1)")
+    db.close()
+
+
+def test_a_sleeping_database_is_waited_for_until_it_wakes(settings: Settings) -> None:
+    with hanging(settings.host) as server:
+        tcp = replace(settings, host="127.0.0.1", port=server.port, password="x")
+        db = Database(replace(tcp, sslmode="disable"))
+        threading.Timer(0.5, server.awake.set).start()
+        began = time.monotonic()
+        with deadline.within(10):
+            assert backend(db) > 0
+        assert 0.4 < time.monotonic() - began < 1.5
+        assert server.attempts == 1
+        db.close()
+
+
+def test_a_deadline_ends_the_wait_but_not_the_waking(settings: Settings) -> None:
+    with hanging(settings.host) as server:
+        tcp = replace(settings, host="127.0.0.1", port=server.port, password="x")
+        db = Database(replace(tcp, sslmode="disable"))
+        began = time.monotonic()
+        with deadline.within(0.3), pytest.raises(DatabaseResuming):
+            backend(db)
+        assert 0.25 < time.monotonic() - began < 0.6
+        server.awake.set()
+        with deadline.within(5):
+            assert backend(db) > 0
+        assert server.attempts == 1
+        db.close()
+
+
+def test_a_refused_connection_is_tried_again_until_the_deadline(settings: Settings) -> None:
+    db = Database(replace(settings, host="127.0.0.1", port=1, password="x", sslmode="disable"))
+    began = time.monotonic()
+    with deadline.within(0.5), pytest.raises(DatabaseUnreachable):
+        backend(db)
+    assert time.monotonic() - began > 0.4
+    db.close()
+
+
+def test_what_waiting_cannot_mend_is_told_at_once(settings: Settings) -> None:
+    db = Database(replace(settings, database="nowhere"))
+    began = time.monotonic()
+    with pytest.raises(DatabaseMissing, match="nowhere"):
+        backend(db)
+    assert time.monotonic() - began < 1
+    db.close()
+
+
+def test_a_thread_that_holds_all_connections_is_told_at_once(settings: Settings) -> None:
+    db = Database(replace(settings, pool_size=1))
+    with db.connection(), pytest.raises(ConnectionsBusy, match="itself"), db.connection():
+        pass
+    db.close()
+
+
+def test_a_caller_waits_for_a_connection_that_another_thread_holds(settings: Settings) -> None:
+    db = Database(replace(settings, pool_size=1))
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with db.connection():
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with deadline.within(0.1), pytest.raises(ConnectionsBusy):
+        backend(db)
+    threading.Timer(0.1, done.set).start()
+    assert backend(db) > 0
+    thread.join()
+    db.close()
+
+
+def test_statements_are_counted_and_logged_without_their_parameters(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = Database(settings)
+    current = request.Request()
+    token = request.current.set(current)
+    caplog.set_level(logging.DEBUG, "sunup.statements")
+    with db.connection() as connection:
+        connection.execute("select generate_series(1, 3), %s::text", ("someone@example.com",))
+        connection.execute(psycopg.sql.SQL("select 1 where false"))
+        connection.cursor().executemany("select %s::int", [(1,), (2,)])
+    request.current.reset(token)
+    assert current.queries == 3
+    assert current.rows >= 3
+    assert "select generate_series(1, 3), %s::text" in caplog.text
+    assert "someone" not in caplog.text
+    db.close()
+
+
+def test_a_forked_child_leaves_its_parent_s_connection_alone(settings: Settings) -> None:
+    db = Database(settings)
+    first = backend(db)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if backend(db) != first else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert backend(db) == first
+    db.close()
+
+
+def test_settings_are_read_at_the_first_use() -> None:
+    db = Database()
+    with pytest.raises(SettingsError, match="DB_HOST is not set"):
+        db.start()
