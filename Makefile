@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup dev test check format pins clean
+.PHONY: help setup dev test check format bench pins clean
 
 help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    everything that CI runs: check, then all tests"
 	@echo "make check   ruff (lint and format) and mypy"
 	@echo "make format  let ruff put things right"
+	@echo "make bench   what a start imports, in milliseconds"
 	@echo "make pins    pin the dependencies anew, from pyproject.toml"
 
 setup: $(VENV)/.ready
@@ -40,6 +41,9 @@ check: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python benchmarks/imports.py
 
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

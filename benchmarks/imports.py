@@ -1,0 +1,48 @@
+"""What importing sunup costs, against importing the driver alone: fresh processes, round robin.
+
+python benchmarks/imports.py [ROUNDS]
+"""
+
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from datetime import date
+
+CASES = {
+    "python": "pass",
+    "import sunup": "import sunup",
+    "import asyncpg": "import asyncpg",
+    "import sunup.asyncpg": "import sunup.asyncpg",
+    "import psycopg": "import psycopg",
+    "import sunup.psycopg": "import sunup.psycopg",
+    "import sunup.asyncpg, sunup.adapter.handler": "import sunup.asyncpg, sunup.adapter.handler",
+}
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    times: dict[str, list[float]] = {name: [] for name in CASES}
+    for number in range(rounds + 1):
+        for name, code in CASES.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            if number:  # the first round warms the disk's cache
+                times[name].append((time.perf_counter() - began) * 1000)
+    print(
+        f"{date.today()}, Python {platform.python_version()}, {platform.machine()}, {rounds} rounds"
+    )
+    base = statistics.median(times["python"])
+    for name in CASES:
+        print(f"{name:<45} {statistics.median(times[name]) - base:7.1f} ms beyond Python's start")
+    for driver in ("asyncpg", "psycopg"):
+        own = [
+            a - b
+            for a, b in zip(times[f"import sunup.{driver}"], times[f"import {driver}"], strict=True)
+        ]
+        print(f"sunup's own part beyond {driver:<21} {statistics.median(own):7.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
