@@ -37,7 +37,7 @@ def server() -> Iterator[dict[str, str]]:
     """The `DB_*` variables of a PostgreSQL 18 of this test process."""
     with (
         tempfile.TemporaryDirectory(prefix="sunup-test-") as folder,
-        postgres.running(Path(folder) / "postgres") as variables,
+        postgres.running(Path(folder) / "postgres", durable=False) as variables,
     ):
         yield variables
 

