@@ -23,9 +23,11 @@ class Connection(asyncpg.Connection):
     rests_since: float
 
     def descriptor(self) -> int:
-        """The file descriptor of the socket, -1 when it is closed."""
+        """The file descriptor of the socket, -1 when it is closed or being closed."""
         transport: asyncio.Transport | None = getattr(self, "_transport", None)
-        socket = None if transport is None else transport.get_extra_info("socket")
+        if transport is None or transport.is_closing():
+            return -1
+        socket = transport.get_extra_info("socket")
         return -1 if socket is None else int(socket.fileno())
 
     async def ping(self) -> None:

@@ -170,7 +170,9 @@ class Pool:
         try:
             async with asyncio.timeout(min(PING_TIMEOUT, patience())):
                 await connection.ping()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:
+            # Whatever it is, this connection is of no use. When the server's farewell was read
+            # but not yet its end, asyncpg raises its InternalClientError, which has no base class.
             return False
         return True
 

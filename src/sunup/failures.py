@@ -252,9 +252,12 @@ def while_using(error: BaseException, *, closed: bool) -> DatabaseUnavailable | 
     if state == "25006":
         return DatabaseReadOnly(plain_text(error))
     lost = state is not None and (state in _LOST_SQLSTATES or state[:2] == "08")
+    lost = lost or type(error).__name__ == "InternalClientError"
     if lost or (closed and _of_database(error)):
         failure = ConnectionLost(plain_text(error))
-        failure.nothing_executed = state in _NOTHING_EXECUTED_SQLSTATES
+        # asyncpg refuses to send a statement after the server's farewell.
+        unsent = type(error).__name__ == "InternalClientError"
+        failure.nothing_executed = unsent or state in _NOTHING_EXECUTED_SQLSTATES
         return failure
     return None
 

@@ -10,7 +10,7 @@ from sunup import __version__
 from sunup.failures import DatabaseUnavailable
 from sunup.settings import SettingsError
 
-from . import dev
+from . import dev, emulate
 from .errors import CommandError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def _options(
 
 
 app.command(name="dev")(dev.dev)
+app.command(name="emulate")(emulate.emulate)
 
 
 def run(arguments: list[str]) -> int:

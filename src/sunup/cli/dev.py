@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,10 +15,7 @@ from rich.console import Console
 from sunup.emulator import postgres
 from sunup.settings import Settings
 
-from . import migrations, project
-from .errors import CommandError
-
-HOST = "127.0.0.1"
+from . import migrations, ports, project
 
 
 def dev(
@@ -49,7 +45,7 @@ def dev(
         signal.signal(number, _terminate)
     console = Console(highlight=False)
     found = project.find(app_dir)
-    _check_port(port)
+    ports.check(port)
     environ = dict(found.environ)
     if database_url:
         environ.update(project.database_variables(database_url))
@@ -85,7 +81,7 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         "sunup.cli.served:app",
         factory=True,
         app_dir=str(found.folder),
-        host=HOST,
+        host=ports.HOST,
         port=port,
         reload=True,
         reload_dirs=[str(found.folder)],
@@ -96,22 +92,6 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         lifespan="on",
         timeout_graceful_shutdown=3,
     )
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        # As the server will do it: a port of a server that has just ended is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except PermissionError:
-            raise CommandError(
-                f"port {port} needs root's rights", "Choose one above 1023: --port 3000."
-            ) from None
-        except OSError:
-            raise CommandError(
-                f"port {port} is in use", f"Choose another: --port {port % 65535 + 1}."
-            ) from None
 
 
 def _terminate(number: int, _: FrameType | None) -> None:

@@ -16,10 +16,14 @@ from .errors import CommandError
 
 @dataclass(frozen=True)
 class Project:
-    """`app` is `module:name`; `environ` the variables that the app would see on this machine."""
+    """The app, as `module:name`, and its entry point on Lambda, as `module.name`.
+
+    `environ` are the variables that the app would see on this machine.
+    """
 
     folder: Path
     app: str
+    handler: str
     tries: tuple[str, ...]
     environ: Mapping[str, str]
 
@@ -41,8 +45,9 @@ def find(folder: Path) -> Project:
         **os.environ,
     }
     app = environ.get("SUNUP_APP") or table.get("app") or "app:app"
+    handler = table.get("handler") or "lambda_function.handler"
     tries = table.get("try", [])
-    if not isinstance(app, str) or not isinstance(tries, list):
+    if not (isinstance(app, str) and isinstance(handler, str) and isinstance(tries, list)):
         raise CommandError(
             f"[tool.sunup] in {folder / 'pyproject.toml'} is not as expected",
             'It takes app = "module:name" and try = ["curl {url}/..."].',
@@ -53,7 +58,7 @@ def find(folder: Path) -> Project:
             f"there is no {module}.py in {folder} (the app is {app!r})",
             'Name it in pyproject.toml: [tool.sunup] app = "module:name".',
         )
-    return Project(folder, app, tuple(map(str, tries)), environ)
+    return Project(folder, app, handler, tuple(map(str, tries)), environ)
 
 
 def _tool_table(path: Path) -> dict[str, object]:

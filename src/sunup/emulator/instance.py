@@ -7,13 +7,17 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .limits import ProcessorShare, resident_megabytes
 from .runtime_api import Invocation, Outcome, RuntimeApi
 
 # Lambda Developer Guide, "Lambda runtime environment": INIT is limited to 10 s.
 INIT_LIMIT = 10.0
+
+_MEMORY_SAMPLE = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Instance:
         self._api = RuntimeApi()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._share = ProcessorShare(self.id[:12], function.memory)
+        self.last_request_id = ""
+        self.peak_memory = 0
+        self._out_of_memory = False
 
     async def start(self, limit: float = INIT_LIMIT) -> None:
         """Start the process and wait for the end of its INIT, then freeze it.
@@ -71,7 +80,9 @@ class Instance:
             start_new_session=True,
             limit=2**22,
         )
+        self._share.add(self._process.pid)
         self._reader = asyncio.create_task(self._read_output(self._process))
+        self._watch = asyncio.create_task(self._watch_memory(self._process))
         ready = asyncio.create_task(self._api.ready.wait())
         try:
             await self._first(ready, self._api.init_error, limit=limit)
@@ -82,6 +93,7 @@ class Instance:
             raise
         finally:
             ready.cancel()
+        self._share.limit()
         self._freeze()
 
     async def invoke(self, event: bytes) -> Outcome:
@@ -98,6 +110,8 @@ class Instance:
             deadline_ms=int((time.time() + timeout) * 1000),
             arn=self._function.arn,
         )
+        self.last_request_id = invocation.request_id
+        self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
         outcome = self._api.invoke(invocation)
         try:
             await self._first(outcome, limit=timeout)
@@ -111,6 +125,7 @@ class Instance:
             await self.stop()
             raise
         self._freeze()
+        self._log(f"END RequestId: {invocation.request_id}")
         return outcome.result()
 
     async def stop(self) -> None:
@@ -119,14 +134,18 @@ class Instance:
         if self._process is not None and self._process.returncode is None:
             self._signal(signal.SIGKILL)
             await self._process.wait()
-        if self._reader is not None:
-            await self._reader
+        for task in (self._watch, self._reader):
+            if task is not None:
+                await task
+        self._share.remove()
         await self._api.stop()
 
     def _init_failure(self) -> str:
         if self._api.init_error.done():
             return self._api.init_error.result().error_message
         assert self._process is not None
+        if self._out_of_memory:
+            return "Runtime.OutOfMemory"
         if self._process.returncode is not None:
             return f"the process ended with status {self._process.returncode}"
         return "INIT took longer than its limit"
@@ -134,6 +153,8 @@ class Instance:
     def _invocation_failure(self) -> str:
         """In the words of Lambda's own log lines."""
         assert self._process is not None
+        if self._out_of_memory:
+            return "Runtime exited with error: signal: killed (Runtime.OutOfMemory)"
         if self._process.returncode is None:
             return f"Task timed out after {self._function.timeout:.2f} seconds"
         return "Runtime exited without providing a reason"
@@ -156,6 +177,19 @@ class Instance:
         assert process.stdout is not None
         async for line in process.stdout:
             self._log(line.decode(errors="replace").rstrip("\n"))
+
+    async def _watch_memory(self, process: asyncio.subprocess.Process) -> None:
+        """Kill what uses more than the memory setting. Sampled: a short peak may pass unseen."""
+        while process.returncode is None:
+            if self.state != "frozen":
+                used = resident_megabytes(process.pid)
+                self.peak_memory = max(self.peak_memory, used)
+                if used > self._function.memory:
+                    self._out_of_memory = True
+                    self._signal(signal.SIGKILL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MEMORY_SAMPLE):
+                    await process.wait()
 
     def _freeze(self) -> None:
         self._signal(signal.SIGSTOP)

@@ -1,0 +1,163 @@
+"""API Gateway's HTTP API: requests to events, outcomes to responses, and its own answers.
+
+API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs" and "Quotas".
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .functions import Functions, Throttled
+from .instance import InstanceFailed
+from .payloads import Reply, Scope, event_1, event_2, response
+from .runtime_api import Outcome
+from .timeline import Timeline
+
+MAX_BODY = 10 * 1024 * 1024
+MAX_EVENT = 6 * 1024 * 1024
+MAX_REQUEST_LINE_AND_HEADERS = 10_240
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class GatewayOptions:
+    """Times in seconds, `rate` in requests a second, `burst` in requests."""
+
+    payload: Literal["2.0", "1.0"] = "2.0"
+    timeout: float = 30.0
+    rate: float = 10_000.0
+    burst: int = 5_000
+    cors_origins: tuple[str, ...] = ()
+
+
+class Gateway:
+    """An ASGI app that is the stage `$default` of an HTTP API."""
+
+    def __init__(self, functions: Functions, options: GatewayOptions, timeline: Timeline) -> None:
+        self._functions = functions
+        self._options = options
+        self._timeline = timeline
+        self._tokens = float(options.burst)
+        self._filled = time.monotonic()
+        # Invocations go on when the gateway or the client has given up.
+        self._running: set[asyncio.Task[Outcome]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        began = time.time()
+        number = self._timeline.count
+        path = (scope.get("raw_path") or b"/").decode("latin-1")
+        self._timeline.add("request", id=number, method=scope["method"], path=path)
+        status, headers, body = await self._reply(scope, receive, began)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        wait = round(time.time() - began, 3)
+        self._timeline.add(
+            "response", id=number, method=scope["method"], path=path, status=status, wait=wait
+        )
+
+    async def stop(self) -> None:
+        """Wait for nothing: cancel what still runs."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        cors = self._cors(origin)
+        if self._options.cors_origins and scope["method"] == "OPTIONS" and origin:
+            # With CORS configured the gateway answers preflights itself.
+            return 204, cors, b""
+        line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+        if line + sum(len(n) + len(v) for n, v in scope["headers"]) > MAX_REQUEST_LINE_AND_HEADERS:
+            return _own(431, "Request Header Fields Too Large")
+        if not self._admit():
+            return _own(429, "Too Many Requests")
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY:
+                return _own(413, "Request Entity Too Large")
+        make = event_2 if self._options.payload == "2.0" else event_1
+        event = json.dumps(make(scope, body, began)).encode()
+        status, headers, content = await self._integrate(event, began)
+        if cors:
+            # ... and replaces the function's own CORS headers.
+            headers = [each for each in headers if not each[0].startswith(b"access-control-")]
+        return status, headers + cors, content
+
+    async def _integrate(self, event: bytes, began: float) -> Reply:
+        if len(event) > MAX_EVENT:
+            return self._failed("the event is larger than 6 MB")
+        task = asyncio.create_task(self._functions.invoke(event))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        left = self._options.timeout - (time.time() - began)
+        done, _ = await asyncio.wait([task], timeout=left)
+        if not done:
+            self._timeline.add("integration", error="the integration timed out")
+            return _own(503, "Service Unavailable")
+        try:
+            outcome = task.result()
+        except Throttled:
+            return _own(429, "Too Many Requests")
+        except InstanceFailed as error:
+            return self._failed(str(error))
+        if outcome.error:
+            return self._failed(outcome.error_message)
+        if len(outcome.body) > MAX_EVENT:
+            return self._failed("the response is larger than 6 MB")
+        try:
+            return response(outcome.body)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            return self._failed(f"malformed response: {error}")
+
+    def _finished(self, task: "asyncio.Task[Outcome]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits any more
+
+    def _failed(self, reason: str) -> Reply:
+        # As the access log's $context.integrationErrorMessage; the client is told nothing.
+        self._timeline.add("integration", error=reason)
+        return _own(500, "Internal Server Error")
+
+    def _admit(self) -> bool:
+        """A token bucket: `burst` deep, filled at `rate`."""
+        now = time.monotonic()
+        filled = self._tokens + (now - self._filled) * self._options.rate
+        self._tokens, self._filled = min(filled, float(self._options.burst)), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _cors(self, origin: str) -> list[tuple[bytes, bytes]]:
+        allowed = self._options.cors_origins
+        if not origin or not ("*" in allowed or origin in allowed):
+            return []
+        value = b"*" if "*" in allowed else origin.encode("latin-1")
+        return [
+            (b"access-control-allow-origin", value),
+            (b"access-control-allow-methods", b"*"),
+            (b"access-control-allow-headers", b"*"),
+        ]
+
+
+def _own(status: int, message: str) -> Reply:
+    """The gateway's own words."""
+    return (
+        status,
+        [(b"content-type", b"application/json")],
+        json.dumps({"message": message}).encode(),
+    )

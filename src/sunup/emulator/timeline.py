@@ -1,0 +1,27 @@
+"""What happened, in order: for the terminal, the console page and the tests."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Enough for an afternoon on the page; a soak test must not fill the memory.
+_KEPT = 5000
+
+
+@dataclass
+class Timeline:
+    """Events are dictionaries with `at` (seconds since the epoch) and `kind`."""
+
+    listener: Callable[[dict[str, Any]], None] | None = None
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    count: int = 0
+
+    def add(self, kind: str, **fields: Any) -> None:
+        """Note an event that happens now."""
+        event = {"n": self.count, "at": round(time.time(), 3), "kind": kind, **fields}
+        self.count += 1
+        self.events.append(event)
+        if self.listener is not None:
+            self.listener(event)
