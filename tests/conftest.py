@@ -1,18 +1,14 @@
 """A real PostgreSQL for each test process, a database for each test, a clean environment."""
 
 import os
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from sunup.emulator import postgres
 from sunup.settings import Settings
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+pytest_plugins = ["sunup.testing"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +29,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[dict[str, str]]:
+def server(sunup_postgres: dict[str, str]) -> dict[str, str]:
     """The `DB_*` variables of a PostgreSQL 18 of this test process."""
-    with (
-        tempfile.TemporaryDirectory(prefix="sunup-test-") as folder,
-        postgres.running(Path(folder) / "postgres", durable=False) as variables,
-    ):
-        yield variables
+    return sunup_postgres
 
 
 @pytest.fixture
-def database(server: dict[str, str]) -> dict[str, str]:
+def database(sunup_database: dict[str, str]) -> dict[str, str]:
     """The `DB_*` variables of a database of this test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(
-        host=server["DB_HOST"], user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
-        connection.execute(f'create database "{name}"'.encode())
-    return {**server, "DB_NAME": name}
+    return sunup_database
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ from .waking import (
 
 logger = logging.getLogger("sunup.database")
 
+# Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
+_TURNS_TO_READ = 4
+
 # What `tls.context` leaves to the driver.
 Unverified = Literal["disable", "allow", "prefer"]
 
@@ -165,8 +168,15 @@ class Pool:
         if connection.is_closed():
             return False
         rested = time.time() - connection.rests_since
-        if 0 <= rested < self._ping_after and not _readable(connection):
+        unasked = _readable(connection)
+        if 0 <= rested < self._ping_after and not unasked:
             return True
+        if unasked:
+            # Read it before asking: asyncpg would take a farewell for the answer, and wait on.
+            for _ in range(_TURNS_TO_READ):
+                await asyncio.sleep(0)
+            if connection.is_closed():
+                return False
         try:
             async with asyncio.timeout(min(PING_TIMEOUT, patience())):
                 await connection.ping()

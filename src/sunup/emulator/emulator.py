@@ -59,21 +59,22 @@ class EmulatorOptions:
 class Emulator:
     """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
 
-    `app` is a folder or a deployment package (`.zip`). Its migrations are applied first. `data` is
+    `app` is a folder or a deployment package (`.zip`), `None` for an Aurora without a function
+    (the gateway then answers 500). The app's migrations are applied first. `data` is
     the folder of the database, a temporary one unless given; `server` the `DB_*` variables of a
     PostgreSQL 18 on a Unix socket to be used instead. Raises `PostgresFailed` and the like.
     """
 
     def __init__(
         self,
-        app: Path | str,
+        app: Path | str | None,
         options: EmulatorOptions | None = None,
         *,
         data: Path | None = None,
         server: Mapping[str, str] | None = None,
         listener: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        self._app = Path(app).resolve()
+        self._app = None if app is None else Path(app).resolve()
         self.options = options or EmulatorOptions()
         self._data = data
         self._server = server
@@ -137,10 +138,10 @@ class Emulator:
             self._database = stack.enter_context(running)
         else:
             self._database = dict(self._server)
-        code = self._app
+        code = self._app or folder
         if code.is_file():
-            code = folder / "code"
-            with zipfile.ZipFile(self._app) as package:
+            package_file, code = code, folder / "code"
+            with zipfile.ZipFile(package_file) as package:
                 package.extractall(code)
         self._prepare_database(code / "migrations")
         self._loop = LoopThread()

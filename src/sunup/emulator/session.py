@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .aurora import Aurora
 
 _CHUNK = 65536
+_FAREWELL = 0.05
 
 
 class Session:
@@ -152,6 +153,8 @@ class Session:
             text = "terminating connection due to administrator command"
             self._writer.write(wire.error("57P01", text))
             self._writer.close()
+            # PostgreSQL does not wait for a client, perhaps a frozen one, to say goodbye too.
+            asyncio.get_running_loop().call_later(_FAREWELL, self._writer.transport.abort)
         else:
             self._writer.transport.abort()
         if self._upstream is not None:
