@@ -19,7 +19,7 @@ RESUMING_AFTER = 3.0
 # How long a caller without a deadline waits: the documented 30 s "or more" of a deep sleep, twice.
 LONGEST_WAIT = 60.0
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 # A connection that rested for longer is asked with a round trip before it is handed out. A socket
 # that the server closed shows itself without one; a path that died silently does not.

@@ -4,6 +4,7 @@ A TLS front on a real PostgreSQL. docs/emulator.md has each behaviour with its s
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import asyncpg
 
 from .certificates import Certificates
+from .listening import bound
 from .session import Session
 from .timeline import Timeline
 from .tokens import Iam
@@ -68,13 +70,13 @@ class Aurora:
 
     def __init__(
         self,
-        socket: str,
+        socket_folder: str,
         certificates: Certificates,
         iam: Iam,
         options: AuroraOptions,
         timeline: Timeline,
     ) -> None:
-        self.socket = Path(socket) / ".s.PGSQL.5432"
+        self.socket = Path(socket_folder) / ".s.PGSQL.5432"
         self.certificates = certificates
         self.iam = iam
         self.options = options
@@ -87,12 +89,15 @@ class Aurora:
         self.read_only = False
         self.reset_next = False
         self.starting_until = 0.0
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._clients: set[asyncio.Task[None]] = set()
+        self._attempts: set[Session] = set()
         self._changed = asyncio.Condition()
         self._since = time.monotonic()
         self._awake_before = 0.0
         self._idle_since: float | None = time.monotonic()
-        self._server: asyncio.Server | None = None
+        self._reserved: socket.socket | None = None
+        self._listener: socket.socket | None = None
+        self._acceptor: asyncio.Task[None] | None = None
         self._admin: asyncpg.Connection | None = None
         self._admin_lock = asyncio.Lock()
         self._work: set[asyncio.Task[None]] = set()
@@ -106,16 +111,19 @@ class Aurora:
             "do $$ begin create role rds_iam nologin;"
             " exception when duplicate_object then null; end $$; grant rds_iam to postgres"
         )
-        await self._listen()
+        self._listen()
         self._background(self._pause_when_idle())
+        self.timeline.add("aurora", state=self.state, connections=0)
 
     async def stop(self) -> None:
         """End everything."""
-        for task in [*self._work, *self._attempts]:
+        await self._deafen()
+        tasks = [*self._work, *self._clients]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._work, *self._attempts, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._reserved is not None:
+            self._reserved.close()
         if self._admin is not None:
             await self._admin.close()
 
@@ -218,9 +226,7 @@ class Aurora:
     async def refuse(self, seconds: float = 2.0) -> None:
         """Refuse TCP connections for a while. Open sessions go on."""
         self.timeline.add("fault", fault="refuse", seconds=seconds)
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        await self._deafen()
         self._background(self._listen_again_in(seconds))
 
     async def failover(self, seconds: float = 1.0) -> None:
@@ -236,30 +242,54 @@ class Aurora:
 
     # Connections.
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, backlog=1024, limit=2**18
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+    def _listen(self) -> None:
+        if self._reserved is None:
+            # Bound, never listening: the port stays ours while connections are refused.
+            self._reserved = bound(0)
+            self.port = self._reserved.getsockname()[1]
+        if self._listener is None:
+            self._listener = bound(self.port)
+            self._listener.listen(1024)
+            self._acceptor = asyncio.create_task(self._accept_all(self._listener))
+
+    async def _deafen(self) -> None:
+        """Stop listening: whoever waits to be accepted is reset."""
+        if self._acceptor is not None:
+            self._acceptor.cancel()
+            await asyncio.gather(self._acceptor, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _accept_all(self, listener: socket.socket) -> None:
+        # Not asyncio's Server: one that is closed while it accepts loses the client it has.
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            protocol = asyncio.StreamReaderProtocol(
+                asyncio.StreamReader(limit=2**18, loop=loop), self._accept, loop=loop
+            )
+            self._background(_attach(protocol, connection))
 
     async def _listen_again_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        if self._server is None:
-            await self._listen()
+        self._listen()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._attempts.add(task)
+        self._clients.add(task)
         session = Session(self, reader, writer)
+        self._attempts.add(session)
         try:
             if await session.log_in():
-                self._attempts.discard(task)
+                self._attempts.discard(session)
                 await session.run()
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # the client has gone, or everything ends
         finally:
-            self._attempts.discard(task)
+            self._clients.discard(task)
+            self._attempts.discard(session)
             self.leave(session)
             with suppress(OSError, RuntimeError):
                 session.close()
@@ -279,3 +309,7 @@ class Aurora:
         if session in self.sessions:
             self.sessions.discard(session)
             self.timeline.add("connections", connections=len(self.sessions))
+
+
+async def _attach(protocol: asyncio.StreamReaderProtocol, connection: socket.socket) -> None:
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)

@@ -1,5 +1,6 @@
 """The console: what happens, as JSON and as a page, and the buttons for the faults."""
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class Console:
         """Everything that the page shows; `after` leaves out the events up to that number."""
         aurora, functions = self._emulator.aurora, self._emulator.functions
         return {
+            "now": round(time.time(), 3),
             "aurora": {
                 "state": aurora.state,
                 "connections": aurora.connections,

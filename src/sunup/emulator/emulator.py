@@ -1,10 +1,10 @@
 """The emulated AWS as one thing: `with Emulator(app) as aws: ...`."""
 
 import asyncio
-import socket
 import tempfile
 import zipfile
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from .console import Console
 from .functions import FunctionOptions, Functions
 from .gateway import Gateway, GatewayOptions
 from .instance import Function
+from .listening import bound
 from .timeline import Timeline
 from .tokens import Iam
 
@@ -99,9 +100,13 @@ class Emulator:
     ) -> None:
         self._stack.close()
 
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Start a coroutine of one of the parts on the emulator's event loop."""
+        return self._loop.submit(work)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine of one of the parts on the emulator's event loop, and wait for it."""
-        return self._loop.submit(work).result()
+        """Run a coroutine on the emulator's event loop, and wait for it."""
+        return self.submit(work).result()
 
     def do(self, action: str) -> None:
         """Do what a button of the console does, such as `aurora/pause` or `credentials/rotate`."""
@@ -192,7 +197,7 @@ class Emulator:
             self.applied = migrations.upgrade(settings, folder)
 
     def _serve(self, app: Any, port: int) -> tuple[Callable[[], None], int]:
-        listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        listener = bound(port)
         config = uvicorn.Config(
             app,
             http="h11",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .aurora import Aurora
 
 _CHUNK = 65536
-_FAREWELL = 0.05
+_FAREWELL = 0.002
 
 
 class Session:
