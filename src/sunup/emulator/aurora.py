@@ -97,7 +97,6 @@ class Aurora:
         self._idle_since: float | None = time.monotonic()
         self._reserved: socket.socket | None = None
         self._listener: socket.socket | None = None
-        self._acceptor: asyncio.Task[None] | None = None
         self._admin: asyncpg.Connection | None = None
         self._admin_lock = asyncio.Lock()
         self._work: set[asyncio.Task[None]] = set()
@@ -117,7 +116,7 @@ class Aurora:
 
     async def stop(self) -> None:
         """End everything."""
-        await self._deafen()
+        self._deafen()
         tasks = [*self._work, *self._clients]
         for task in tasks:
             task.cancel()
@@ -226,7 +225,7 @@ class Aurora:
     async def refuse(self, seconds: float = 2.0) -> None:
         """Refuse TCP connections for a while. Open sessions go on."""
         self.timeline.add("fault", fault="refuse", seconds=seconds)
-        await self._deafen()
+        self._deafen()
         self._background(self._listen_again_in(seconds))
 
     async def failover(self, seconds: float = 1.0) -> None:
@@ -250,26 +249,24 @@ class Aurora:
         if self._listener is None:
             self._listener = bound(self.port)
             self._listener.listen(1024)
-            self._acceptor = asyncio.create_task(self._accept_all(self._listener))
+            asyncio.get_running_loop().add_reader(self._listener, self._accept_one, self._listener)
 
-    async def _deafen(self) -> None:
+    def _deafen(self) -> None:
         """Stop listening: whoever waits to be accepted is reset."""
-        if self._acceptor is not None:
-            self._acceptor.cancel()
-            await asyncio.gather(self._acceptor, return_exceptions=True)
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
-    async def _accept_all(self, listener: socket.socket) -> None:
+    def _accept_one(self, listener: socket.socket) -> None:
         # Not asyncio's Server: one that is closed while it accepts loses the client it has.
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, _ = await loop.sock_accept(listener)
-            protocol = asyncio.StreamReaderProtocol(
-                asyncio.StreamReader(limit=2**18, loop=loop), self._accept, loop=loop
-            )
-            self._background(_attach(protocol, connection))
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)  # noqa: FBT003
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=2**18), self._accept)
+        self._background(_attach(protocol, connection))
 
     async def _listen_again_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -312,4 +309,8 @@ class Aurora:
 
 
 async def _attach(protocol: asyncio.StreamReaderProtocol, connection: socket.socket) -> None:
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+    except BaseException:
+        connection.close()
+        raise
