@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# One more than processors: many tests wait for clocks.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 
 .PHONY: help setup dev test check format bench pins clean
 
@@ -31,7 +33,7 @@ dev: setup
 	@$(BIN)/sunup dev examples/users
 
 test: check
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -q
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q
 
 check: setup
 	$(BIN)/ruff check .

@@ -4,7 +4,6 @@ A TLS front on a real PostgreSQL. docs/emulator.md has each behaviour with its s
 """
 
 import asyncio
-import socket
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import asyncpg
 
 from .certificates import Certificates
-from .listening import bound
+from .listening import Listener
 from .session import Session
 from .timeline import Timeline
 from .tokens import Iam
@@ -81,7 +80,6 @@ class Aurora:
         self.iam = iam
         self.options = options
         self.timeline = timeline
-        self.port = 0
         self.state: State = "awake"
         self.sessions: set[Session] = set()
         self.most_connections = 0
@@ -95,8 +93,7 @@ class Aurora:
         self._since = time.monotonic()
         self._awake_before = 0.0
         self._idle_since: float | None = time.monotonic()
-        self._reserved: socket.socket | None = None
-        self._listener: socket.socket | None = None
+        self._listener = Listener(self._accept)
         self._admin: asyncpg.Connection | None = None
         self._admin_lock = asyncio.Lock()
         self._work: set[asyncio.Task[None]] = set()
@@ -110,23 +107,26 @@ class Aurora:
             "do $$ begin create role rds_iam nologin;"
             " exception when duplicate_object then null; end $$; grant rds_iam to postgres"
         )
-        self._listen()
+        self._listener.open()
         self._background(self._pause_when_idle())
         self.timeline.add("aurora", state=self.state, connections=0)
 
     async def stop(self) -> None:
         """End everything."""
-        self._deafen()
+        self._listener.close()
         tasks = [*self._work, *self._clients]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._reserved is not None:
-            self._reserved.close()
         if self._admin is not None:
             await self._admin.close()
 
     # What the page and the tests ask.
+
+    @property
+    def port(self) -> int:
+        """Where it listens, the same for its whole life."""
+        return self._listener.port
 
     @property
     def connections(self) -> int:
@@ -225,7 +225,7 @@ class Aurora:
     async def refuse(self, seconds: float = 2.0) -> None:
         """Refuse TCP connections for a while. Open sessions go on."""
         self.timeline.add("fault", fault="refuse", seconds=seconds)
-        self._deafen()
+        self._listener.deafen()
         self._background(self._listen_again_in(seconds))
 
     async def failover(self, seconds: float = 1.0) -> None:
@@ -241,36 +241,9 @@ class Aurora:
 
     # Connections.
 
-    def _listen(self) -> None:
-        if self._reserved is None:
-            # Bound, never listening: the port stays ours while connections are refused.
-            self._reserved = bound(0)
-            self.port = self._reserved.getsockname()[1]
-        if self._listener is None:
-            self._listener = bound(self.port)
-            self._listener.listen(1024)
-            asyncio.get_running_loop().add_reader(self._listener, self._accept_one, self._listener)
-
-    def _deafen(self) -> None:
-        """Stop listening: whoever waits to be accepted is reset."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-
-    def _accept_one(self, listener: socket.socket) -> None:
-        # Not asyncio's Server: one that is closed while it accepts loses the client it has.
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        connection.setblocking(False)  # noqa: FBT003
-        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=2**18), self._accept)
-        self._background(_attach(protocol, connection))
-
     async def _listen_again_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._listen()
+        self._listener.open()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -306,11 +279,3 @@ class Aurora:
         if session in self.sessions:
             self.sessions.discard(session)
             self.timeline.add("connections", connections=len(self.sessions))
-
-
-async def _attach(protocol: asyncio.StreamReaderProtocol, connection: socket.socket) -> None:
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
-    except BaseException:
-        connection.close()
-        raise

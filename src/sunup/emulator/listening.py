@@ -1,6 +1,13 @@
 """Sockets for the emulator's servers, on loopback only."""
 
+import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+
+Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+# Queued by the kernel until they are accepted: a burst of instances connects at once.
+_BACKLOG = 1024
 
 
 def bound(port: int) -> socket.socket:
@@ -16,3 +23,56 @@ def bound(port: int) -> socket.socket:
     made.bind(("127.0.0.1", port))
     made.setblocking(False)  # noqa: FBT003
     return made
+
+
+class Listener:
+    """Listens on one port that stays its own while nobody listens, and connections are refused.
+
+    Not asyncio's Server: one that is closed while it accepts loses the client, which then hangs.
+    """
+
+    def __init__(self, accept: Accept) -> None:
+        self._accept = accept
+        self._reserved = bound(0)  # never listens
+        self.port: int = self._reserved.getsockname()[1]
+        self._listener: socket.socket | None = None
+        self._attaching: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        """Begin to listen, unless it does."""
+        if self._listener is None:
+            self._listener = bound(self.port)
+            self._listener.listen(_BACKLOG)
+            asyncio.get_running_loop().add_reader(self._listener, self._accept_one, self._listener)
+
+    def deafen(self) -> None:
+        """Stop listening: whoever waits to be accepted is reset, whoever comes is refused."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def close(self) -> None:
+        """Stop listening and give the port back."""
+        self.deafen()
+        self._reserved.close()
+        for task in self._attaching:
+            task.cancel()
+
+    def _accept_one(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)  # noqa: FBT003
+        task = asyncio.create_task(self._attach(connection))
+        self._attaching.add(task)
+        task.add_done_callback(self._attaching.discard)
+
+    async def _attach(self, connection: socket.socket) -> None:
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=2**18), self._accept)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+        except BaseException:
+            connection.close()
+            raise
