@@ -1,17 +1,20 @@
 import time
+from dataclasses import replace
 
 import pytest
 
 from sunup import deadline
+from sunup.credentials import Credentials
 from sunup.failures import (
     ConnectionsBusy,
     DatabaseFull,
     DatabaseMissing,
     DatabaseResuming,
     DatabaseUnreachable,
+    TokenRefused,
 )
 from sunup.settings import Settings
-from sunup.waking import Waking, gave_up, patience, ping_after, session_settings
+from sunup.waking import Waking, explained, gave_up, patience, ping_after, session_settings
 
 SETTINGS = Settings(host="localhost", password="x", connect_timeout=5)
 
@@ -88,6 +91,23 @@ def test_what_was_waited_for_in_vain_has_a_name() -> None:
     assert isinstance(gave_up(Waking(SETTINGS), None, 1), DatabaseResuming)
     full = DatabaseFull()
     assert gave_up(Waking(SETTINGS), full, 1) is full
+
+
+def test_a_refused_token_is_explained_as_far_as_it_can_be_checked_here() -> None:
+    settings = Settings(host="localhost", region="eu-central-1")
+    failure = explained(TokenRefused("PAM"), settings, Credentials("ASIAX", "secret", "token", 1.0))
+    text = str(failure)
+    assert "(3) DB_HOST 'localhost' is not an RDS endpoint's name" in text
+    assert "(4) signed for eu-central-1, as AWS_REGION says" in text
+    assert "(5) signed with the credentials ASIAX, which have EXPIRED" in text
+    assert "(6) this machine's clock says 20" in text
+    assert "secret" not in text.replace("secret_key", "")
+    rds = replace(settings, host="a.b.eu-central-1.rds.amazonaws.com")
+    text = str(explained(TokenRefused(), rds, Credentials("A", "s", None, time.time() + 100)))
+    assert "is not an RDS endpoint" not in text
+    assert "valid for" in text
+    full = DatabaseFull("x")
+    assert explained(full, settings, None).detail == "x"
 
 
 def test_a_connection_is_asked_well_before_the_server_ends_the_session() -> None:

@@ -23,6 +23,7 @@ from .waking import (
     PING_TIMEOUT,
     RESUMING_AFTER,
     Waking,
+    explained,
     gave_up,
     password_for,
     patience,
@@ -215,6 +216,7 @@ class Pool:
                 failure = while_connecting(error)
                 if failure is None:
                     raise
+                failure = explained(failure, self._settings, self._credentials.ready())
                 self._last_failure = failure
                 pause = waking.pause_after(failure)
                 if pause is None or not self._waiters:

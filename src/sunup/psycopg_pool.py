@@ -17,7 +17,7 @@ from .credentials import CredentialSource
 from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
 from .psycopg_connection import connect, ping, readable
 from .settings import Settings
-from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, gave_up, patience, ping_after
+from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, explained, gave_up, patience, ping_after
 
 logger = logging.getLogger("sunup.database")
 
@@ -148,6 +148,7 @@ class Pool:
                 failure = while_connecting(error)
                 if failure is None:
                     raise
+                failure = explained(failure, self._settings, self._credentials.ready())
                 self._last_failure = failure
                 pause = waking.pause_after(failure)
                 if pause is None or not self._waiting or self._waking is not waking:

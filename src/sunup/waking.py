@@ -8,7 +8,7 @@ import time
 
 from . import deadline
 from .credentials import Credentials
-from .failures import ConnectionsBusy, DatabaseResuming, DatabaseUnavailable
+from .failures import ConnectionsBusy, DatabaseResuming, DatabaseUnavailable, TokenRefused
 from .iam import auth_token
 from .settings import Settings
 
@@ -71,6 +71,34 @@ def password_for(settings: Settings, credentials: Credentials | None) -> str | N
         region=settings.region,
         credentials=credentials,
     )
+
+
+def explained(
+    failure: DatabaseUnavailable, settings: Settings, credentials: Credentials | None
+) -> DatabaseUnavailable:
+    """A refused token's failure, with what can be checked here of the six things that it can mean.
+
+    Whether the role has rds_iam, what the policy allows and whether the credentials were revoked
+    only AWS knows.
+    """
+    if not isinstance(failure, TokenRefused) or credentials is None:
+        return failure
+    checks = []
+    if not settings.is_rds:
+        checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint's name")
+    where = "DB_HOST" if settings.is_rds else "AWS_REGION"
+    checks.append(f"(4) signed for {settings.region}, as {where} says")
+    if credentials.expires is None:
+        known = "whose end is not known here"
+    elif credentials.expires <= time.time():
+        known = "which have EXPIRED"
+    else:
+        known = f"valid for {credentials.expires - time.time():.0f} s more"
+    checks.append(f"(5) signed with the credentials {credentials.access_key}, {known}")
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    checks.append(f"(6) this machine's clock says {stamp}")
+    failure.detail += f"; checked here: {'; '.join(checks)}"
+    return failure
 
 
 def patience() -> float:

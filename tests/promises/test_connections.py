@@ -102,6 +102,7 @@ def test_revoked_credentials_are_a_503_and_a_log_line_with_the_causes(emulate: E
     events = list(aws.timeline.events)
     lines = "\n".join(each["line"] for each in events if each["kind"] == "log")
     assert "(5) the AWS credentials have expired or were revoked" in lines
+    assert f"(5) signed with the credentials {aws.iam.current.id}" in lines
     assert {each["reason"] for each in events if each["kind"] == "refused"} == {
         "the credentials were revoked"
     }
