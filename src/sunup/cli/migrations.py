@@ -20,15 +20,13 @@ from .errors import CommandError
 _LOCK = int.from_bytes(b"sunup", "big")
 
 
-def upgrade(
-    settings: Settings, folder: Path, credentials: CredentialSource | None = None
-) -> list[str]:
+def upgrade(settings: Settings, folder: Path) -> list[str]:
     """Apply what is missing, and return the revisions that were applied, oldest first.
 
     Under an advisory lock, so that two at once do not apply twice. Raises `CommandError` and
     `DatabaseUnavailable`.
     """
-    pool = Pool(settings, credentials or CredentialSource())
+    pool = Pool(settings, CredentialSource())
     engine = create_engine("postgresql+psycopg://", creator=pool.acquire, poolclass=NullPool)
     config = Config(attributes={})
     config.set_main_option("script_location", str(folder).replace("%", "%%"))

@@ -107,7 +107,7 @@ class RuntimeApi:
                 body += part.data
         path = request.target.decode().removeprefix(PREFIX)
         if (request.method, path) == (b"GET", "/invocation/next"):
-            status, headers, content = await self._next(reader)
+            status, headers, content = await self._next()
         else:
             status, headers, content = self._post(path, body)
         headers = [*headers, ("Content-Length", str(len(content)))]
@@ -118,7 +118,7 @@ class RuntimeApi:
         await writer.drain()
         return connection.our_state is h11.DONE
 
-    async def _next(self, _: asyncio.StreamReader) -> tuple[int, list[tuple[str, str]], bytes]:
+    async def _next(self) -> tuple[int, list[tuple[str, str]], bytes]:
         self.ready.set()
         await self._given.wait()
         self._given.clear()
