@@ -69,7 +69,7 @@ class CredentialSource:
             if self._environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
                 found = from_container(self._environ)
             else:
-                found = from_botocore()
+                found = from_botocore(self._environ)
             self._cached = found if found.expires is not None else None
         return found
 
@@ -148,7 +148,7 @@ def _container_token(environ: Mapping[str, str]) -> str | None:
     return environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
-def from_botocore() -> Credentials:
+def from_botocore(environ: Mapping[str, str] | None = None) -> Credentials:
     """Ask botocore's chain (profiles, SSO, instance metadata); raises `CredentialsMissing`."""
     looked = "AWS_ACCESS_KEY_ID and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
     try:
@@ -159,7 +159,8 @@ def from_botocore() -> Credentials:
             f"{looked}, and botocore is not installed to read AWS profiles"
         ) from None
     try:
-        chain = botocore.session.get_session().get_credentials()
+        profile = (os.environ if environ is None else environ).get("AWS_PROFILE") or None
+        chain = botocore.session.Session(profile=profile).get_credentials()
         if chain is None:
             raise CredentialsMissing(f"{looked}, and no AWS profile or SSO session was found")
         frozen = chain.get_frozen_credentials()

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from sunup.adapter.handler import Handler
-from sunup.cli import migrations
 from sunup.settings import Settings
+from sunup.tools import migrations
 from tests.adapter.test_handler import Context
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users"

@@ -9,9 +9,9 @@ import typer
 from sunup import __version__
 from sunup.failures import DatabaseUnavailable
 from sunup.settings import SettingsError
+from sunup.tools.errors import CommandError
 
-from . import dev, emulate
-from .errors import CommandError
+from . import dev, emulate, migrate, psql
 
 app = typer.Typer(
     name="sunup",
@@ -45,10 +45,20 @@ def _options(
 
 app.command(name="dev")(dev.dev)
 app.command(name="emulate")(emulate.emulate)
+app.add_typer(migrate.app, name="migrate")
+_REST = {"allow_extra_args": True, "ignore_unknown_options": False}
+app.command(name="psql", context_settings=_REST)(psql.psql)
+app.command(name="token")(psql.token)
+app.command(name="env")(psql.env)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
+    # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and would
+    # silently lead elsewhere than DB_HOST says.
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        if name != "PGPAGER":
+            del os.environ[name]
     try:
         return int(app(arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:

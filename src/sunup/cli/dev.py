@@ -14,8 +14,9 @@ from rich.console import Console
 
 from sunup.emulator import postgres
 from sunup.settings import Settings
+from sunup.tools import migrations, project
 
-from . import migrations, ports, project
+from . import ports
 
 
 def dev(
@@ -45,6 +46,7 @@ def dev(
         signal.signal(number, _terminate)
     console = Console(highlight=False)
     found = project.find(app_dir)
+    found.check_app()
     ports.check(port)
     environ = dict(found.environ)
     if database_url:

@@ -18,9 +18,10 @@ from sunup.emulator import (
 )
 from sunup.emulator.aurora import HangAt
 from sunup.emulator.limits import processor_share_available
+from sunup.tools import project
+from sunup.tools.errors import CommandError
 
-from . import ports, project
-from .errors import CommandError
+from . import ports
 from .printing import EventPrinter
 
 
@@ -76,12 +77,8 @@ def emulate(
     else:
         found = project.find(app_dir)
         app, handler, tries = found.folder, found.handler, found.tries
-        entry = found.folder / f"{handler.rpartition('.')[0].replace('.', '/')}.py"
-        if not entry.is_file():
-            raise CommandError(
-                f"there is no {entry.name} in {found.folder} (the handler is {handler!r})",
-                'Name it in pyproject.toml: [tool.sunup] handler = "module.name".',
-            )
+        found.check_app()
+        found.check_handler()
     for number in (port, console_port):
         ports.check(number)
     options = EmulatorOptions(

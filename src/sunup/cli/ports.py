@@ -2,7 +2,7 @@
 
 import socket
 
-from .errors import CommandError
+from sunup.tools.errors import CommandError
 
 HOST = "127.0.0.1"
 

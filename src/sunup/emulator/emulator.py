@@ -15,8 +15,8 @@ import psycopg
 import uvicorn
 
 from sunup.adapter.loop import LoopThread
-from sunup.cli import migrations
 from sunup.settings import Settings
+from sunup.tools import migrations
 
 from . import certificates, postgres
 from .aurora import Aurora, AuroraOptions

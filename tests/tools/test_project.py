@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from sunup.cli import project
-from sunup.cli.errors import CommandError
 from sunup.settings import SettingsError
+from sunup.tools import project
+from sunup.tools.errors import CommandError
 
 
 def test_an_app_is_found_by_its_pyproject_and_its_dotenv(
@@ -35,7 +35,7 @@ def test_without_a_pyproject_the_app_is_app(tmp_path: Path) -> None:
 def test_a_wrong_project_is_a_clear_error(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "pyproject.toml").write_text(content)
     with pytest.raises(CommandError, match=says):
-        project.find(tmp_path)
+        project.find(tmp_path).check_app()
 
 
 def test_a_folder_that_is_none_is_named() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sunup.cli import migrations
-from sunup.cli.errors import CommandError
 from sunup.settings import Settings
+from sunup.tools import migrations
+from sunup.tools.errors import CommandError
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users" / "migrations"
 

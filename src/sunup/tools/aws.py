@@ -1,0 +1,94 @@
+"""AWS's control plane, by botocore: clients with the app's profile and region, errors in words."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+from sunup.settings import region_of
+
+from .errors import CommandError
+
+_CONFIG = Config(
+    connect_timeout=10,
+    read_timeout=60,
+    retries={"mode": "standard", "max_attempts": 4},
+    user_agent_extra="sunup",
+)
+
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
+
+LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and its fellows."
+
+
+class Aws:
+    """Makes clients. The region is that of DB_HOST, else AWS_REGION, else the profile's."""
+
+    def __init__(self, environ: Mapping[str, str], region: str | None = None) -> None:
+        self._session = botocore.session.Session(profile=environ.get("AWS_PROFILE") or None)
+        if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
+            self._session.set_credentials(
+                environ["AWS_ACCESS_KEY_ID"],
+                environ["AWS_SECRET_ACCESS_KEY"],
+                environ.get("AWS_SESSION_TOKEN") or None,
+            )
+        self._region = (
+            region
+            or region_of(environ.get("DB_HOST", ""))
+            or environ.get("AWS_REGION")
+            or environ.get("AWS_DEFAULT_REGION")
+            or None
+        )
+
+    @property
+    def region(self) -> str:
+        """The region. Raises `CommandError` when none is known."""
+        with explained("find the region"):
+            region = self._region or self._session.get_config_variable("region")
+        if not region:
+            raise CommandError(
+                "no AWS region is known", "Set AWS_REGION, such as eu-central-1, or --region."
+            )
+        return str(region)
+
+    def client(self, service: str) -> Any:
+        """A botocore client. Raises `CommandError`."""
+        with explained(f"use {service}"):
+            return self._session.create_client(service, region_name=self.region, config=_CONFIG)
+
+    @property
+    def account(self) -> str:
+        """The account's number, asked of STS."""
+        with explained("ask who these credentials are (sts:GetCallerIdentity)"):
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's name of an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn AWS's errors into a `CommandError` that says what could not be done."""
+    try:
+        yield
+    except ClientError as error:
+        code, detail = code_of(error), error.response.get("Error", {})
+        cure = ""
+        if code in _DENIED:
+            cure = f"These credentials lack the right to {error.operation_name}."
+        elif code in _EXPIRED:
+            cure = LOG_IN
+        said = str(detail.get("Message") or code).rstrip(".")
+        raise CommandError(f"cannot {doing}: {code}: {said}", cure) from error
+    except NoCredentialsError as error:
+        raise CommandError(f"cannot {doing}: there are no AWS credentials", LOG_IN) from error
+    except NoRegionError as error:
+        raise CommandError(f"cannot {doing}: no AWS region is known", "Set AWS_REGION.") from error
+    except BotoCoreError as error:
+        raise CommandError(f"cannot {doing}: {error}", LOG_IN) from error

@@ -1,0 +1,75 @@
+"""The settings that an app would see on this machine, each with its origin, secrets hidden."""
+
+import os
+import re
+from dataclasses import dataclass
+
+from sunup.settings import Settings, SettingsError
+
+from .project import MIGRATION_USER, Project
+
+_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY|_KEY$|(^|_)DSN$|_URL$")
+
+# The field of `Settings` that a variable becomes.
+FIELDS = {
+    "DB_HOST": "host",
+    "DB_PORT": "port",
+    "DB_USER": "user",
+    "DB_NAME": "database",
+    "DB_PASSWORD": "password",
+    "DB_SSLMODE": "sslmode",
+    "DB_SSLROOTCERT": "sslrootcert",
+    "DB_POOL_SIZE": "pool_size",
+    "DB_IDLE_SESSION_TIMEOUT": "idle_session_timeout",
+    "DB_CONNECT_TIMEOUT": "connect_timeout",
+    "AWS_REGION": "region",
+    "GATEWAY_TIMEOUT": "gateway_timeout",
+    "LOG_LEVEL": "log_level",
+    "TZ": "timezone",
+    "SUNUP_APP": "app",
+}
+_ALSO = (MIGRATION_USER, "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One line of `sunup env`."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def listed(project: Project) -> list[Variable]:
+    """Each setting, those of `.env` that sunup does not know, and how AWS would be asked."""
+    try:
+        settings: Settings | None = Settings.from_environment(project.environ)
+    except SettingsError:
+        settings = None
+    rows = [_row(project, name, settings) for name in FIELDS]
+    others = [*_ALSO, *(name for name in project.dotenv if name not in (*FIELDS, *_ALSO))]
+    rows += [_row(project, name, None) for name in others if project.environ.get(name)]
+    return rows
+
+
+def hidden(name: str, value: str) -> str:
+    """The value, or stars for what looks like a secret."""
+    return "********" if value and _SECRET.search(name) else value
+
+
+def _row(project: Project, name: str, settings: Settings | None) -> Variable:
+    value = project.environ.get(name, "")
+    if value.strip():
+        origin = "shell" if name in os.environ else ".env"
+        if name == "AWS_REGION" and settings and settings.region != value:
+            return Variable(name, settings.region or "", "DB_HOST")
+        return Variable(name, hidden(name, value), origin)
+    if settings is None:
+        return Variable(name, "", "")
+    found = getattr(settings, FIELDS[name])
+    if name == "AWS_REGION" and found:
+        origin = "DB_HOST" if settings.is_rds else "AWS_DEFAULT_REGION"
+        return Variable(name, str(found), origin)
+    if isinstance(found, float):
+        found = f"{found:g}"
+    return Variable(name, "" if found is None else str(found), "default")
