@@ -50,6 +50,8 @@ bench: setup
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements/dev.txt
+	printf 'asyncpg\nmsgspec\nstarlette\n' | uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -18,9 +18,9 @@ import sqlalchemy
 
 from sunup.credentials import Credentials
 from sunup.emulator import AuroraOptions, Emulator
-from sunup.emulator.aurora import connection_limit
 from sunup.iam import auth_token
 from sunup.testing import Emulate
+from sunup.tools.database.limits import connection_limit
 
 
 def password(aws: Emulator, user: str = "app") -> str:

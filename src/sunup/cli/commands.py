@@ -11,7 +11,7 @@ from sunup.failures import DatabaseUnavailable
 from sunup.settings import SettingsError
 from sunup.tools.errors import CommandError
 
-from . import dev, emulate, migrate, psql
+from . import database, dev, emulate, migrate, package, psql
 
 app = typer.Typer(
     name="sunup",
@@ -45,6 +45,8 @@ def _options(
 
 app.command(name="dev")(dev.dev)
 app.command(name="emulate")(emulate.emulate)
+app.add_typer(database.app, name="database")
+app.command(name="package")(package.package)
 app.add_typer(migrate.app, name="migrate")
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 app.command(name="psql", context_settings=_REST)(psql.psql)
@@ -54,8 +56,8 @@ app.command(name="env")(psql.env)
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
-    # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and would
-    # silently lead elsewhere than DB_HOST says.
+    # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and
+    # would silently lead elsewhere than DB_HOST says.
     for name in [name for name in os.environ if name.startswith("PG")]:
         if name != "PGPAGER":
             del os.environ[name]

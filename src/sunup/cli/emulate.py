@@ -59,6 +59,9 @@ def emulate(
         HangAt, typer.Option(help="Where a connect hangs while Aurora resumes.")
     ] = "auth",
     payload: Annotated[str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")] = "2.0",
+    migrations: Annotated[
+        Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
+    ] = None,
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the function; repeat it.")
     ] = None,
@@ -73,7 +76,8 @@ def emulate(
         raise CommandError(f"--payload is {payload!r}", "It is 2.0 or 1.0.")
     console = Console(highlight=False)
     if app_dir.is_file() and app_dir.suffix == ".zip":
-        app, handler, tries = app_dir, "lambda_function.handler", tuple[str, ...]()
+        found = project.find(app_dir.parent)
+        app, handler, tries = app_dir, found.handler, found.tries
     else:
         found = project.find(app_dir)
         app, handler, tries = found.folder, found.handler, found.tries
@@ -86,6 +90,7 @@ def emulate(
         memory=memory,
         timeout=timeout,
         environ=_variables(env or []),
+        migrations=migrations,
         port=port,
         console_port=console_port,
         aurora=AuroraOptions(

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import asyncpg
 
+from sunup.tools.database.limits import connection_limit
+
 from .certificates import Certificates
 from .listening import Listener
 from .session import Session
@@ -21,9 +23,6 @@ from .tokens import Iam
 
 HangAt = Literal["tcp", "tls", "auth"]
 State = Literal["awake", "pausing", "asleep", "resuming"]
-
-# With a minimum of 0 or 0.5 ACU (Aurora User Guide, "Setting the capacity range").
-CONNECTIONS_CAP = 2000
 
 _PAUSING = 0.2
 
@@ -53,15 +52,6 @@ class AuroraOptions:
     def connection_limit(self) -> int:
         """`max_connections`, from the maximum ACU where it is not given."""
         return self.max_connections or connection_limit(self.max_acu)
-
-
-def connection_limit(max_acu: float) -> int:
-    """The default of `max_connections` for a maximum ACU.
-
-    189, 823, 1,669 and 3,360 for 1, 4, 8 and 16 ACU lie on a line (Aurora User Guide, "Maximum
-    connections for Aurora Serverless v2"); capped, since express clusters pause at zero.
-    """
-    return min(CONNECTIONS_CAP, round(189 + (max(max_acu, 1) - 1) * 211.4))
 
 
 class Aurora:

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-import zipfile
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
@@ -25,6 +24,7 @@ from .functions import FunctionOptions, Functions
 from .gateway import Gateway, GatewayOptions
 from .instance import Function
 from .listening import bound
+from .package import runtime_folder, unpack
 from .timeline import Timeline
 from .tokens import Iam
 
@@ -44,12 +44,16 @@ alter default privileges grant usage on sequences to {APP_ROLE};
 
 @dataclass(frozen=True)
 class EmulatorOptions:
-    """What `sunup emulate` takes. `port` and `console_port` 0 are free ones."""
+    """What `sunup emulate` takes. `port` and `console_port` 0 are free ones.
+
+    `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
+    """
 
     handler: str = "lambda_function.handler"
     memory: int = 128
     timeout: float = 40.0
     environ: Mapping[str, str] = field(default_factory=dict)
+    migrations: Path | None = None
     port: int = 0
     console_port: int = 0
     aurora: AuroraOptions = field(default_factory=AuroraOptions)
@@ -60,10 +64,11 @@ class EmulatorOptions:
 class Emulator:
     """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
 
-    `app` is a folder or a deployment package (`.zip`), `None` for an Aurora without a function
-    (the gateway then answers 500). The app's migrations are applied first. `data` is
-    the folder of the database, a temporary one unless given; `server` the `DB_*` variables of a
-    PostgreSQL 18 on a Unix socket to be used instead. Raises `PostgresFailed` and the like.
+    `app` is a folder or a deployment package (`.zip`, run without what else is installed here),
+    `None` for an Aurora without a function (the gateway then answers 500). The app's migrations are
+    applied first. `data` is the folder of the database, a temporary one unless given; `server` the
+    `DB_*` variables of a PostgreSQL 18 on a Unix socket to be used instead. Raises `PostgresFailed`
+    and the like.
     """
 
     def __init__(
@@ -143,12 +148,13 @@ class Emulator:
             self._database = stack.enter_context(running)
         else:
             self._database = dict(self._server)
-        code = self._app or folder
+        code, runtime = self._app or folder, None
+        migrations_folder = options.migrations or code / "migrations"
         if code.is_file():
-            package_file, code = code, folder / "code"
-            with zipfile.ZipFile(package_file) as package:
-                package.extractall(code)
-        self._prepare_database(code / "migrations")
+            migrations_folder = options.migrations or code.with_name("migrations")
+            unpack(code, folder / "code")
+            code, runtime = folder / "code", runtime_folder(folder / "runtime")
+        self._prepare_database(migrations_folder)
         self._loop = LoopThread()
         stack.callback(self._loop.close)
         made = certificates.make(folder, options.aurora.host)
@@ -163,6 +169,7 @@ class Emulator:
             region=options.aurora.region,
             memory=options.memory,
             timeout=options.timeout,
+            runtime=runtime,
         )
         secret = self.iam.current.environment()
         environ = {name: value for name, value in self.environ.items() if name not in secret}

@@ -32,6 +32,8 @@ class Function:
     timeout: float = 30.0
     environ: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
+    # A folder with the runtime's modules: then nothing else of this Python's site-packages is seen.
+    runtime: Path | None = None
 
     @property
     def arn(self) -> str:
@@ -69,6 +71,7 @@ class Instance:
         address = await self._api.start()
         self._process = await asyncio.create_subprocess_exec(
             self._function.python,
+            *(() if self._function.runtime is None else ("-S", "-s")),
             "-m",
             "awslambdaric",
             self._function.handler,
@@ -214,12 +217,13 @@ def environment(function: Function, runtime_api: str, instance: str) -> dict[str
     defined ones. Nothing of this machine's environment gets in but PATH.
     """
     major, minor = sys.version_info[:2]
+    paths = (function.code, function.runtime)
     stamp = time.strftime("%Y/%m/%d")
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PYTHONPATH": str(function.code),
+        "PYTHONPATH": os.pathsep.join(str(each) for each in paths if each is not None),
         "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only on Lambda
         "LAMBDA_TASK_ROOT": str(function.code),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",

@@ -1,0 +1,69 @@
+resource "aws_cloudwatch_log_group" "function" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_lambda_function" "api" {
+  function_name = var.name
+  role          = aws_iam_role.function.arn
+
+  filename         = var.lambda_zip
+  source_code_hash = filebase64sha256(var.lambda_zip)
+  handler          = var.lambda_handler
+  runtime          = var.lambda_runtime
+  architectures    = [var.lambda_architecture]
+
+  memory_size                    = var.lambda_memory
+  timeout                        = var.lambda_timeout
+  reserved_concurrent_executions = var.reserved_concurrency == null ? -1 : var.reserved_concurrency
+
+  # SnapStart works on published versions only.
+  publish = var.snap_start
+
+  environment {
+    variables = merge(var.environment, {
+      DB_HOST                 = var.db_host
+      DB_NAME                 = var.db_name
+      DB_USER                 = var.db_user
+      DB_IDLE_SESSION_TIMEOUT = tostring(var.db_idle_session_timeout)
+      GATEWAY_TIMEOUT         = tostring(local.gateway_timeout)
+      LOG_LEVEL               = var.log_level
+      TZ                      = var.timezone
+    })
+  }
+
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.function.name
+    application_log_level = lookup({ WARNING = "WARN", CRITICAL = "FATAL" }, var.log_level, var.log_level)
+    system_log_level      = "INFO" # platform.report: durations and memory, which `sunup logs` shows
+  }
+
+  dynamic "snap_start" {
+    for_each = var.snap_start ? [1] : []
+
+    content {
+      apply_on = "PublishedVersions"
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.database]
+}
+
+resource "aws_lambda_alias" "live" {
+  count = var.snap_start ? 1 : 0
+
+  name             = "live"
+  description      = "What the API calls"
+  function_name    = aws_lambda_function.api.function_name
+  function_version = aws_lambda_function.api.version
+}
+
+resource "aws_lambda_permission" "api_gateway" {
+  statement_id  = "AllowApiGateway"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.api.function_name
+  qualifier     = var.snap_start ? aws_lambda_alias.live[0].name : null
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.api.execution_arn}/*/*"
+}

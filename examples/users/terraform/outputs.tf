@@ -1,0 +1,44 @@
+output "api_url" {
+  description = "Where the API answers."
+  value       = var.domain_name == null ? aws_apigatewayv2_api.api.api_endpoint : "https://${var.domain_name}"
+}
+
+output "lambda_function_name" {
+  description = "The function's name."
+  value       = aws_lambda_function.api.function_name
+}
+
+output "lambda_function_arn" {
+  description = "The function's ARN."
+  value       = aws_lambda_function.api.arn
+}
+
+output "lambda_log_group_name" {
+  description = "The function's log, which `sunup logs` reads."
+  value       = aws_cloudwatch_log_group.function.name
+}
+
+output "lambda_iam_role_arn" {
+  description = "The role that signs the tokens."
+  value       = aws_iam_role.function.arn
+}
+
+output "lambda_alias" {
+  description = "The alias that the API calls (SnapStart), null without."
+  value       = var.snap_start ? aws_lambda_alias.live[0].name : null
+}
+
+output "access_log_group_name" {
+  description = "The gateway's log: what never reached the function is here only."
+  value       = aws_cloudwatch_log_group.access.name
+}
+
+output "connection_limit" {
+  description = "max_connections of the database, from max_acu."
+  value       = local.connection_limit
+}
+
+output "domain_target" {
+  description = "What a CNAME of domain_name must point to, where hosted_zone_id is not given."
+  value       = var.domain_name == null ? null : aws_apigatewayv2_domain_name.api[0].domain_name_configuration[0].target_domain_name
+}

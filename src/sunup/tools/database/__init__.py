@@ -1,0 +1,1 @@
+"""The Aurora cluster: made, described, deleted; its database and roles."""

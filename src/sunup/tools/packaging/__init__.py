@@ -1,0 +1,1 @@
+"""Makes the deployment package: the zip file that Lambda unpacks."""
