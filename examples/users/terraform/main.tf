@@ -27,7 +27,7 @@ data "aws_partition" "current" {}
 locals {
   # Each Lambda instance holds one connection. max_connections follows from the maximum ACU, capped
   # because the cluster pauses at zero (Aurora User Guide, "Maximum connections for Aurora Serverless v2").
-  connection_limit = min(2000, floor(189 + (max(var.max_acu, 1) - 1) * 211.4))
+  connection_limit = min(2000, floor(189.5 + (max(var.max_acu, 1) - 1) * 211.4))
 
   # For migrations, psql and PostgreSQL's own superuser_reserved_connections.
   connections_kept_free = 10

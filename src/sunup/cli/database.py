@@ -91,7 +91,7 @@ def create(
     aws = Aws(found.environ, region)
     clusters = Clusters(aws.client("rds"))
     wanted = Wanted(min_acu, max_acu, pause_after, deletion_protection, backup_days)
-    console = Console(highlight=False, markup=False, stderr=as_json)
+    console = Console(highlight=False, markup=False, soft_wrap=True, stderr=as_json)
     existing = clusters.find(name)
     if existing is None:
         clusters.create(name, wanted)

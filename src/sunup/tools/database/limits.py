@@ -10,4 +10,4 @@ def connection_limit(max_acu: float) -> int:
     189, 823, 1,669 and 3,360 for 1, 4, 8 and 16 ACU lie on a line (Aurora User Guide, "Maximum
     connections for Aurora Serverless v2"); capped, since express clusters pause at zero.
     """
-    return min(CONNECTIONS_CAP, int(189 + (max(max_acu, 1) - 1) * 211.4))
+    return min(CONNECTIONS_CAP, int(189.5 + (max(max_acu, 1) - 1) * 211.4))

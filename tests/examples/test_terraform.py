@@ -1,0 +1,180 @@
+"""What can be known of the users API's Terraform without a provider."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+from sunup.settings import Settings
+from sunup.tools.database.limits import connection_limit
+from sunup.tools.environment import FIELDS
+from sunup.tools.packaging.target import choose
+
+FOLDER = Path(__file__).parent.parent.parent / "examples" / "users" / "terraform"
+
+
+def plain(value: Any) -> Any:
+    """Without the quotation marks that the parser keeps."""
+    if isinstance(value, str):
+        return value[1:-1] if value[:1] == value[-1:] == '"' else value
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(each) for key, each in value.items()}
+    return value
+
+
+def read(name: str) -> dict[str, Any]:
+    with (FOLDER / name).open() as file:
+        return dict(plain(hcl2.load(file)))
+
+
+def variables() -> dict[str, dict[str, Any]]:
+    return {
+        name: each for block in read("variables.tf")["variable"] for name, each in block.items()
+    }
+
+
+def resource(file: str, kind: str, name: str) -> dict[str, Any]:
+    for block in read(file)["resource"]:
+        if name in block.get(kind, {}):
+            return dict(block[kind][name])
+    raise AssertionError(name)
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+def test_it_is_formatted() -> None:
+    result = subprocess.run(
+        ["terraform", f"-chdir={FOLDER}", "fmt", "-check", "-diff"], capture_output=True, check=False
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout.decode()
+
+
+def test_each_file_can_be_parsed_and_each_variable_is_explained() -> None:
+    assert sorted(path.name for path in FOLDER.glob("*.tf")) == [
+        "alarms.tf", "api_gateway.tf", "iam.tf", "lambda.tf", "main.tf", "outputs.tf", "variables.tf",
+    ]  # fmt: skip
+    for path in FOLDER.glob("*.tf"):
+        assert read(path.name)
+    for name, variable in variables().items():
+        assert variable["description"], name
+        for validation in variable.get("validation", []):
+            assert name in validation["error_message"], name
+
+
+def test_the_example_sets_only_variables_that_exist() -> None:
+    text = (FOLDER / "terraform.tfvars.example").read_text()
+    named = set(re.findall(r"^(?:# )?([a-z_]+) +=", text, re.MULTILINE))
+    assert named <= variables().keys()
+    required = {name for name, each in variables().items() if "default" not in each}
+    assert required == {"region", "db_host", "db_cluster_resource_id"}
+    assert required <= named
+
+
+def test_the_outputs_of_old_are_all_there() -> None:
+    names = {name for block in read("outputs.tf")["output"] for name in block}
+    assert {
+        "api_url",
+        "lambda_function_name",
+        "lambda_function_arn",
+        "lambda_log_group_name",
+        "lambda_iam_role_arn",
+    } <= names
+
+
+def test_the_function_s_variables_are_settings_and_their_defaults_are_valid() -> None:
+    function = resource("lambda.tf", "aws_lambda_function", "api")
+    text = function["environment"][0]["variables"]
+    assignments = dict(re.findall(r"(\w+) *[=:] *([^,}]+)", text.partition("{")[2]))
+    assert set(assignments) <= set(FIELDS)
+    defaults = {name: each.get("default") for name, each in variables().items()}
+    values = {
+        "var.db_host": "users.cluster-abc.eu-central-1.rds.amazonaws.com",
+        "local.gateway_timeout": read("api_gateway.tf")["locals"][0]["gateway_timeout"],
+    }
+    environ = {}
+    for name, expression in assignments.items():
+        inner = re.sub(r"^tostring\((.*)\)$", r"\1", expression.strip())
+        environ[name] = str(values.get(inner, defaults.get(inner.removeprefix("var."))))
+    settings = Settings.from_environment(environ)
+    assert settings.region == "eu-central-1"
+    assert settings.sslmode == "verify-full"
+    assert settings.user != "postgres"
+    # sunup answers before the function's end and before the gateway's.
+    assert settings.connect_timeout < float(defaults["lambda_timeout"] or 0)
+    assert float(defaults["lambda_timeout"] or 99) <= settings.gateway_timeout
+
+
+def test_a_timeout_beyond_the_gateway_s_is_refused() -> None:
+    condition = variables()["lambda_timeout"]["validation"][0]["condition"]
+    limit = re.search(r"<= (\d+)", condition)
+    assert limit is not None
+    assert int(limit[1]) == read("api_gateway.tf")["locals"][0]["gateway_timeout"] == 30
+
+
+def test_the_connection_limit_is_the_one_that_the_tools_know() -> None:
+    formula = read("main.tf")["locals"][0]["connection_limit"]
+    numbers = re.findall(r"\d[\d.]*", formula)
+    assert [float(number) for number in numbers] == [2000, 189.5, 1, 1, 211.4]
+    for acu in (1, 2, 4, 8, 8.5, 16, 256):
+        assert min(2000, int(189.5 + (max(acu, 1) - 1) * 211.4)) == connection_limit(acu)
+
+
+def test_the_runtimes_are_those_that_can_be_packaged() -> None:
+    offered = variables()["lambda_runtime"]["validation"][0]["condition"]
+    for version in re.findall(r"python(3\.\d+)", offered):
+        assert choose(version, None).python == version
+
+
+def test_the_policies_allow_one_role_of_one_cluster_and_one_log() -> None:
+    documents = {
+        name: each
+        for block in read("iam.tf")["data"]
+        for name, each in block["aws_iam_policy_document"].items()
+    }
+    values = {
+        "data.aws_partition.current.partition": "aws",
+        "local.db_region": "eu-central-1",
+        "data.aws_caller_identity.current.account_id": "123456789012",
+        "var.db_cluster_resource_id": "cluster-ABC",
+        "var.db_user": "users_app",
+        "aws_cloudwatch_log_group.function.arn": "arn:aws:logs:eu-central-1:123456789012:log-group:x",
+    }  # fmt: skip
+
+    def rendered(name: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "Action": statement["actions"],
+                "Resource": [
+                    re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], each)
+                    for each in statement.get("resources", [])
+                ],
+            }
+            for statement in documents[name]["statement"]
+        ]
+
+    assert rendered("database") == [
+        {
+            "Action": ["rds-db:connect"],
+            "Resource": ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:cluster-ABC/users_app"],
+        }
+    ]
+    assert rendered("logs") == [
+        {
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": ["arn:aws:logs:eu-central-1:123456789012:log-group:x:*"],
+        }
+    ]
+    assert documents.keys() == {"assume", "database", "logs"}
+
+
+def test_the_access_log_holds_no_personal_data() -> None:
+    stage = resource("api_gateway.tf", "aws_apigatewayv2_stage", "default")
+    text = str(stage["access_log_settings"])
+    assert "$context.integrationErrorMessage" in text
+    for personal in ("sourceIp", "userAgent", "identity", "queryString", "authorizer.claims"):
+        assert personal not in text
