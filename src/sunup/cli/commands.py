@@ -11,7 +11,7 @@ from sunup.failures import DatabaseUnavailable
 from sunup.settings import SettingsError
 from sunup.tools.errors import CommandError
 
-from . import database, dev, emulate, migrate, package, psql
+from . import database, deploy, dev, emulate, logs, migrate, package, psql
 
 app = typer.Typer(
     name="sunup",
@@ -47,6 +47,8 @@ app.command(name="dev")(dev.dev)
 app.command(name="emulate")(emulate.emulate)
 app.add_typer(database.app, name="database")
 app.command(name="package")(package.package)
+app.command(name="deploy")(deploy.deploy)
+app.command(name="logs")(logs.logs)
 app.add_typer(migrate.app, name="migrate")
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 app.command(name="psql", context_settings=_REST)(psql.psql)
