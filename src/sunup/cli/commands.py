@@ -11,7 +11,7 @@ from sunup.failures import DatabaseUnavailable
 from sunup.settings import SettingsError
 from sunup.tools.errors import CommandError
 
-from . import database, deploy, dev, emulate, logs, migrate, package, psql
+from . import database, deploy, dev, doctor, emulate, logs, migrate, new, package, psql
 
 app = typer.Typer(
     name="sunup",
@@ -43,17 +43,23 @@ def _options(
     del version
 
 
-app.command(name="dev")(dev.dev)
-app.command(name="emulate")(emulate.emulate)
-app.add_typer(database.app, name="database")
-app.command(name="package")(package.package)
-app.command(name="deploy")(deploy.deploy)
-app.command(name="logs")(logs.logs)
-app.add_typer(migrate.app, name="migrate")
+_FROM_NOTHING = "On this machine"
+_DATABASE = "The database"
+_CLOUD = "To AWS"
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
-app.command(name="psql", context_settings=_REST)(psql.psql)
-app.command(name="token")(psql.token)
-app.command(name="env")(psql.env)
+
+app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
+app.command(name="dev", rich_help_panel=_FROM_NOTHING)(dev.dev)
+app.command(name="emulate", rich_help_panel=_FROM_NOTHING)(emulate.emulate)
+app.command(name="env", rich_help_panel=_FROM_NOTHING)(psql.env)
+app.add_typer(migrate.app, name="migrate", rich_help_panel=_DATABASE)
+app.command(name="psql", rich_help_panel=_DATABASE, context_settings=_REST)(psql.psql)
+app.command(name="token", rich_help_panel=_DATABASE)(psql.token)
+app.add_typer(database.app, name="database", rich_help_panel=_CLOUD)
+app.command(name="package", rich_help_panel=_CLOUD)(package.package)
+app.command(name="deploy", rich_help_panel=_CLOUD)(deploy.deploy)
+app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)
+app.command(name="doctor", rich_help_panel=_CLOUD)(doctor.doctor)
 
 
 def run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -27,6 +28,9 @@ def dev(
         Path | None,
         typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default=".sunup/"),
     ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="The PostgreSQL of its own, whatever DB_HOST says.")
+    ] = False,
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +53,9 @@ def dev(
     found.check_app()
     ports.check(port)
     environ = dict(found.environ)
-    if database_url:
+    if embedded:
+        environ = {k: v for k, v in environ.items() if not k.startswith("DB_")}
+    elif database_url:
         environ.update(project.database_variables(database_url))
     with ExitStack() as stack:
         if not environ.get("DB_HOST"):
@@ -60,11 +66,12 @@ def dev(
             where = f"PostgreSQL 18 in {_short(folder)}"
         else:
             where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
-        settings = Settings.from_environment(environ)
+        Settings.from_environment(environ).check_database()
         console.print(f"Database    {where}", soft_wrap=True)
         if found.migrations.is_dir():
             with console.status("Applying migrations (a sleeping database takes a while) ..."):
-                applied = migrations.upgrade(settings, found.migrations)
+                owner = replace(found, environ=environ).migration_settings
+                applied = migrations.upgrade(owner, found.migrations)
             console.print(f"Migrations  {', '.join(applied) or 'nothing to do'}")
         url = f"http://localhost:{port}"
         console.print(f"App         {url}  ({found.app}; Ctrl-C ends it)\n")

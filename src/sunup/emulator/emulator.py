@@ -205,6 +205,7 @@ class Emulator:
 
     def _serve(self, app: Any, port: int) -> tuple[Callable[[], None], int]:
         listener = bound(port)
+        listener.listen(128)  # a client may come before uvicorn does
         config = uvicorn.Config(
             app,
             http="h11",

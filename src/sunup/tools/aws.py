@@ -18,6 +18,10 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 4},
     user_agent_extra="sunup",
 )
+# For asking whether AWS answers at all.
+_IMPATIENT = _CONFIG.merge(
+    Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 1})
+)
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
@@ -28,7 +32,10 @@ LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID a
 class Aws:
     """Makes clients. The region is that of DB_HOST, else AWS_REGION, else the profile's."""
 
-    def __init__(self, environ: Mapping[str, str], region: str | None = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], region: str | None = None, *, impatient: bool = False
+    ) -> None:
+        self._config = _IMPATIENT if impatient else _CONFIG
         self._session = botocore.session.Session(profile=environ.get("AWS_PROFILE") or None)
         if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
             self._session.set_credentials(
@@ -58,7 +65,9 @@ class Aws:
     def client(self, service: str) -> Any:
         """A botocore client. Raises `CommandError`."""
         with explained(f"use {service}"):
-            return self._session.create_client(service, region_name=self.region, config=_CONFIG)
+            return self._session.create_client(
+                service, region_name=self.region, config=self._config
+            )
 
     @property
     def account(self) -> str:

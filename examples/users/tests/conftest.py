@@ -1,0 +1,3 @@
+"""`emulate` starts an AWS on this machine: gateway, Lambda, Aurora."""
+
+pytest_plugins = ["sunup.testing"]

@@ -1,0 +1,23 @@
+"""The checks, in the order in which a connection comes about."""
+
+from collections.abc import Callable
+
+from . import account, login, network
+from .finding import Examination, Finding, Findings
+
+__all__ = ["CHECKS", "Examination", "Finding"]
+
+CHECKS: list[tuple[str, Callable[[Examination], Findings]]] = [
+    ("the settings", network.settings),
+    ("DNS", network.name),
+    ("TCP and TLS (a sleeping database takes its time)", network.certificate),
+    ("the clock", account.clock),
+    ("the credentials", account.credentials),
+    ("who they are", account.identity),
+    ("the IAM policies", account.policy),
+    ("the login (a sleeping database takes 15 to 40 s)", login.login),
+    ("the role", login.role),
+    ("the idle timeout", login.idle_timeout),
+    ("the migrations", login.migrations),
+    ("connections and concurrency", account.concurrency),
+]
