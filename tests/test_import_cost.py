@@ -7,6 +7,8 @@ import sys
 # What the cold path must never load.
 HEAVY = {"boto3", "botocore", "pydantic", "requests", "urllib3", "typer", "rich", "uvicorn"}
 
+_TOOLS = ("sunup.cli", "sunup.emulator", "sunup.tools")
+
 
 def modules_after(code: str) -> set[str]:
     script = f"import sys, json; {code}; print(json.dumps(sorted(sys.modules)))"
@@ -37,4 +39,4 @@ def test_importing_the_sync_database_loads_neither_asyncpg_nor_ssl_of_our_own() 
 def test_the_handler_loads_no_tool_and_no_sdk() -> None:
     loaded = modules_after("import sunup.adapter.handler, sunup.asyncpg, sunup.adapter.asgi")
     assert not loaded & HEAVY
-    assert not {name for name in loaded if name.startswith(("sunup.cli", "sunup.emulator"))}
+    assert not {name for name in loaded if name.startswith(_TOOLS)}
