@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from sunup.failures import DatabaseUnavailable
+from sunup.tools.errors import CommandError
 
 # What the managed runtime has in /var/runtime; boto3 is there too, and nothing of ours needs it.
 _RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
@@ -15,16 +15,16 @@ _RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 _NATIVE = re.compile(r"\.cpython-3(\d+)-(\w+?)-linux-gnu\.so$")
 
 
-class PackageUnusable(DatabaseUnavailable):
+class PackageUnusable(CommandError):
     """The deployment package is none, or is for another machine."""
 
-    code = "package_unusable"
-    message = "The deployment package cannot be run here"
-    cure = (
-        "Make one for this machine: sunup package -o here.zip --arch "
-        f"{'arm64' if platform.machine() in ('aarch64', 'arm64') else 'x86_64'}"
-        f" --python {sys.version_info[0]}.{sys.version_info[1]}"
-    )
+    def __init__(self, what: str) -> None:
+        arch = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+        python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        super().__init__(
+            f"the deployment package cannot be run here: {what}",
+            f"Make one for this machine: sunup package -o here.zip --arch {arch} --python {python}",
+        )
 
 
 def unpack(package: Path, code: Path) -> None:
