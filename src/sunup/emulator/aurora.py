@@ -108,6 +108,7 @@ class Aurora:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._listener.drop()
         if self._admin is not None:
             await self._admin.close()
 

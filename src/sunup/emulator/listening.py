@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -37,6 +38,7 @@ class Listener:
         self.port: int = self._reserved.getsockname()[1]
         self._listener: socket.socket | None = None
         self._attaching: set[asyncio.Task[None]] = set()
+        self._transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     def open(self) -> None:
         """Begin to listen, unless it does."""
@@ -59,6 +61,14 @@ class Listener:
         for task in self._attaching:
             task.cancel()
 
+    async def drop(self) -> None:
+        """Cut the connections that are still closing: TLS waits for a goodbye that may not come."""
+        for transport in list(self._transports):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        for _ in range(3):  # the loop closes the sockets in a later round
+            await asyncio.sleep(0)
+
     def _accept_one(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
@@ -72,7 +82,9 @@ class Listener:
     async def _attach(self, connection: socket.socket) -> None:
         protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=2**18), self._accept)
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
+            self._transports.add(transport)
         except BaseException:
             connection.close()
             raise
