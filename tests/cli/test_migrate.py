@@ -154,3 +154,15 @@ def _refuse(question: str, *, abort: bool, err: bool) -> None:
     assert abort
     assert err
     raise typer.Abort
+
+
+def test_a_role_that_may_not_make_tables_is_told_which_one_may(
+    aws: Emulator, app_dir: Path, cli: Cli
+) -> None:
+    with (app_dir / ".env").open("a") as file:
+        file.write("\nDB_MIGRATION_USER=\n")
+    status, _, err = cli("migrate", "up", app_dir)
+    assert status == 1
+    assert "app cannot migrate" in err
+    assert "permission denied for schema public" in err
+    assert "DB_MIGRATION_USER names" in err

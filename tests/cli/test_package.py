@@ -121,6 +121,7 @@ def test_without_an_interpreter_there_is_a_warning_with_the_cost(
         ("lambda_function.py", "handler = 1", "TypeError: handler is not callable"),
         ("lambda_function.py", "from json import no as handler", "raises ImportError: cannot import"),
         ("wrong.so", "MZ", "wrong.so is not for"),
+        ("pyproject.toml", "[project]\nname='x'\ndependencies=['=!']", "pyproject.toml: Expected"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_on_lambda_is_an_error_and_leaves_the_old_file(

@@ -64,3 +64,9 @@ def test_a_wrong_database_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match="--database-url") as raised:
         project.database_variables(url)
     assert "geheim" not in str(raised.value)
+
+
+def test_an_env_file_that_is_no_text_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+    with pytest.raises(CommandError, match="cannot be read"):
+        project.find(tmp_path)

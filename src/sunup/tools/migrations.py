@@ -196,6 +196,13 @@ def _connection(settings: Settings, credentials: CredentialSource | None) -> Ite
         with engine.connect() as connection:
             yield connection
             connection.rollback()
+    except DBAPIError as error:
+        # Errors of a migration are told by `_run`; here it is sunup's and Alembic's own tables.
+        reason = plain_text(error.orig or error)
+        raise CommandError(
+            f"{settings.user} cannot migrate {settings.database}: {reason}",
+            "DB_MIGRATION_USER names the role that owns the tables.",
+        ) from error
     finally:
         engine.dispose()
 

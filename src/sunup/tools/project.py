@@ -121,7 +121,10 @@ def find(folder: Path) -> Project:
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}", "Name the folder of your app.")
     table = _tool_table(folder / "pyproject.toml")
-    dotenv = {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
+    try:
+        dotenv = {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{folder / '.env'} cannot be read: {error}") from None
     # What is set in the shell wins over the file, as with every reader of .env.
     environ = {**dotenv, **os.environ}
     return Project(

@@ -11,20 +11,15 @@ _FILE = 0o100644  # Lambda reads as another user: everybody may read (Developer 
 
 def write(folder: Path, output: Path) -> None:
     """Write the folder's files, in the order of their names, without times, owners and umask."""
-    temporary = output.with_name(f"{output.name}.part")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
-            paths = {
-                path.relative_to(folder).as_posix(): path
-                for path in folder.rglob("*")
-                if path.is_file()
-            }
-            for name in sorted(paths):
-                entry = zipfile.ZipInfo(name, _MOMENT)
-                entry.create_system = _UNIX
-                entry.external_attr = _FILE << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                file.writestr(entry, paths[name].read_bytes())
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        paths = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for name in sorted(paths):
+            entry = zipfile.ZipInfo(name, _MOMENT)
+            entry.create_system = _UNIX
+            entry.external_attr = _FILE << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            file.writestr(entry, paths[name].read_bytes(), compresslevel=9)

@@ -89,7 +89,7 @@ def build(
                 notes.append(f"{raised}. With its settings on Lambda it may not.")
         content = candidate.read_bytes()
         parts = _parts(candidate, owners)
-        output.write_bytes(content)
+        _put(content, output)
     if compiled.interpreter is None:
         notes.append(
             f"There is no Python {target.python} here, so there is no bytecode: a cold start "
@@ -110,6 +110,20 @@ def build(
         parts=parts,
         notes=notes,
     )
+
+
+def _put(content: bytes, output: Path) -> None:
+    """Replace the old file in one step."""
+    part = output.with_name(f"{output.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(output)
+    except OSError as error:
+        raise CommandError(
+            f"{output} cannot be written: {error.strerror}", "--output names another file."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _without_the_runtime_s(

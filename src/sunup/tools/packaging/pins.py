@@ -44,7 +44,7 @@ def read(folder: Path, named: str | None, target: Target) -> list[Pin]:
     path = folder / (named or "requirements.txt")
     lock = folder / "uv.lock"
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     elif named is None and lock.is_file():
         text, path = _export(folder), lock
     elif named is None and not _dependencies(folder):
@@ -113,7 +113,10 @@ def _dependencies(folder: Path) -> list[Requirement]:
     if not path.is_file():
         return []
     project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-    return [Requirement(each) for each in project.get("dependencies", [])]
+    try:
+        return [Requirement(each) for each in project.get("dependencies", [])]
+    except InvalidRequirement as error:
+        raise CommandError(f"pyproject.toml: {error}".replace("\n", " ")) from None
 
 
 def _check_complete(folder: Path, pins: list[Pin], name: str, target: Target) -> None:
