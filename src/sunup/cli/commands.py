@@ -43,6 +43,11 @@ def _options(
     del version
 
 
+_NO_HOST = (
+    "sunup database create writes it to .env. For the PostgreSQL of a running sunup dev: "
+    "DB_HOST=$PWD/.sunup/postgres."
+)
+
 _FROM_NOTHING = "On this machine"
 _DATABASE = "The database"
 _CLOUD = "To AWS"
@@ -78,7 +83,7 @@ def run(arguments: list[str]) -> int:
     except CommandError as error:
         return _fail(error.what, error.cure)
     except SettingsError as error:
-        return _fail(str(error))
+        return _fail(str(error), _NO_HOST if error.name == "DB_HOST" else "")
     except DatabaseUnavailable as error:
         return _fail(
             f"{error.message}: {error.detail}" if error.detail else error.message, error.cure
