@@ -27,7 +27,8 @@ _ROLE = """
 """
 _POWERS = """
     select rolsuper, rolcreaterole, rolcreatedb,
-        (select count(*) from pg_class where relowner = pg_roles.oid)
+        (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where relowner = pg_roles.oid and n.nspname !~ '^(pg_|information_schema)')
     from pg_roles where rolname = current_user
 """
 _LOCKED_TABLES = """
@@ -118,7 +119,7 @@ def role(examination: Examination) -> Findings:
             ("is a superuser", superuser),
             ("can make roles", createrole),
             ("can make databases", createdb),
-            (f"owns {owned} tables and indexes", owned),
+            (f"owns {owned} tables, indexes or sequences", owned),
         )
         if has
     ]
