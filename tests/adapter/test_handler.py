@@ -19,6 +19,8 @@ from sunup.request import note_failure
 from sunup.settings import Settings, SettingsError
 
 from .test_events import event_1, event_2
+from .test_lattice import version_1 as lattice_event
+from .test_load_balancer import event as balancer_event
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 _ = Answer
@@ -355,3 +357,68 @@ def test_a_wrong_setting_of_the_database_ends_init(make: Make) -> None:
 def test_an_app_that_cannot_be_found_is_named(make: Make, name: str, says: str) -> None:
     with pytest.raises(SettingsError, match=f"SUNUP_APP is '{name}'; expected {says}"):
         make(name)
+
+
+def test_a_load_balancer_and_lattice_are_answered_in_their_own_form(make: Make) -> None:
+    handler = make(echo)
+    balanced = handler(balancer_event(), Context())
+    assert balanced["statusDescription"] == "200 OK"
+    assert json.loads(balanced["body"])["raw_path"] == "/a%2Fb"
+    lattice = handler(lattice_event(), Context())
+    assert json.loads(lattice["body"])["query"] == "order-id=42&x=%20"
+
+
+def test_a_malformed_event_is_the_client_s_mistake_and_no_crash(make: Make) -> None:
+    response = make(echo)(event_2(headers=["no"]), Context())
+    assert response["statusCode"] == 400
+    assert "malformed" in json.loads(response["body"])["error"]
+
+
+def test_other_invocations_go_to_the_function_that_is_named(make: Make) -> None:
+    seen: list[object] = []
+
+    def jobs(event: Any, context: Any) -> dict[str, Any]:
+        seen.append((event, context.aws_request_id))
+        return {"batchItemFailures": []}
+
+    handler = make(echo, events=jobs)
+    context = Context()
+    assert handler({"Records": [1]}, context) == {"batchItemFailures": []}
+    assert seen == [({"Records": [1]}, context.aws_request_id)]
+    assert handler(event_2(), Context())["statusCode"] == 200
+    with pytest.raises(TypeError, match=r"Handler\(\.\.\., events=function\)"):
+        make(echo)({"Records": []}, Context())
+
+
+def test_a_coroutine_for_other_invocations_runs_on_the_app_s_loop(make: Make) -> None:
+    loops: set[object] = set()
+
+    async def app(scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] == "http":
+            loops.add(asyncio.get_running_loop())
+            await reply(send)
+        else:
+            raise NotImplementedError
+
+    async def jobs(event: Any, _: Any) -> int:
+        loops.add(asyncio.get_running_loop())
+        return len(event)
+
+    handler = make(app, events=jobs)
+    assert handler({"a": 1, "b": 2}, Context()) == 2
+    handler(event_2(), Context())
+    assert len(loops) == 1
+
+
+@pytest.mark.parametrize("base_path", ["v1", "/v1", "/v1/"])
+def test_a_base_path_of_a_custom_domain_is_the_root_of_the_app(make: Make, base_path: str) -> None:
+    async def app(scope: dict[str, Any], _: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await reply(send, body=f"{scope['root_path']} {scope['path']}".encode())
+
+    handler = make(app, base_path=base_path)
+    assert handler(event_2(rawPath="/v1/users"), Context())["body"] == "/v1 /v1/users"
+    assert handler(event_2(rawPath="/v10/users"), Context())["body"] == " /v10/users"
+    staged = event_2(rawPath="/test/v1/users", requestContext={"stage": "test"})
+    assert handler(staged, Context())["body"] == "/test/v1 /test/v1/users"

@@ -3,14 +3,16 @@
 import logging
 import os
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from sunup import deadline, logs, request
 from sunup.settings import Settings
 
-from . import answers, events
+from . import answers
+from . import events as formats
+from .event_parts import encoded_body, prefix_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
 
@@ -49,12 +51,17 @@ class LambdaContext(Protocol):
 
 
 class Handler:
-    """Answers API Gateway events (payload 2.0 and 1.0) with an ASGI or WSGI app.
+    """Answers HTTP events with an ASGI or WSGI app.
 
-    `app` is the app or its name, `module:name`; SUNUP_APP unless given. Given by name, it is
-    imported while `database` already connects. `interface` settles what cannot be guessed.
-    `log_stream_header` adds `X-Lambda-Log-Stream` to each response, where Lambda tells the stream.
-    Raises `SettingsError`, and what importing the app raises: INIT fails, and Lambda logs why.
+    They come from API Gateway (payload 2.0 and 1.0), function URLs, Application Load Balancers and
+    VPC Lattice. `app` is the app or its name, `module:name`; SUNUP_APP unless given. Given by name,
+    it is imported while `database` already connects. `interface` settles what cannot be guessed.
+    `events` is called as `events(event, context)` with whatever else the function is invoked with,
+    such as a schedule or a queue, and its result (awaited on the app's event loop where it must be)
+    is the invocation's; without it they raise `UnknownEvent`. `base_path` is what a custom domain's
+    API mapping puts in front of the app's paths, such as `/v1`. `log_stream_header` adds
+    `X-Lambda-Log-Stream` to each response, where Lambda tells the stream. Raises `SettingsError`,
+    and what importing the app raises: INIT fails, and Lambda logs why.
     """
 
     def __init__(
@@ -63,12 +70,16 @@ class Handler:
         *,
         database: StartableDatabase | None = None,
         interface: Interface | None = None,
+        events: Callable[[Any, Any], Any] | None = None,
+        base_path: str = "",
         log_stream_header: bool = False,
         settings: Settings | None = None,
     ) -> None:
         self._settings = settings or Settings.from_environment()
         self._loop: LoopThread | None = None
         self._cold = True
+        self._events = events
+        self._base_path = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
         stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") if log_stream_header else None
         self._stream = stream.encode() if stream else None
         logs.configure(self._settings)
@@ -91,12 +102,20 @@ class Handler:
 
             self._run = WsgiRunner(app)
 
-    def __call__(self, event: Any, context: LambdaContext) -> dict[str, Any]:
-        """Answer one invocation. Raises `UnknownEvent` for an event that is not HTTP."""
+    def __call__(self, event: Any, context: LambdaContext) -> Any:
+        """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""
+        if self._events is not None and not formats.is_http(event):
+            result = self._events(event, context)
+            if isinstance(result, Awaitable):
+                return self._event_loop().submit(_finish(result)).result()
+            return result
         try:
-            call = events.parse(event)
-        except events.BadEvent as error:
-            return events.encode(event, answers.bad_request(str(error)))
+            call = formats.parse(event)
+        except formats.BadEvent as error:
+            return formats.encode(event, answers.bad_request(str(error)))
+        if self._base_path:
+            prefix = prefix_of(call.path.removeprefix(call.root_path), self._base_path)
+            call.root_path += prefix
         now = time.time()
         current = request.Request(
             method=call.method,
@@ -119,7 +138,7 @@ class Handler:
             answers.log(current, answer.status)
         finally:
             request.current.reset(token)
-        return events.encode(event, answer)
+        return formats.encode(event, answer)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine on the event loop that the app runs on: for scripts and tests."""
@@ -144,7 +163,7 @@ class Handler:
         # base64 takes 4 bytes for 3.
         if (
             len(answer.body) * 4 // 3 > MAX_RESPONSE_BYTES
-            and len(events.encode({}, answer)["body"]) > MAX_RESPONSE_BYTES
+            and len(encoded_body(answer)[0]) > MAX_RESPONSE_BYTES
         ):
             logger.error(
                 "the response has %d bytes; Lambda takes 6 MB at most, base64 included",
@@ -168,8 +187,8 @@ class Handler:
         return self._loop
 
 
-async def _finish(work: Awaitable[None]) -> None:
-    await work
+async def _finish(work: Awaitable[T]) -> T:
+    return await work
 
 
 def _starts_for_a_request() -> bool:

@@ -1,0 +1,101 @@
+"""API Gateway's payloads 2.0 and 1.0, and function URLs, whose events are of payload 2.0.
+
+API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"; Lambda Developer
+Guide, "Invoking Lambda function URLs".
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from .event_parts import (
+    Event,
+    addresses,
+    body_of,
+    encoded_body,
+    fields_of,
+    headers_of,
+    joined,
+    path_of,
+    prefix_of,
+)
+from .http import Answer, Call, Headers
+
+
+def parse_2(event: Event) -> Call:
+    """The request in an event of payload 2.0."""
+    context = event["requestContext"]
+    http = context["http"]
+    headers = headers_of(event.get("headers") or {})
+    cookies = event.get("cookies") or []
+    if cookies and not any(name == b"cookie" for name, _ in headers):
+        headers.append((b"cookie", "; ".join(cookies).encode("latin-1", "replace")))
+    path = path_of(event.get("rawPath"))
+    return Call(
+        method=str(http.get("method", "GET")).upper(),
+        path=path,
+        query=(event.get("rawQueryString") or "").encode("ascii", "replace"),
+        headers=headers,
+        body=body_of(event, event.get("isBase64Encoded")),
+        root_path=_stage(path, context),
+        **addresses(headers, http.get("sourceIp"), context.get("domainName")),
+        # A function URL has no gateway that gives up after 30 s.
+        gateway_started_ms=None
+        if ".lambda-url." in str(context.get("domainName"))
+        else context.get("timeEpoch"),
+    )
+
+
+def encode_2(_: Event, answer: Answer) -> dict[str, Any]:
+    """Cookies apart, one value for each other header."""
+    text, is_base64 = encoded_body(answer)
+    fields = fields_of(answer)
+    response: dict[str, Any] = {
+        "statusCode": answer.status,
+        "body": text,
+        "isBase64Encoded": is_base64,
+        "headers": joined([pair for pair in fields if pair[0] != "set-cookie"]),
+    }
+    cookies = [value for name, value in fields if name == "set-cookie"]
+    if cookies:
+        response["cookies"] = cookies
+    return response
+
+
+def parse_1(event: Event) -> Call:
+    """The request in an event of payload 1.0, that of REST APIs too."""
+    context = event["requestContext"]
+    many = event.get("multiValueHeaders")
+    headers: Headers = headers_of(many or event.get("headers") or {})
+    # The path of the context has the stage's prefix, as the client sent it; the event's has not.
+    path = path_of(context.get("path") or event.get("path"))
+    query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    source = (context.get("identity") or {}).get("sourceIp")
+    return Call(
+        method=str(event["httpMethod"]).upper(),
+        path=path,
+        query=urlencode(query, doseq=True).encode(),
+        headers=headers,
+        body=body_of(event, event.get("isBase64Encoded")),
+        root_path=_stage(path, context),
+        **addresses(headers, source, context.get("domainName")),
+        gateway_started_ms=context.get("requestTimeEpoch"),
+    )
+
+
+def encode_1(_: Event, answer: Answer) -> dict[str, Any]:
+    """A list of values for each header."""
+    text, is_base64 = encoded_body(answer)
+    listed: dict[str, list[str]] = {}
+    for name, value in fields_of(answer):
+        listed.setdefault(name, []).append(value)
+    return {
+        "statusCode": answer.status,
+        "body": text,
+        "isBase64Encoded": is_base64,
+        "multiValueHeaders": listed,
+    }
+
+
+def _stage(path: str, context: Event) -> str:
+    stage = context.get("stage") or "$default"
+    return "" if stage == "$default" else prefix_of(path, f"/{stage}")

@@ -1,0 +1,101 @@
+"""What the formats of HTTP events have in common."""
+
+import base64
+import binascii
+import re
+from typing import Any
+from urllib.parse import quote
+
+from .http import Answer, Headers
+
+Event = dict[str, Any]
+
+# What may stand in a path as it is; the percent sign too, since the path is already encoded.
+_PATH_SAFE = "/%:@!$&'()*+,;=-._~"
+
+# A header's name is a token (RFC 9110, 5.1).
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+
+_TEXT_TYPES = (b"text/", b"application/json", b"application/xml", b"application/javascript")
+
+
+class BadEvent(ValueError):
+    """An HTTP event whose content cannot be passed on: the client's mistake."""
+
+
+def path_of(raw: str | None) -> str:
+    """A path with everything encoded that must be; what is encoded stays so."""
+    return quote(raw or "/", safe=_PATH_SAFE)
+
+
+def headers_of(fields: dict[str, Any]) -> Headers:
+    """Names in lower case; a value may be a list of them. Raises `BadEvent`."""
+    pairs: Headers = []
+    for name, values in fields.items():
+        try:
+            key = name.lower().encode("ascii")
+            for value in values if isinstance(values, list) else [values]:
+                pairs.append((key, str(value).encode("latin-1")))
+        except UnicodeEncodeError:
+            raise BadEvent("a header is not ASCII or Latin-1 text") from None
+        if not _TOKEN.fullmatch(key):
+            raise BadEvent("a header's name is not valid")
+    return pairs
+
+
+def body_of(event: Event, is_base64: object) -> bytes:
+    """The request's body. Raises `BadEvent`."""
+    body = event.get("body") or ""
+    if not is_base64:
+        return bytes(str(body), "utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise BadEvent("the body is not valid base64") from None
+
+
+def prefix_of(path: str, prefix: str) -> str:
+    """The prefix, where the path has it as a whole."""
+    return prefix if prefix and (path == prefix or path.startswith(f"{prefix}/")) else ""
+
+
+def addresses(headers: Headers, source: str | None, domain: str | None) -> dict[str, Any]:
+    """Scheme, server and client of a `Call`, from what the proxy in front noted."""
+    fields = dict(headers)
+    scheme = fields.get(b"x-forwarded-proto", b"https").decode("latin-1")
+    port = fields.get(b"x-forwarded-port", b"")
+    host = fields.get(b"host", b"").decode("latin-1").rpartition(":")
+    name = (host[0] if host[1] and host[2].isdigit() else "".join(host)) or domain or "localhost"
+    return {
+        "scheme": scheme,
+        "server": (name, int(port) if port.isdigit() else (443 if scheme == "https" else 80)),
+        "client": (source, 0) if source else None,
+    }
+
+
+def joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """One value for each name."""
+    one: dict[str, str] = {}
+    for name, value in fields:
+        one[name] = f"{one[name]}, {value}" if name in one else value
+    return one
+
+
+def fields_of(answer: Answer) -> list[tuple[str, str]]:
+    """The answer's headers as text."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+
+
+def encoded_body(answer: Answer) -> tuple[str, bool]:
+    """The body as text where it is text, else in base64."""
+    if not answer.body:
+        return "", False
+    fields = dict(answer.headers)
+    kind = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    textual = kind.startswith(_TEXT_TYPES) or kind.endswith((b"+json", b"+xml"))
+    if textual and b"content-encoding" not in fields:
+        try:
+            return answer.body.decode("utf-8"), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(answer.body).decode("ascii"), True
