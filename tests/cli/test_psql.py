@@ -90,6 +90,7 @@ def test_env_shows_where_each_setting_comes_from(
     host = "shop.cluster-x.eu-central-1.rds.amazonaws.com"
     (app_dir / ".env").write_text(
         f"DB_HOST={host}\nDB_PASSWORD=geheim\nSTRIPE_API_KEY=geheim\nCOLOUR=red\n"
+        "CACHE=redis://me:geheim@cache:6379/0\n"
     )
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     status, out, _ = cli("env", app_dir)

@@ -83,7 +83,8 @@ def run(arguments: list[str]) -> int:
     except CommandError as error:
         return _fail(error.what, error.cure)
     except SettingsError as error:
-        return _fail(str(error), _NO_HOST if error.name == "DB_HOST" else "")
+        missing = error.name == "DB_HOST" and "is not set" in str(error)
+        return _fail(str(error), _NO_HOST if missing else "")
     except DatabaseUnavailable as error:
         return _fail(
             f"{error.message}: {error.detail}" if error.detail else error.message, error.cure

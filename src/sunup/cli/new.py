@@ -1,6 +1,7 @@
 """`sunup new`: a project of one's own that runs, tests, packages and deploys at once."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,5 +16,5 @@ def new(
     """Make a project in DIR, named like it: an API with its migrations, tests and Terraform."""
     name = template.make(folder)
     typer.echo(f"Made {name} in {folder}{os.sep}. Next:\n")
-    for line in (f"cd {folder}", "sunup dev", "cat README.md"):
+    for line in (f"cd {shlex.quote(str(folder))}", "sunup dev", "cat README.md"):
         typer.echo(f"  {line}")

@@ -9,6 +9,8 @@ from sunup.settings import Settings, SettingsError
 from .project import MIGRATION_USER, Project
 
 _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY|_KEY$|(^|_)DSN$|_URL$")
+# A URL with a password in it, whatever the variable is called.
+_USERINFO = re.compile(r"://[^/@]*@")
 
 # The field of `Settings` that a variable becomes.
 FIELDS = {
@@ -54,7 +56,8 @@ def listed(project: Project) -> list[Variable]:
 
 def hidden(name: str, value: str) -> str:
     """The value, or stars for what looks like a secret."""
-    return "********" if value and _SECRET.search(name) else value
+    secret = _SECRET.search(name) or _USERINFO.search(value)
+    return "********" if value and secret else value
 
 
 def _row(project: Project, name: str, settings: Settings | None) -> Variable:
