@@ -48,7 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/imports.py
 
 pins:
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements/dev.txt
 	printf 'asyncpg\nmsgspec\nstarlette\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt

@@ -9,16 +9,18 @@ async with db.connection() as connection:
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
+from . import asyncpg_pool as pools
 from . import request
 from .asyncpg_pool import Pool
 from .credentials import CredentialSource
 from .failures import DatabaseUnavailable, while_using
 from .process import Local
 from .settings import Settings
+from .waking import password_for
 
 __all__ = ["Connection", "Database"]
 
@@ -51,7 +53,7 @@ class Database:
 
     async def start(self) -> None:
         """Begin to connect in the background and return at once."""
-        self._pool().open()
+        self.pool().open()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -63,7 +65,7 @@ class Database:
         block. Statements are never repeated. asyncpg commits each statement by itself; settings
         made with SET stay with the connection (SET LOCAL does not).
         """
-        pool = self._pool()
+        pool = self.pool()
         try:
             connection = await pool.acquire()
         except DatabaseUnavailable as failure:
@@ -103,11 +105,28 @@ class Database:
         if pool is not None:
             await pool.close()
 
-    def _pool(self) -> Pool:
-        pools = self._pools.get()
+    def connect_parameters(self) -> dict[str, Any]:
+        """The arguments of `asyncpg.connect` and `asyncpg.create_pool`, for your own connections.
+
+        `password` is a coroutine function that signs a fresh token for each attempt to connect.
+        Such connections know no deadline and no sleeping database.
+        """
+
+        async def password() -> str | None:
+            if not self.settings.uses_token:
+                return self.settings.password
+            loop = asyncio.get_running_loop()
+            credentials = await loop.run_in_executor(None, self._credentials.find)
+            return password_for(self.settings, credentials)
+
+        return {**pools.connect_parameters(self.settings), "password": password}
+
+    def pool(self) -> Pool:
+        """The connections of the running event loop: for integrations with other libraries."""
+        mine = self._pools.get()
         loop = asyncio.get_running_loop()
-        if loop not in pools:
-            for other in [each for each in pools if each.is_closed()]:
-                del pools[other]
-            pools[loop] = Pool(self.settings, self._credentials)
-        return pools[loop]
+        if loop not in mine:
+            for other in [each for each in mine if each.is_closed()]:
+                del mine[other]
+            mine[loop] = Pool(self.settings, self._credentials)
+        return mine[loop]

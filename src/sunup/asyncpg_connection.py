@@ -18,9 +18,11 @@ T = TypeVar("T")
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("rests_since",)
+    __slots__ = ("lent", "rests_since")
 
     rests_since: float
+    # To another library, whose integration counts: it has statements of its own, such as BEGIN.
+    lent: bool
 
     def descriptor(self) -> int:
         """The file descriptor of the socket, -1 when it is closed or being closed."""
@@ -37,26 +39,34 @@ class Connection(asyncpg.Connection):
 
     async def execute(self, query: str, *args: Any, **options: Any) -> Any:
         """As in asyncpg: run a command and return its status."""
-        return await _measured(query, super().execute(query, *args, **options), _rows_of_status)
+        return await _measured(
+            self, query, super().execute(query, *args, **options), _rows_of_status
+        )
 
     async def executemany(self, command: str, args: Any, **options: Any) -> Any:
         """As in asyncpg: run a command once for each sequence of arguments."""
-        return await _measured(command, super().executemany(command, args, **options), _no_rows)
+        return await _measured(
+            self, command, super().executemany(command, args, **options), _no_rows
+        )
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
         """As in asyncpg: run a query and return all rows."""
-        return await _measured(query, super().fetch(query, *args, **options), len)
+        return await _measured(self, query, super().fetch(query, *args, **options), len)
 
     async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
         """As in asyncpg: run a query and return its first row."""
-        return await _measured(query, super().fetchrow(query, *args, **options), _one_or_none)
+        return await _measured(self, query, super().fetchrow(query, *args, **options), _one_or_none)
 
     async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
         """As in asyncpg: run a query and return one value of its first row."""
-        return await _measured(query, super().fetchval(query, *args, **options), _one_or_none)
+        return await _measured(self, query, super().fetchval(query, *args, **options), _one_or_none)
 
 
-async def _measured(query: str, work: Awaitable[T], rows_of: Callable[[T], int]) -> T:
+async def _measured(
+    connection: Connection, query: str, work: Awaitable[T], rows_of: Callable[[T], int]
+) -> T:
+    if connection.lent:
+        return await work
     current = request.current.get()
     began = time.perf_counter()
     rows = 0

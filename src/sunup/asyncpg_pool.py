@@ -10,7 +10,7 @@ import logging
 import select
 import time
 from collections import deque
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import asyncpg
 
@@ -39,6 +39,9 @@ _TURNS_TO_READ = 4
 # What `tls.context` leaves to the driver.
 Unverified = Literal["disable", "allow", "prefer"]
 
+# Holds a connection for good: a pool of another library.
+_LENT = object()
+
 
 class Pool:
     """At most `pool_size` connections, all of one event loop. One attempt to connect at a time."""
@@ -48,7 +51,8 @@ class Pool:
         self._credentials = credentials
         self._ping_after = ping_after(settings)
         self._idle: list[Connection] = []
-        self._in_use: dict[Connection, asyncio.Task[object] | None] = {}
+        # By whom: a task, nobody yet, or another pool.
+        self._in_use: dict[Connection, object] = {}
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._opening: asyncio.Task[None] | None = None
         self._waking: Waking | None = None
@@ -59,6 +63,9 @@ class Pool:
         if self._opening is not None and self._waking is not None and self._waking.stale:
             self._opening.cancel()
             self._opening = None
+        for connection in [each for each in self._in_use if each.is_closed()]:
+            if self._in_use[connection] is _LENT:
+                del self._in_use[connection]
         if self._opening is None and len(self._idle) + len(self._in_use) < self._settings.pool_size:
             self._waking = Waking(self._settings)
             self._last_failure = None
@@ -73,7 +80,7 @@ class Pool:
             # Counted as in use while it is asked, so that nobody opens one too many.
             self._in_use[connection] = asyncio.current_task()
             try:
-                alive = await self._alive(connection)
+                alive = await self.check(connection)
             except BaseException:
                 self._discard(connection)
                 raise
@@ -86,10 +93,24 @@ class Pool:
         request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
         return connection
 
+    async def lend(self) -> Connection:
+        """A connection for another library's pool, which gives it back by closing it.
+
+        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        """
+        connection = await self.acquire()
+        self._in_use[connection] = _LENT
+        connection.lent = True
+        return connection
+
     async def _wait(self, began: float, limit: float) -> Connection:
         self.open()
-        if self._opening is None and set(self._in_use.values()) == {asyncio.current_task()}:
-            raise ConnectionsBusy("this task itself holds them: `connection()` within itself")
+        if self._opening is None:
+            holders = set(self._in_use.values())
+            if holders == {asyncio.current_task()}:
+                raise ConnectionsBusy("this task itself holds them: `connection()` within itself")
+            if holders == {_LENT}:
+                raise ConnectionsBusy("another pool has them: use its connections")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -164,8 +185,11 @@ class Pool:
         if self._waiters:
             self.open()
 
-    async def _alive(self, connection: Connection) -> bool:
-        """Whether a rested connection works; without a round trip where the socket tells."""
+    async def check(self, connection: Connection) -> bool:
+        """Whether a connection that rests since `rests_since` works.
+
+        Without a round trip where the socket tells.
+        """
         if connection.is_closed():
             return False
         rested = time.time() - connection.rests_since
@@ -203,6 +227,7 @@ class Pool:
             return
         self._opening = None
         connection.rests_since = time.time()
+        connection.lent = False
         self._offer(connection)
         if self._waiters:
             self.open()
@@ -231,19 +256,25 @@ class Pool:
             if credentials is None:
                 loop = asyncio.get_running_loop()
                 credentials = await loop.run_in_executor(None, self._credentials.find)
-        context = tls.context(settings)
         connection: Connection = await asyncpg.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
+            **connect_parameters(settings),
             password=password_for(settings, credentials),
-            database=settings.database,
-            ssl=context or cast("Unverified", settings.sslmode),
-            server_settings=session_settings(settings),
             connection_class=Connection,
-            timeout=settings.connect_timeout,
         )
         return connection
+
+
+def connect_parameters(settings: Settings) -> dict[str, Any]:
+    """What `asyncpg.connect` is told, but for the password."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "database": settings.database,
+        "ssl": tls.context(settings) or cast("Unverified", settings.sslmode),
+        "server_settings": session_settings(settings),
+        "timeout": settings.connect_timeout,
+    }
 
 
 def _readable(connection: Connection) -> bool:

@@ -16,7 +16,8 @@ from . import request
 from .credentials import CredentialSource
 from .failures import DatabaseUnavailable, while_using
 from .process import Local
-from .psycopg_pool import Pool
+from .psycopg_connection import connect, connect_parameters
+from .psycopg_pool import Connect, Pool
 from .settings import Settings
 
 __all__ = ["Connection", "Database"]
@@ -29,11 +30,12 @@ class Database:
 
     Settings are read from the environment at the first use, unless given. On Lambda there is one
     connection in a process, elsewhere `DB_POOL_SIZE` (5). Safe to use from several threads; a
-    forked process starts afresh.
+    forked process starts afresh. `connect` replaces one attempt to connect: for integrations.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, connect: Connect = connect) -> None:
         self._settings = settings
+        self._connect = connect
         self._credentials = CredentialSource()
         self._local: Local[Pool] = Local(self._make_pool)
 
@@ -47,7 +49,7 @@ class Database:
 
     def start(self) -> None:
         """Begin to connect in the background and return at once."""
-        self._local.get().start()
+        self.pool().start()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -59,7 +61,7 @@ class Database:
         `TokenRefused` and so on before anything was executed, `ConnectionLost` when the connection
         broke in the block. Statements are never repeated.
         """
-        pool = self._local.get()
+        pool = self.pool()
         try:
             connection = pool.acquire()
         except DatabaseUnavailable as failure:
@@ -89,10 +91,23 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of this process. The next use opens new ones."""
-        self._local.get().close()
+        self.pool().close()
+
+    def connect_parameters(self) -> dict[str, Any]:
+        """The arguments of `psycopg.connect`: for connections of your own, such as psycopg_pool's.
+
+        `password` is a token that was signed just now, good for 15 minutes: call this for each
+        attempt to connect. Such connections know no deadline and no sleeping database.
+        Raises `CredentialsMissing` and `TLSFailed`.
+        """
+        return connect_parameters(self.settings, self._credentials)
+
+    def pool(self) -> Pool:
+        """The connections of this process: for integrations with other libraries."""
+        return self._local.get()
 
     def _make_pool(self) -> Pool:
-        return Pool(self.settings, self._credentials)
+        return Pool(self.settings, self._credentials, self._connect)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -53,32 +53,38 @@ def _text(query: Any, cursor: Cursor) -> str:
 
 def connect(settings: Settings, credentials: CredentialSource) -> "Connection[tuple[Any, ...]]":
     """One attempt to connect, with a token of its own; blocks for at most `connect_timeout`."""
+    return psycopg.connect(**connect_parameters(settings, credentials), cursor_factory=Cursor)
+
+
+def connect_parameters(settings: Settings, credentials: CredentialSource) -> dict[str, Any]:
+    """What `psycopg.connect` is told, with a fresh token where one is needed.
+
+    Raises `CredentialsMissing` and `TLSFailed`.
+    """
     options = " ".join(
         f"-c {name}={value}"
         for name, value in session_settings(settings).items()
         if name != "application_name"
     )
-    tls_options: dict[str, Any] = {}
-    if settings.sslmode.startswith("verify-"):
-        tls_options["sslrootcert"] = tls.root_file(settings)
-    return psycopg.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=password_for(settings, credentials.find() if settings.uses_token else None),
-        dbname=settings.database,
-        sslmode=settings.sslmode,
+    parameters: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "password": password_for(settings, credentials.find() if settings.uses_token else None),
+        "dbname": settings.database,
+        "sslmode": settings.sslmode,
         # libpq would ask for a Kerberos ticket first.
-        gssencmode="disable",
+        "gssencmode": "disable",
         # libpq takes whole seconds, and at least 2.
-        connect_timeout=max(2, round(settings.connect_timeout)),
-        application_name=session_settings(settings)["application_name"],
-        options=options,
+        "connect_timeout": max(2, round(settings.connect_timeout)),
+        "application_name": session_settings(settings)["application_name"],
+        "options": options,
         # A peer that vanished is noticed by the kernel, in milliseconds here, not in hours.
-        tcp_user_timeout=10_000,
-        cursor_factory=Cursor,
-        **tls_options,
-    )
+        "tcp_user_timeout": 10_000,
+    }
+    if settings.sslmode.startswith("verify-"):
+        parameters["sslrootcert"] = tls.root_file(settings)
+    return parameters
 
 
 def readable(connection: "Connection[Any]") -> bool:

@@ -8,6 +8,7 @@ next request will profit from.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -22,12 +23,22 @@ from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, explained, gave_up, pa
 logger = logging.getLogger("sunup.database")
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Connect = Callable[[Settings, CredentialSource], Connection]
+
+# No thread: a pool of another library holds the connection for good.
+_LENT = 0
 
 
 class Pool:
-    """At most `pool_size` connections of one process. One attempt to connect at a time."""
+    """At most `pool_size` connections of one process. One attempt to connect at a time.
 
-    def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
+    `connect` makes one attempt, for a library that has its own way to open connections.
+    """
+
+    def __init__(
+        self, settings: Settings, credentials: CredentialSource, connect: Connect = connect
+    ) -> None:
+        self._connect_once = connect
         self._settings = settings
         self._credentials = credentials
         self._ping_after = ping_after(settings)
@@ -57,13 +68,33 @@ class Pool:
                 request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
                 return connection
             try:
-                alive = self._alive(connection, rests_since)
+                alive = self.check(connection, rests_since)
             except BaseException:
                 self.release(connection, keep=False)
                 raise
             if alive:
                 return connection
             self.release(connection, keep=False)
+
+    def lend(self) -> Connection:
+        """A connection for another library's pool, which gives it back by closing it.
+
+        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        """
+        connection = self.acquire()
+        with self._changed:
+            self._in_use[connection] = _LENT
+        return connection
+
+    def check(self, connection: Connection, rests_since: float) -> bool:
+        """Whether a connection works that rests since then (seconds since the epoch).
+
+        Without a round trip where the socket tells.
+        """
+        rested = time.time() - rests_since
+        if 0 <= rested < self._ping_after and not readable(connection):
+            return True
+        return ping(connection, min(PING_TIMEOUT, patience()))
 
     def _take(self, began: float, end: float) -> tuple[Connection, float | None]:
         """A resting connection and since when it rests, or one that has just been opened."""
@@ -76,9 +107,14 @@ class Pool:
                     raise self._failed[1]
                 self._start()
                 waited_for = self._waking
-                mine = set(self._in_use.values()) == {threading.get_ident()}
-                if waited_for is None and mine:
-                    raise ConnectionsBusy("this thread itself holds them: nested `connection()`")
+                if waited_for is None:
+                    holders = set(self._in_use.values())
+                    if holders == {threading.get_ident()}:
+                        raise ConnectionsBusy(
+                            "this thread itself holds them: nested `connection()`"
+                        )
+                    if holders == {_LENT}:
+                        raise ConnectionsBusy("another pool has them: use its connections")
                 remaining = end - time.time()
                 if remaining <= 0:
                     raise gave_up(waited_for, self._last_failure, time.time() - began)
@@ -112,6 +148,9 @@ class Pool:
     def _start(self) -> None:
         if self._waking is not None and self._waking.stale:
             self._waking = None  # its thread sees that it is no longer wanted
+        for connection in [each for each in self._in_use if each.closed]:
+            if self._in_use[connection] == _LENT:
+                del self._in_use[connection]
         if self._waking is None and len(self._idle) + len(self._in_use) < self._settings.pool_size:
             self._waking = Waking(self._settings)
             self._last_failure = None
@@ -143,7 +182,7 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                return connect(self._settings, self._credentials)
+                return self._connect_once(self._settings, self._credentials)
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:
@@ -154,9 +193,3 @@ class Pool:
                 if pause is None or not self._waiting or self._waking is not waking:
                     raise failure from (error if failure is not error else None)
             time.sleep(pause)
-
-    def _alive(self, connection: Connection, rests_since: float) -> bool:
-        rested = time.time() - rests_since
-        if 0 <= rested < self._ping_after and not readable(connection):
-            return True
-        return ping(connection, min(PING_TIMEOUT, patience()))

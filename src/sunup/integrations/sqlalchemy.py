@@ -1,0 +1,195 @@
+"""SQLAlchemy engines on sunup's connections: signed in by token, awake, checked after a freeze.
+
+from sunup.asyncpg import Database
+from sunup.integrations.sqlalchemy import create_async_engine
+
+db = Database()
+engine = create_async_engine(db)
+
+The engine is SQLAlchemy's own, with its own pool: what it costs to prepare a connection for it
+(several round trips) is paid once for each. Its pool opens connections through the `Database`.
+"""
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import event, exc, pool
+
+from sunup import request
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable, while_using
+from sunup.settings import Settings
+from sunup.waking import patience
+
+if TYPE_CHECKING:
+    import asyncpg
+    import psycopg
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from sunup.asyncpg import Database as AsyncpgDatabase
+    from sunup.psycopg import Database as PsycopgDatabase
+
+__all__ = ["create_async_engine", "create_engine"]
+
+logger = logging.getLogger("sunup.statements")
+
+
+def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
+    """An `Engine` on psycopg whose connections come from `db`, a `sunup.psycopg.Database`.
+
+    `options` are those of `sqlalchemy.create_engine`, but for the pool's. Connecting waits for a
+    sleeping database until the request's deadline and raises a `DatabaseUnavailable`, and so does
+    a connection that breaks in use (`ConnectionLost`). Parameters are kept out of exceptions
+    unless `hide_parameters=False`.
+    """
+
+    def creator() -> "psycopg.Connection[Any]":
+        try:
+            return db.pool().lend()
+        except DatabaseUnavailable as failure:
+            request.note_failure(failure)
+            raise
+
+    def alive(connection: Any, rests_since: float) -> bool:
+        return db.pool().check(connection, rests_since)
+
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=creator, **_options(db.settings, _QueuePool, options)
+    )
+    _check_before_use(engine, alive)
+    event.listen(engine, "handle_error", _explain)
+    return engine
+
+
+def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
+    """An `AsyncEngine` on asyncpg whose connections come from `db`, a `sunup.asyncpg.Database`.
+
+    As `create_engine`. One engine serves one event loop; on Lambda there is only one.
+    """
+    from sqlalchemy.ext import asyncio
+
+    async def creator() -> "asyncpg.Connection":
+        try:
+            return await db.pool().lend()
+        except DatabaseUnavailable as failure:
+            request.note_failure(failure)
+            raise
+
+    def alive(connection: Any, rests_since: float) -> bool:
+        async def check(driver_connection: Any) -> bool:
+            driver_connection.rests_since = rests_since
+            return await db.pool().check(driver_connection)
+
+        return bool(connection.run_async(check))
+
+    engine = asyncio.create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=creator,
+        **_options(db.settings, _AsyncQueuePool, options),
+    )
+    _check_before_use(engine.sync_engine, alive)
+    event.listen(engine.sync_engine, "handle_error", _explain)
+    # psycopg's statements are counted by sunup's own cursor; SQLAlchemy prepares asyncpg's itself.
+    event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
+    event.listen(engine.sync_engine, "after_cursor_execute", _note_end)
+    return engine
+
+
+def _options(
+    settings: Settings, poolclass: type[pool.Pool], options: dict[str, Any]
+) -> dict[str, Any]:
+    for name in ("poolclass", "pool", "pool_size", "max_overflow", "creator", "async_creator"):
+        if name in options:
+            raise TypeError(f"{name!r} is sunup's: the number of connections is DB_POOL_SIZE")
+    return {
+        "poolclass": poolclass,
+        "pool_size": settings.pool_size,
+        "max_overflow": 0,
+        "pool_use_lifo": True,
+        # Exceptions are logged, and parameters are personal data.
+        "hide_parameters": True,
+        **options,
+    }
+
+
+class _Patient:
+    """Waits for a connection that is in use as long as the request may take."""
+
+    _timeout: float
+
+    def _do_get(self) -> Any:
+        self._timeout = patience()
+        try:
+            return super()._do_get()  # type: ignore[misc]
+        except exc.TimeoutError:
+            failure = ConnectionsBusy(f"none came back in {self._timeout:.1f} s")
+            request.note_failure(failure)
+            raise failure from None
+
+
+class _QueuePool(_Patient, pool.QueuePool):
+    pass
+
+
+class _AsyncQueuePool(_Patient, pool.AsyncAdaptedQueuePool):
+    pass
+
+
+def _check_before_use(engine: sqlalchemy.Engine, alive: Any) -> None:
+    """Have each connection that rested checked before it is handed out, and replaced if dead."""
+
+    @event.listens_for(engine, "connect")
+    def connected(_: Any, record: Any) -> None:
+        record.info["sunup_process"] = os.getpid()
+        record.info["sunup_rests_since"] = time.time()
+
+    @event.listens_for(engine, "checkin")
+    def returned(_: Any, record: Any) -> None:
+        record.info["sunup_rests_since"] = time.time()
+
+    @event.listens_for(engine, "checkout")
+    def handed_out(connection: Any, record: Any, proxy: Any) -> None:
+        if record.info["sunup_process"] != os.getpid():
+            # The parent's; closing it here would say goodbye on the parent's socket.
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise exc.DisconnectionError("the connection belongs to another process")
+        if not alive(connection, record.info["sunup_rests_since"]):
+            raise exc.DisconnectionError("the connection ended while it rested")
+        request.note_failure(None)
+
+
+def _explain(context: Any) -> DatabaseUnavailable | None:
+    """Raise sunup's failure where the database caused one, and have the connection replaced."""
+    error = context.original_exception
+    if isinstance(error, DatabaseUnavailable):
+        return None
+    closed = False
+    if context.connection is not None and not context.connection.invalidated:
+        connection = context.connection.connection.driver_connection
+        closed = bool(
+            connection.is_closed() if hasattr(connection, "is_closed") else connection.closed
+        )
+    # SQLAlchemy's asyncpg dialect raises its own exceptions from the driver's.
+    lost = while_using(error.__cause__ or error, closed=closed)
+    if lost is None and error.__cause__ is not None:
+        lost = while_using(error, closed=closed)
+    if lost is not None:
+        context.is_disconnect = True
+        request.note_failure(lost)
+    return lost
+
+
+def _note_start(*arguments: Any) -> None:
+    arguments[4]._sunup_began = time.perf_counter()  # noqa: SLF001  # the execution context is ours to mark
+
+
+def _note_end(_: Any, cursor: Any, statement: str, __: Any, context: Any, ___: Any) -> None:
+    seconds = time.perf_counter() - context._sunup_began  # noqa: SLF001
+    current = request.current.get()
+    if current is not None:
+        current.note_query(seconds, cursor.rowcount)
+    if logger.isEnabledFor(logging.DEBUG):
+        query_ms = round(seconds * 1000, 1)
+        logger.debug("%s", " ".join(statement.split()), extra={"query_ms": query_ms})

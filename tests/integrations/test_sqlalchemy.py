@@ -1,0 +1,256 @@
+"""The same promises for both engines: psycopg's, and asyncpg's in a greenlet."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sunup import asyncpg, deadline, logs, psycopg, request
+from sunup.failures import ConnectionLost, ConnectionsBusy, DatabaseReadOnly, DatabaseResuming
+from sunup.integrations.sqlalchemy import create_async_engine, create_engine
+from sunup.settings import Settings
+
+from ..hanging import hanging
+from ..test_psycopg import TERMINATE, Admin
+
+Engine = sa.Engine | AsyncEngine
+Make = Callable[..., Engine]
+
+PID = sa.text("select pg_backend_pid()")
+
+
+async def use(engine: Engine, work: Callable[[sa.Connection], Any]) -> Any:
+    if isinstance(engine, AsyncEngine):
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    with engine.connect() as connection:
+        return work(connection)
+
+
+async def backend(engine: Engine) -> int:
+    return int(await use(engine, lambda connection: connection.execute(PID).scalar_one()))
+
+
+@pytest.fixture(params=["psycopg", "asyncpg"])
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    closing: list[Callable[[], Awaitable[None] | None]] = []
+
+    def start(settings: Settings, **options: Any) -> Engine:
+        if request.param == "asyncpg":
+            async_db = asyncpg.Database(settings)
+            async_engine = create_async_engine(async_db, **options)
+            closing.extend([async_engine.dispose, async_db.close])
+            return async_engine
+        db = psycopg.Database(settings)
+        engine = create_engine(db, **options)
+        closing.extend([engine.dispose, db.close])
+        return engine
+
+    yield start
+    for close in closing:
+        work = close()
+        if work is not None:
+            await work
+
+
+async def test_one_connection_serves_request_after_request(make: Make, settings: Settings) -> None:
+    engine = make(replace(settings, idle_session_timeout=45))
+    assert await backend(engine) == await backend(engine)
+
+    def timeout(connection: sa.Connection) -> Any:
+        return connection.execute(sa.text("show idle_session_timeout")).scalar_one()
+
+    assert await use(engine, timeout) == "45s"
+
+
+async def test_the_connection_that_was_started_is_the_engine_s(
+    settings: Settings, admin: Admin
+) -> None:
+    db = asyncpg.Database(replace(settings, pool_size=1))
+    await db.start()
+    engine = create_async_engine(db)
+    started = await use(engine, lambda connection: connection.execute(PID).scalar_one())
+    assert admin("select pid from pg_stat_activity where application_name = 'sunup'") == [
+        (started,)
+    ]
+    await engine.dispose()
+    await db.close()
+
+
+async def test_a_connection_that_the_server_closed_is_replaced_without_a_failure(
+    make: Make, settings: Settings, admin: Admin
+) -> None:
+    engine = make(replace(settings, pool_size=1))
+    for _ in range(3):
+        first = await backend(engine)
+        assert admin(TERMINATE) == [(True,)]
+        assert await backend(engine) != first
+
+
+async def test_a_session_that_ended_by_its_idle_timeout_is_replaced(
+    make: Make, settings: Settings
+) -> None:
+    engine = make(replace(settings, idle_session_timeout=0.3))
+    first = await backend(engine)
+    await asyncio.sleep(0.6)
+    assert await backend(engine) != first
+
+
+async def test_a_long_rest_is_asked_about_with_a_round_trip(make: Make, settings: Settings) -> None:
+    engine = make(replace(settings, idle_session_timeout=1))
+    first = await backend(engine)
+    for _ in range(2):
+        await asyncio.sleep(0.6)  # longer than half the idle timeout: asked, which keeps it
+        assert await backend(engine) == first
+
+
+async def test_a_connection_that_breaks_in_use_is_lost_and_nothing_is_repeated(
+    make: Make, settings: Settings
+) -> None:
+    engine = make(settings)
+    current = request.Request()
+    request.current.set(current)
+    with pytest.raises(ConnectionLost) as caught:
+        await use(
+            engine,
+            lambda connection: connection.execute(
+                sa.text("select pg_terminate_backend(pg_backend_pid())")
+            ),
+        )
+    assert not caught.value.nothing_executed
+    assert current.failure is caught.value
+    assert await backend(engine) > 0
+    assert current.failure is None
+
+
+async def test_a_read_only_server_is_named_and_its_connection_replaced(
+    make: Make, settings: Settings, admin: Admin
+) -> None:
+    engine = make(replace(settings, pool_size=1))
+    first = await backend(engine)
+
+    def write(connection: sa.Connection) -> None:
+        connection.execute(sa.text("set transaction read only"))
+        connection.execute(sa.text("create table t (id int)"))
+
+    with pytest.raises(DatabaseReadOnly):
+        await use(engine, write)
+    assert await backend(engine) != first
+
+
+async def test_a_sleeping_database_is_waited_for_until_the_deadline(
+    make: Make, settings: Settings
+) -> None:
+    with hanging(settings.host) as server:
+        engine = make(
+            replace(settings, host="127.0.0.1", port=server.port, password="", sslmode="disable")
+        )
+        began = time.monotonic()
+        with deadline.within(0.5), pytest.raises(DatabaseResuming):
+            await backend(engine)
+        assert 0.4 < time.monotonic() - began < 2
+
+
+async def test_connections_in_use_are_waited_for_until_the_deadline(
+    make: Make, settings: Settings
+) -> None:
+    engine = make(replace(settings, pool_size=1))
+    current = request.Request()
+    request.current.set(current)
+    if isinstance(engine, AsyncEngine):
+        async with engine.connect():
+            with deadline.within(0.3), pytest.raises(ConnectionsBusy):
+                await backend(engine)
+    else:
+        with engine.connect(), deadline.within(0.3), pytest.raises(ConnectionsBusy):
+            await backend(engine)
+    assert isinstance(current.failure, ConnectionsBusy)
+    assert await backend(engine) > 0
+
+
+async def test_a_database_whose_connections_the_engine_has_says_so_at_once(
+    settings: Settings,
+) -> None:
+    db = psycopg.Database(replace(settings, pool_size=1))
+    engine = create_engine(db)
+    await backend(engine)
+    with pytest.raises(ConnectionsBusy, match="another pool"), db.connection():
+        pass
+    engine.dispose()
+    with db.connection():
+        pass
+    db.close()
+
+
+async def test_statements_are_counted_and_logged_without_their_parameters(
+    make: Make, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make(settings)
+    await backend(engine)
+    current = request.Request()
+    request.current.set(current)
+    caplog.set_level(logging.DEBUG, "sunup.statements")
+    statement = sa.text("select n from generate_series(1, cast(:most as int)) n")
+    await use(engine, lambda connection: connection.execute(statement, {"most": 3}).all())
+    assert (current.queries, current.rows) == (1, 3)
+    assert current.query_seconds > 0
+    assert [record.getMessage()[:36] for record in caplog.records] == [
+        "select n from generate_series(1, cas"
+    ]
+
+
+async def test_a_logged_exception_holds_no_personal_data(make: Make, settings: Settings) -> None:
+    engine = make(settings)
+    email = "@".join(["mesota", "example.com"])  # the traceback quotes the test
+
+    def twice(connection: sa.Connection) -> None:
+        connection.execute(sa.text("create temp table t (email text unique)"))
+        for _ in range(2):
+            connection.execute(sa.text("insert into t values (:e)"), {"e": email})
+
+    with pytest.raises(IntegrityError) as caught:
+        await use(engine, twice)
+    assert "duplicate key" in logs.exception_text(caught.value)
+    assert "mesota" not in logs.exception_text(caught.value)
+
+
+def test_a_forked_process_has_connections_of_its_own(settings: Settings) -> None:
+    db = psycopg.Database(settings)
+    engine = create_engine(db)
+
+    def pid() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(PID).scalar_one())
+
+    mine = pid()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, str(pid()).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    theirs = int(os.read(reading, 20))
+    os.close(reading)
+    os.close(writing)
+    assert theirs != mine
+    assert pid() == mine
+    engine.dispose()
+    db.close()
+
+
+@pytest.mark.parametrize("name", ["pool_size", "max_overflow", "poolclass", "creator"])
+async def test_an_option_that_is_sunup_s_is_refused(
+    make: Make, settings: Settings, name: str
+) -> None:
+    with pytest.raises(TypeError, match=f"'{name}' is sunup's: .*DB_POOL_SIZE"):
+        make(settings, **{name: 1})
