@@ -1,0 +1,67 @@
+"""Django on sunup's connections.
+
+DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}
+
+Where the database is comes from `DB_HOST` and the others of the environment, unless DATABASES says
+so. A connection stays with its thread until the server ends it (`DB_IDLE_SESSION_TIMEOUT`), and is
+checked at its first use in each request, without a round trip where the socket tells.
+
+On Lambda, `Handler("mysite.wsgi:application", database=database())` connects while Django is
+imported.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg.adapt import AdaptersMap
+
+from sunup.credentials import CredentialSource
+from sunup.process import Local
+from sunup.psycopg import Database
+from sunup.psycopg_connection import connect_parameters
+from sunup.settings import Settings, on_lambda
+
+__all__ = ["database"]
+
+# Each thread of a development server holds a connection; on Lambda there is one thread.
+_THREADS = 100
+
+_databases: Local[dict[tuple[Settings, tuple[tuple[str, Any], ...]], Database]] = Local(dict)
+
+
+def database(
+    settings: Settings | None = None, options: Mapping[str, Any] | None = None
+) -> Database:
+    """The `Database` from which Django's connections come, for `Handler(..., database=...)`.
+
+    `settings` are those of the environment unless given. Raises `SettingsError`.
+    """
+    settings = settings or Settings.from_environment()
+    extra = dict(options or {})
+    key = settings, tuple(sorted(extra.items()))
+    databases = _databases.get()
+    if key not in databases:
+        wide = settings if on_lambda() else replace(settings, pool_size=_THREADS)
+
+        def connect(settings: Settings, credentials: CredentialSource) -> "Connection":
+            parameters = connect_parameters(settings, credentials)
+            # Django's own choice; and what the user says in OPTIONS, without losing sunup's.
+            parameters["client_encoding"] = "UTF8"
+            session = f"{parameters['options']} {extra.get('options', '')}".strip()
+            return Connection.connect(**{**parameters, **extra, "options": session})
+
+        databases[key] = Database(wide, connect=connect)
+    return databases[key]
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """Opened perhaps before Django is there; Django's adapters come when it takes it."""
+
+    django_adapters: AdaptersMap | None = None
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """How values are converted."""
+        return super().adapters if self.django_adapters is None else self.django_adapters

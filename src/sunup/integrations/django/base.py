@@ -1,0 +1,123 @@
+"""The database backend: Django's own for PostgreSQL, but for how it connects."""
+
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from django.db.backends.postgresql import base as postgresql
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
+from psycopg import IsolationLevel
+from psycopg.adapt import AdaptersMap
+
+from sunup import request
+from sunup.failures import DatabaseUnavailable, while_using
+from sunup.settings import Settings
+
+from . import Connection, database
+
+
+class DatabaseWrapper(postgresql.DatabaseWrapper):
+    """One connection of one thread, as Django wants it."""
+
+    def __init__(self, settings_dict: dict[str, Any], *arguments: Any, **options: Any) -> None:
+        # The server ends idle sessions, and `is_usable` costs nothing: no other age is needed.
+        persistent = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+        super().__init__({**settings_dict, **persistent}, *arguments, **options)
+        if self.settings_dict["NAME"] == "":  # None is Django's word for `postgres`
+            self.settings_dict["NAME"] = Settings.from_environment().database
+        self.execute_wrappers.append(_count)
+        self._used = 0.0
+        self.lost = False
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        """Wait for a connection until the request's deadline. Raises a `DatabaseUnavailable`."""
+        params = dict(conn_params)
+        adapters = AdaptersMap(params.pop("context").adapters)
+        prepare_threshold = params.pop("prepare_threshold")
+        cursor_factory = params.pop("cursor_factory")
+        settings = self._settings(params)
+        self.isolation_level = self._isolation_level()
+        try:
+            connection = database(settings, params).pool().lend()
+        except DatabaseUnavailable as failure:
+            request.note_failure(failure)
+            raise
+        assert isinstance(connection, Connection)
+        request.note_failure(None)
+        connection.django_adapters = adapters
+        connection.prepare_threshold = prepare_threshold
+        connection.cursor_factory = cursor_factory
+        if "isolation_level" in self.settings_dict["OPTIONS"]:
+            connection.isolation_level = self.isolation_level
+        self.lost = False
+        return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """As in Django."""
+        self._used = time.time()
+        return super().create_cursor(name)
+
+    def is_usable(self) -> bool:
+        """Whether the connection works; without a round trip where the socket tells."""
+        if self.connection is None or self.lost:
+            return False
+        return database(*self._key).pool().check(self.connection, self._used)
+
+    @cached_property
+    def wrap_database_errors(self) -> "_ErrorWrapper":
+        """Raise Django's exceptions for psycopg's, and note a lost connection."""
+        return _ErrorWrapper(self)
+
+    def _settings(self, params: dict[str, Any]) -> Settings:
+        """The environment's settings, but for what DATABASES says; taken out of `params`."""
+        environ = {**os.environ, "DB_NAME": params.pop("dbname")}
+        for name in ("host", "port", "user", "password"):
+            if name in params:
+                environ[f"DB_{name.upper()}"] = str(params.pop(name))
+        del params["client_encoding"]
+        settings = Settings.from_environment(environ)
+        settings.check_database()
+        self._key = settings, params
+        return settings
+
+    def _isolation_level(self) -> IsolationLevel:
+        level = self.settings_dict["OPTIONS"].get("isolation_level")
+        return IsolationLevel.READ_COMMITTED if level is None else IsolationLevel(level)
+
+
+class _ErrorWrapper(DatabaseErrorWrapper):
+    """Django's, which also tells the request what happened to its database."""
+
+    def __init__(self, wrapper: DatabaseWrapper) -> None:
+        super().__init__(wrapper)
+        self._wrapper = wrapper
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection = self._wrapper.connection
+        if exc_value is not None and connection is not None:
+            lost = while_using(exc_value, closed=connection.closed)
+            if lost is not None:
+                request.note_failure(lost)
+                # A read-only server still answers: it is of no use all the same.
+                self._wrapper.lost = True
+        super().__exit__(exc_type, exc_value, traceback)
+
+
+def _count(execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:
+    """Add a statement to the request's log line."""
+    current = request.current.get()
+    if current is None:
+        return execute(sql, params, many, context)
+    began = time.perf_counter()
+    try:
+        return execute(sql, params, many, context)
+    finally:
+        current.note_query(time.perf_counter() - began, context["cursor"].rowcount)

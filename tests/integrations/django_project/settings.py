@@ -1,0 +1,10 @@
+SECRET_KEY = "not a secret: this project is a test"
+ALLOWED_HOSTS = ["*"]
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "Asia/Tokyo"
+ROOT_URLCONF = "tests.integrations.django_project.urls"
+INSTALLED_APPS = ["tests.integrations.django_project"]
+DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGGING_CONFIG = None  # sunup's stays
