@@ -3,8 +3,8 @@
 DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}
 
 Where the database is comes from `DB_HOST` and the others of the environment, unless DATABASES says
-so. A connection stays with its thread until the server ends it (`DB_IDLE_SESSION_TIMEOUT`), and is
-checked at its first use in each request, without a round trip where the socket tells.
+so. CONN_MAX_AGE has no meaning: at the end of a request its connection goes back to sunup, and the
+next request has it, checked without a round trip where the socket tells.
 
 On Lambda, `Handler("mysite.wsgi:application", database=database())` connects while Django is
 imported.

@@ -11,10 +11,13 @@ from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 from psycopg import IsolationLevel
 from psycopg.adapt import AdaptersMap
+from psycopg.pq import TransactionStatus
 
 from sunup import request
 from sunup.failures import DatabaseUnavailable, while_using
+from sunup.psycopg_connection import ping
 from sunup.settings import Settings
+from sunup.waking import PING_TIMEOUT
 
 from . import Connection, database
 
@@ -23,13 +26,12 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
     """One connection of one thread, as Django wants it."""
 
     def __init__(self, settings_dict: dict[str, Any], *arguments: Any, **options: Any) -> None:
-        # The server ends idle sessions, and `is_usable` costs nothing: no other age is needed.
-        persistent = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-        super().__init__({**settings_dict, **persistent}, *arguments, **options)
+        # To close is to give back: what keeps a connection is sunup's pool, not Django's thread,
+        # which under ASGI is another one for each request.
+        super().__init__({**settings_dict, "CONN_MAX_AGE": 0}, *arguments, **options)
         if self.settings_dict["NAME"] == "":  # None is Django's word for `postgres`
             self.settings_dict["NAME"] = Settings.from_environment().database
         self.execute_wrappers.append(_count)
-        self._used = 0.0
         self.lost = False
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
@@ -41,7 +43,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         settings = self._settings(params)
         self.isolation_level = self._isolation_level()
         try:
-            connection = database(settings, params).pool().lend()
+            connection = database(settings, params).pool().acquire()
         except DatabaseUnavailable as failure:
             request.note_failure(failure)
             raise
@@ -55,16 +57,18 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         self.lost = False
         return connection
 
-    def create_cursor(self, name: str | None = None) -> Any:
-        """As in Django."""
-        self._used = time.time()
-        return super().create_cursor(name)
+    def _close(self) -> None:
+        """Give the connection back, or close it where it is of no more use."""
+        connection = self.connection
+        if connection is not None:
+            idle = connection.info.transaction_status == TransactionStatus.IDLE
+            database(*self._key).pool().release(connection, keep=idle and not self.lost)
 
     def is_usable(self) -> bool:
-        """Whether the connection works; without a round trip where the socket tells."""
+        """Whether the connection works: one round trip, after an error."""
         if self.connection is None or self.lost:
             return False
-        return database(*self._key).pool().check(self.connection, self._used)
+        return ping(self.connection, PING_TIMEOUT)
 
     @cached_property
     def wrap_database_errors(self) -> "_ErrorWrapper":
