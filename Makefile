@@ -39,6 +39,8 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@# Modules of the same names as the other example's.
+	MYPYPATH=src:examples/users_fastapi $(BIN)/mypy examples/users_fastapi
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -52,6 +54,8 @@ pins:
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements/dev.txt
 	printf 'asyncpg\nmsgspec\nstarlette\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt
+	printf 'asyncpg\nfastapi\nsqlalchemy[asyncio]\n' | uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_fastapi/requirements.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import errors
 from database import db
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, HTTPException, Query
 from models import User
 from schemas import After, Changes, Id, Limit, NewUser, UserOut
 from sqlalchemy import select, text
@@ -32,17 +32,21 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 Session = Annotated[AsyncSession, Depends(session)]
 
-router = APIRouter(route_class=errors.CheckedRoute)
+app = FastAPI(title="users", lifespan=lifespan)
+app.router.route_class = errors.CheckedRoute
+# "/users/" is not "/users": a redirect would lose the stage's prefix.
+app.router.redirect_slashes = False
+errors.add_to(app)
 
 
-@router.head("/users", include_in_schema=False)
-@router.get("/users")
+@app.head("/users", include_in_schema=False)
+@app.get("/users")
 async def list_users(session: Session, limit: Limit = 100, after: After = 0) -> list[UserOut]:
     users = select(User).where(User.id > after).order_by(User.id).limit(limit)
     return [UserOut.model_validate(user) for user in await session.scalars(users)]
 
 
-@router.post("/users", status_code=201)
+@app.post("/users", status_code=201)
 async def create_user(new: NewUser, session: Session) -> UserOut:
     user = User(name=new.name, email=new.email)
     session.add(user)
@@ -50,13 +54,13 @@ async def create_user(new: NewUser, session: Session) -> UserOut:
     return UserOut.model_validate(user)
 
 
-@router.head("/users/{id}", include_in_schema=False)
-@router.get("/users/{id}")
+@app.head("/users/{id}", include_in_schema=False)
+@app.get("/users/{id}")
 async def get_user(id: Id, session: Session) -> UserOut:  # noqa: A002
     return UserOut.model_validate(await found(session, id))
 
 
-@router.put("/users/{id}")
+@app.put("/users/{id}")
 async def change_user(id: Id, changes: Changes, session: Session) -> UserOut:  # noqa: A002
     if not changes.model_fields_set:
         raise HTTPException(400, "expected `name`, `email` or both")
@@ -67,7 +71,7 @@ async def change_user(id: Id, changes: Changes, session: Session) -> UserOut:  #
     return UserOut.model_validate(user)
 
 
-@router.delete("/users/{id}")
+@app.delete("/users/{id}")
 async def delete_user(id: Id, session: Session) -> UserOut:  # noqa: A002
     user = await found(session, id)
     await session.delete(user)
@@ -75,8 +79,8 @@ async def delete_user(id: Id, session: Session) -> UserOut:  # noqa: A002
     return UserOut.model_validate(user)
 
 
-@router.head("/health", include_in_schema=False)
-@router.get("/health")
+@app.head("/health", include_in_schema=False)
+@app.get("/health")
 async def health(session: Session, deep: Annotated[str | None, Query()] = None) -> dict[str, str]:
     if deep is None:
         return {"status": "ok"}  # a session connects when it is first used
@@ -96,9 +100,3 @@ async def commit(session: AsyncSession) -> None:
         await session.commit()
     except IntegrityError:
         raise HTTPException(409, "email already exists") from None
-
-
-# "/users/" is not "/users": a redirect would lose the stage's prefix.
-app = FastAPI(title="users", lifespan=lifespan, redirect_slashes=False)
-app.include_router(router)
-errors.add_to(app)

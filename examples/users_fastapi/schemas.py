@@ -4,8 +4,16 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 LARGEST_ID = 2**31 - 1
 LONGEST_TEXT = 255
@@ -22,6 +30,8 @@ def plain(value: object) -> object:
 
 
 def text(value: str) -> str:
+    if not value.isprintable() and any("\ud800" <= each <= "\udfff" for each in value):
+        raise PydanticCustomError("string_unicode", "half of a surrogate pair")
     if not value.strip():
         raise ValueError("must not be empty")
     if len(value) > LONGEST_TEXT:
@@ -67,7 +77,9 @@ class Changes(BaseModel):
 
 
 class UserOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True, alias_generator=to_camel)
+    model_config = ConfigDict(
+        from_attributes=True, alias_generator=AliasGenerator(serialization_alias=to_camel)
+    )
 
     id: int
     name: str

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,9 +16,10 @@ import pytest
 from sunup.adapter.handler import Handler
 from sunup.settings import Settings
 from sunup.tools import migrations
+from sunup.tools.importing import importable
 from tests.adapter.test_handler import Context
 
-USERS = Path(__file__).parent.parent.parent / "examples" / "users"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 @dataclass
@@ -36,8 +36,14 @@ class Reply:
 Call = Callable[..., Reply]
 
 
+@pytest.fixture(scope="session", params=["users", "users_fastapi"])
+def example(request: pytest.FixtureRequest) -> Path:
+    """The folder of an app that keeps the users API's contract."""
+    return EXAMPLES / str(request.param)
+
+
 @pytest.fixture(scope="session")
-def users_database(server: dict[str, str]) -> dict[str, str]:
+def users_database(server: dict[str, str], example: Path) -> dict[str, str]:
     """A database with the migrations of the users API."""
     name = f"users_{uuid.uuid4().hex}"
     with psycopg.connect(
@@ -45,31 +51,29 @@ def users_database(server: dict[str, str]) -> dict[str, str]:
     ) as connection:
         connection.execute(f'create database "{name}"'.encode())
     variables = {**server, "DB_NAME": name}
-    migrations.upgrade(Settings.from_environment(variables), USERS / "migrations")
+    migrations.upgrade(Settings.from_environment(variables), example / "migrations")
     return variables
 
 
 @pytest.fixture(scope="session")
-def users_handler(users_database: dict[str, str]) -> Iterator[Handler]:
+def users_handler(users_database: dict[str, str], example: Path) -> Iterator[Handler]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     patch = pytest.MonkeyPatch()
     for name, value in users_database.items():
         patch.setitem(os.environ, name, value)
-    patch.syspath_prepend(str(USERS))
     try:
-        import lambda_function
+        with importable(example):
+            import lambda_function
 
-        handler: Handler = lambda_function.handler
-        yield handler
-        from database import db
+            handler: Handler = lambda_function.handler
+            yield handler
+            from database import db
 
-        handler.submit(db.close()).result()
-        handler.close()
+            handler.submit(db.close()).result()
+            handler.close()
     finally:
         patch.undo()
-        for name in ("app", "bodies", "database", "lambda_function", "users"):
-            sys.modules.pop(name, None)
         root.handlers[:] = handlers
         root.setLevel(level)
 

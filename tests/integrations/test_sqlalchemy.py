@@ -222,6 +222,18 @@ async def test_a_logged_exception_holds_no_personal_data(make: Make, settings: S
     assert "mesota" not in logs.exception_text(caught.value)
 
 
+async def test_the_pool_s_own_lines_are_sqlalchemy_s(
+    make: Make, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine = make(settings)
+    await backend(engine)
+    disposed = engine.dispose()
+    if disposed is not None:
+        await disposed
+    assert not [each for each in caplog.records if each.levelno < logging.WARNING]
+
+
 def test_a_forked_process_has_connections_of_its_own(settings: Settings) -> None:
     db = psycopg.Database(settings)
     engine = create_engine(db)

@@ -130,11 +130,11 @@ class _Patient:
 
 
 class _QueuePool(_Patient, pool.QueuePool):
-    pass
+    __module__ = pool.QueuePool.__module__  # SQLAlchemy names the logger after it: `sqlalchemy...`
 
 
 class _AsyncQueuePool(_Patient, pool.AsyncAdaptedQueuePool):
-    pass
+    __module__ = pool.AsyncAdaptedQueuePool.__module__
 
 
 def _check_before_use(engine: sqlalchemy.Engine, alive: Any) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 
 from .errors import CommandError
 
+TABLE = "sunup_migrations"
+
 _CREATE = """
     create table if not exists sunup_migrations (
         revision text primary key,

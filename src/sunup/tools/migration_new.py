@@ -17,7 +17,7 @@ from sunup.emulator import postgres
 from sunup.psycopg_pool import Pool
 from sunup.settings import Settings
 
-from . import migrations
+from . import migration_files, migrations
 from .errors import CommandError
 
 
@@ -53,10 +53,18 @@ def write(folder: Path, message: str) -> Written:
         found: list[int] = []
 
         def count(_: object, __: object, directives: list[object]) -> None:
+            for side in ("upgrade_ops", "downgrade_ops"):
+                operations = getattr(directives[0], side, None)
+                if operations is not None:  # sunup's own table is in no model of the app's
+                    operations.ops[:] = [
+                        each
+                        for each in operations.ops
+                        if getattr(each, "table_name", "") != migration_files.TABLE
+                    ]
             operations = getattr(directives[0], "upgrade_ops", None)
             found.append(len(operations.ops) if operations is not None else 0)
 
-        with engine.connect() as connection:
+        with migrations.explained(folder), engine.connect() as connection:
             config.attributes["connection"] = connection
             options = {"rev_id": revision, "process_revision_directives": count}
             compared = True

@@ -30,6 +30,7 @@ from sunup.settings import Settings
 
 from . import migration_files
 from .errors import CommandError
+from .importing import importable
 
 # One number for all apps: PostgreSQL keeps advisory locks apart by database. "sunup" in ASCII.
 _LOCK = int.from_bytes(b"sunup", "big")
@@ -144,7 +145,7 @@ def sql(
 
         config.attributes["connection"] = connection
         with (
-            _explained(folder),
+            explained(folder),
             EnvironmentContext(
                 config,
                 script,
@@ -171,7 +172,7 @@ def _script(folder: Path) -> tuple[Config, ScriptDirectory]:
             "Name the app's folder; `sunup new` makes a project that has them.",
         )
     config = configuration(folder)
-    with _explained(folder):
+    with explained(folder):
         script = ScriptDirectory.from_config(config)
         script.get_heads()
     return config, script
@@ -252,7 +253,7 @@ def _run(
     folder = Path(script.dir)
     try:
         with (
-            _explained(folder),
+            explained(folder),
             EnvironmentContext(
                 config, script, fn=steps, as_sql=False, starting_rev=None, destination_rev=to
             ),
@@ -276,7 +277,7 @@ def _applied(connection: Connection, script: ScriptDirectory, folder: Path) -> s
     """The revisions that the database has. Raises `CommandError` when one has no file."""
     heads = MigrationContext.configure(connection).get_current_heads()
     connection.rollback()
-    with _explained(folder):
+    with explained(folder):
         return {each.revision for head in heads for each in script.iterate_revisions(head, "base")}
 
 
@@ -287,9 +288,11 @@ def _file(script: ScriptDirectory, revision: str) -> str:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
+    """Run the app's migrations, which may import its modules. Raises `CommandError`."""
     try:
-        yield
+        with importable(folder.parent):
+            yield
     except (AlembicError, RevisionError) as error:
         raise CommandError(
             f"the migrations in {folder} cannot be applied: {error}",

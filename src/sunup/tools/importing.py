@@ -1,0 +1,25 @@
+"""An app's own modules, importable while a tool runs code of the app's in its own process."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let the block import modules of the folder, and forget them after it.
+
+    Another app's may have the same names, and a file may be changed before the next time.
+    """
+    path = str(folder.resolve())
+    before = set(sys.modules)
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        sys.path.remove(path)
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(path) and ".venv" not in file:
+                del sys.modules[name]
