@@ -101,6 +101,7 @@ class Database:
 
     async def close(self) -> None:
         """Close this event loop's connections. The next use opens new ones."""
+        self._credentials.forget()
         pool = self._pools.get().pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.close()

@@ -59,6 +59,10 @@ class CredentialSource:
             found = self._cached
         return found
 
+    def forget(self) -> None:
+        """Drop what is kept: a snapshot of the process must hold no secret."""
+        self._cached = None
+
     def find(self) -> Credentials:
         """The credentials, asking the container endpoint or botocore where needed (blocks).
 

@@ -91,6 +91,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of this process. The next use opens new ones."""
+        self._credentials.forget()
         self.pool().close()
 
     def connect_parameters(self) -> dict[str, Any]:

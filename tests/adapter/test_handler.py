@@ -236,7 +236,7 @@ def test_the_lifespan_runs_once_and_its_state_reaches_each_request(make: Make) -
     assert steps == ["up"]
     handler.close()
     assert steps == ["up", "down"]
-    handler.close = lambda: None  # type: ignore[method-assign]
+    handler.close = lambda limit=None: None  # type: ignore[method-assign]
 
 
 def test_a_start_up_that_fails_ends_init(make: Make) -> None:

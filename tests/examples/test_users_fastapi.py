@@ -28,7 +28,8 @@ def test_a_new_column_in_a_model_becomes_a_migration(tmp_path: Path) -> None:
     models = folder / "models.py"
     column = "    nickname: Mapped[str | None] = mapped_column(String(50))\n"
     models.write_text(models.read_text() + column)
-    command = [Path(sys.executable).parent / "sunup", "migrate", "new", "add nicknames", folder]
+    sunup = Path(sys.executable).parent / "sunup"
+    command = [str(sunup), "migrate", "new", "add nicknames", str(folder)]
     # A process of its own: this one has imported the example's modules.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

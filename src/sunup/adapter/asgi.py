@@ -53,10 +53,10 @@ class AsgiRunner:
             raise
         return True
 
-    def stop(self) -> None:
-        """Run the app's shut-down."""
+    def stop(self, limit: float | None = None) -> None:
+        """Run the app's shut-down; raises `TimeoutError` when it takes over `limit` seconds."""
         if self._lifespan is not None:
-            self._loop.submit(self._lifespan.shutdown()).result()
+            self._loop.submit(self._lifespan.shutdown()).result(limit)
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""

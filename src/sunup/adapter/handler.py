@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from sunup import deadline, logs, request
 from sunup.settings import Settings
 
-from . import answers
+from . import answers, lifecycle
 from . import events as formats
 from .event_parts import encoded_body, prefix_of
 from .http import Answer, Call
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .loop import LoopThread
 
 T = TypeVar("T")
+
+# Seconds for closing connections ahead of a snapshot.
+_CLOSE_LIMIT = 5.0
 
 logger = logging.getLogger("sunup.request")
 
@@ -39,6 +42,9 @@ class StartableDatabase(Protocol):
 
     def start(self) -> Awaitable[None] | None:
         """Begin to connect and return at once."""
+
+    def close(self) -> Awaitable[None] | None:
+        """Close the connections, and forget credentials."""
 
 
 class LambdaContext(Protocol):
@@ -83,10 +89,11 @@ class Handler:
         stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") if log_stream_header else None
         self._stream = stream.encode() if stream else None
         logs.configure(self._settings)
+        self._database = database
         if database is not None:
             _ = database.settings  # a wrong setting ends INIT here, and the log says which
             if _starts_for_a_request():
-                self._begin_connecting(database)
+                self._begin_connecting()
         if app is None:
             app = self._settings.app or "app:app"
         if isinstance(app, str):
@@ -101,6 +108,8 @@ class Handler:
             from .wsgi import WsgiRunner
 
             self._run = WsgiRunner(app)
+        lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
+        lifecycle.on_shutdown(self._shut_down)
 
     def __call__(self, event: Any, context: LambdaContext) -> Any:
         """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""
@@ -144,10 +153,10 @@ class Handler:
         """Run a coroutine on the event loop that the app runs on: for scripts and tests."""
         return self._event_loop().submit(work)
 
-    def close(self) -> None:
-        """Run the app's shut-down and end the event loop. For tests; Lambda just ends a process."""
-        with suppress(AttributeError):
-            self._run.stop()
+    def close(self, limit: float | None = None) -> None:
+        """Run the app's shut-down, in at most `limit` seconds, and end the event loop."""
+        with suppress(AttributeError, TimeoutError):
+            self._run.stop(limit)
         if self._loop is not None:
             self._loop.close()
 
@@ -174,10 +183,33 @@ class Handler:
             answer.headers.append((b"x-lambda-log-stream", self._stream))
         return answer
 
-    def _begin_connecting(self, database: StartableDatabase) -> None:
-        started = database.start()
-        if started is not None:
-            self._event_loop().submit(_finish(started))
+    def _begin_connecting(self) -> None:
+        if self._database is not None:
+            started = self._database.start()
+            if started is not None:
+                self._event_loop().submit(_finish(started))
+
+    def _close_database(self, limit: float) -> None:
+        closing = None if self._database is None else self._database.close()
+        if closing is not None:
+            self._event_loop().submit(_finish(closing)).result(limit)
+
+    def _before_snapshot(self) -> None:
+        # What the app's import opened would be dead in each copy, and credentials have an end.
+        self._close_database(_CLOSE_LIMIT)
+
+    def _after_restore(self) -> None:
+        lifecycle.reseed()
+        self._cold = True
+        self._begin_connecting()  # a restore is for a request, which waits
+
+    def _shut_down(self) -> None:
+        limit = lifecycle.SHUTDOWN_LIMIT / 2
+        with suppress(Exception):  # what the app's own shut-down raises ends nothing else
+            self._run.stop(limit)
+        # So that the server sees the end at once, and not after its idle timeout.
+        with suppress(TimeoutError):
+            self._close_database(limit)
 
     def _event_loop(self) -> "LoopThread":
         if self._loop is None:

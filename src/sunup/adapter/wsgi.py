@@ -21,6 +21,9 @@ class WsgiRunner:
     def start(self) -> None:
         """Nothing: WSGI has no start-up."""
 
+    def stop(self, limit: float | None = None) -> None:
+        """Nothing: WSGI has no shut-down."""
+
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises what the app raised."""
         started: list[tuple[int, Headers]] = []

@@ -108,6 +108,11 @@ class RuntimeApi:
         path = request.target.decode().removeprefix(PREFIX)
         if (request.method, path) == (b"GET", "/invocation/next"):
             status, headers, content = await self._next()
+        elif (request.method, path) == (b"GET", "/restore/next"):
+            # SnapStart: the snapshot was taken; the restore comes with the first event.
+            self.ready.set()
+            await self._given.wait()
+            status, headers, content = 200, [], b""
         else:
             status, headers, content = self._post(path, body)
         headers = [*headers, ("Content-Length", str(len(content)))]
@@ -119,8 +124,9 @@ class RuntimeApi:
         return connection.our_state is h11.DONE
 
     async def _next(self) -> tuple[int, list[tuple[str, str]], bytes]:
-        self.ready.set()
-        await self._given.wait()
+        if not self._given.is_set():  # it is after a restore
+            self.ready.set()
+            await self._given.wait()
         self._given.clear()
         invocation = self._invocation
         assert invocation is not None
@@ -135,7 +141,7 @@ class RuntimeApi:
 
     def _post(self, path: str, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         accepted = (202, [("Content-Type", "application/json")], b'{"status":"OK"}')
-        if path == "/init/error":
+        if path in ("/init/error", "/restore/error"):
             if not self.init_error.done():
                 self.init_error.set_result(Outcome(body, error=True))
             return accepted
