@@ -11,6 +11,9 @@ from contextvars import ContextVar
 
 _current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
 
+# Seconds between the deadline, at which waits for the database end, and cancelling the app.
+GRACE = 0.25
+
 NEVER = float("inf")
 
 

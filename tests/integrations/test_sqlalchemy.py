@@ -78,9 +78,11 @@ async def test_the_connection_that_was_started_is_the_engine_s(
     await db.start()
     engine = create_async_engine(db)
     started = await use(engine, lambda connection: connection.execute(PID).scalar_one())
-    assert admin("select pid from pg_stat_activity where application_name = 'sunup'") == [
-        (started,)
-    ]
+    mine = (
+        "select pid from pg_stat_activity"
+        " where application_name = 'sunup' and datname = current_database()"
+    )
+    assert admin(mine) == [(started,)]
     await engine.dispose()
     await db.close()
 

@@ -10,7 +10,7 @@ from sunup import deadline
 
 from .answers import DeadlineExceeded
 from .http import Answer, Call
-from .loop import LoopThread
+from .loop import Loop
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,29 +21,30 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Of INIT's 10 s, how many an app's start-up may use before the first request waits for it instead.
 STARTUP_IN_INIT = 7.0
 
-# Time between the deadline, at which waits for the database end, and cancelling the app.
-_GRACE = 0.25
-
 
 class AsgiRunner:
     """Calls an ASGI app from another thread."""
 
-    def __init__(self, app: App, loop: LoopThread) -> None:
+    def __init__(self, app: App, loop: Loop) -> None:
         self._app = app
         self._loop = loop
         self._state: dict[str, Any] = {}
         self._lifespan: Lifespan | None = None
         self._startup: Future[bool] | None = None
+        self._started = False
 
     def start(self, wait: float = STARTUP_IN_INIT) -> bool:
         """Run the app's start-up; false when it is not done in `wait` seconds, but goes on.
 
         Raises what the app raised; the next call starts it again.
         """
+        if self._started:
+            return True
         if self._startup is None:
             self._lifespan = Lifespan(self._app, self._state)
             self._startup = self._loop.submit(self._lifespan.startup())
         startup = self._startup
+        self._loop.go_on()
         try:
             startup.result(None if wait == deadline.NEVER else wait)
         except BaseException as error:
@@ -51,28 +52,29 @@ class AsgiRunner:
                 return False
             self._startup = None
             raise
+        self._started = True
         return True
 
     def stop(self, limit: float | None = None) -> None:
         """Run the app's shut-down; raises `TimeoutError` when it takes over `limit` seconds."""
-        if self._lifespan is not None:
-            self._loop.submit(self._lifespan.shutdown()).result(limit)
+        if self._lifespan is not None and not self._loop.running_here:
+            self._loop.run(self._lifespan.shutdown(), limit)
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
-        if not self.start(wait=deadline.remaining()):
+        if not self._started and not self.start(wait=deadline.remaining()):
             raise DeadlineExceeded
-        limit = deadline.remaining() + _GRACE
-        work = self._loop.submit(self._serve(call))
+        limit = deadline.remaining() + deadline.GRACE
+        timeouts: list[BaseException] = []
+        work = self._serve(call, timeouts)
         try:
-            return work.result(None if limit == deadline.NEVER else limit)
+            return self._loop.run(work, None if limit == deadline.NEVER else limit)
         except TimeoutError as error:
-            if work.done():
-                raise
-            work.cancel()
+            if error in timeouts:
+                raise  # the app's own
             raise DeadlineExceeded from error
 
-    async def _serve(self, call: Call) -> Answer:
+    async def _serve(self, call: Call, timeouts: list[BaseException]) -> Answer:
         exchange = Exchange(call)
         scope = {
             "type": "http",
@@ -94,6 +96,7 @@ class AsgiRunner:
         except Exception as error:
             # Frameworks answer 500 in the app's own words, and raise on for the server to log.
             if not exchange.complete:
+                timeouts.append(error)
                 raise
             answer = exchange.answer()
             answer.error = error

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from sunup import deadline, logs, request
 from sunup.settings import Settings
 
-from . import answers, lifecycle
+from . import alarm, answers, lifecycle
 from . import events as formats
 from .event_parts import encoded_body, prefix_of
 from .http import Answer, Call
@@ -20,9 +20,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from .loop import LoopThread
+    from .loop import Loop
 
 T = TypeVar("T")
+
+# Seconds after the deadline, at which an app that still runs awaits nothing: it blocks.
+_BLOCKED = deadline.GRACE + 0.1
 
 # Seconds for closing connections ahead of a snapshot.
 _CLOSE_LIMIT = 5.0
@@ -82,7 +85,7 @@ class Handler:
         settings: Settings | None = None,
     ) -> None:
         self._settings = settings or Settings.from_environment()
-        self._loop: LoopThread | None = None
+        self._loop: Loop | None = None
         self._cold = True
         self._events = events
         self._base_path = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
@@ -116,7 +119,7 @@ class Handler:
         if self._events is not None and not formats.is_http(event):
             result = self._events(event, context)
             if isinstance(result, Awaitable):
-                return self._event_loop().submit(_finish(result)).result()
+                return self._event_loop().run(_finish(result), None)
             return result
         try:
             call = formats.parse(event)
@@ -162,12 +165,20 @@ class Handler:
 
     def _answer(self, call: Call, current: request.Request) -> Answer:
         try:
-            answer: Answer = self._run(call)
+            limit = deadline.remaining()
+            if limit != deadline.NEVER:
+                alarm.arm(limit + _BLOCKED)
+            try:
+                answer: Answer = self._run(call)
+            finally:
+                alarm.disarm()
         except Exception as error:  # whatever it is, the client gets an answer
             answer = answers.of_exception(error, current)
         else:
             if answer.error is not None and current.failure is None:
                 answers.log_unforeseen(answer.error)
+            if alarm.rang and answer.status >= 500:
+                answer = answers.of_exception(answers.DeadlineExceeded(), current)
             answer = answers.instead_of(current, answer.status) or answer
         # base64 takes 4 bytes for 3.
         if (
@@ -191,8 +202,8 @@ class Handler:
 
     def _close_database(self, limit: float) -> None:
         closing = None if self._database is None else self._database.close()
-        if closing is not None:
-            self._event_loop().submit(_finish(closing)).result(limit)
+        if closing is not None and not self._event_loop().running_here:
+            self._event_loop().run(_finish(closing), limit)
 
     def _before_snapshot(self) -> None:
         # What the app's import opened would be dead in each copy, and credentials have an end.
@@ -211,11 +222,11 @@ class Handler:
         with suppress(TimeoutError):
             self._close_database(limit)
 
-    def _event_loop(self) -> "LoopThread":
+    def _event_loop(self) -> "Loop":
         if self._loop is None:
-            from .loop import LoopThread
+            from .loop import Loop
 
-            self._loop = LoopThread()
+            self._loop = Loop()
         return self._loop
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 import uvicorn
 
-from sunup.adapter.loop import LoopThread
+from sunup.adapter.loop import Loop
 from sunup.settings import Settings
 from sunup.tools import migrations
 
@@ -155,7 +155,7 @@ class Emulator:
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
         self._prepare_database(migrations_folder)
-        self._loop = LoopThread()
+        self._loop = Loop()
         stack.callback(self._loop.close)
         made = certificates.make(folder, options.aurora.host)
         self.aurora = Aurora(
