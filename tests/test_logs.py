@@ -101,3 +101,10 @@ def test_when_piped_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Settings())
     logging.getLogger("shop").error("no colours")
     assert "\033" not in capsys.readouterr().err
+
+
+def test_a_record_that_says_no_exception_is_written() -> None:
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "pending", (), None)
+    record.exc_info = False  # type: ignore[assignment]  # as asyncio's own handler passes it
+    assert json.loads(logs.JsonFormatter().format(record))["message"] == "pending"
+    assert logs.LineFormatter(colour=False).format(record).endswith("pending")

@@ -7,7 +7,7 @@ process. It belongs to the current context, so requests that are served at once 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
 
@@ -34,14 +34,24 @@ def until(moment: float | None) -> Iterator[None]:
 
     An earlier deadline that is already set stays in force.
     """
-    outer = _current.get()
-    if moment is None or (outer is not None and outer < moment):
-        moment = outer
-    token = _current.set(moment)
+    token = begin(moment)
     try:
         yield
     finally:
-        _current.reset(token)
+        end(token)
+
+
+def begin(moment: float | None) -> Token[float | None]:
+    """As `until`, without a block: `end` with the result puts back what was."""
+    outer = _current.get()
+    if moment is None or (outer is not None and outer < moment):
+        moment = outer
+    return _current.set(moment)
+
+
+def end(token: Token[float | None]) -> None:
+    """Put back the deadline that `begin` replaced."""
+    _current.reset(token)
 
 
 @contextmanager

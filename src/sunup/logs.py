@@ -54,7 +54,7 @@ class JsonFormatter(logging.Formatter):
         if current is not None and current.id is not None:
             line["request_id"] = current.id
         line.update(_extra(record))
-        if record.exc_info is not None and record.exc_info[1] is not None:
+        if record.exc_info and record.exc_info[1] is not None:  # asyncio passes False
             line["exception"] = exception_text(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
 
@@ -77,7 +77,7 @@ class LineFormatter(logging.Formatter):
         text = f"{self._paint('2', clock)} {level} {message}"
         if fields:
             text += f"  {self._paint('2', fields)}"
-        if record.exc_info is not None and record.exc_info[1] is not None:
+        if record.exc_info and record.exc_info[1] is not None:  # asyncio passes False
             text += "\n" + exception_text(record.exc_info[1])
         return text
 

@@ -449,3 +449,42 @@ def test_a_base_path_of_a_custom_domain_is_the_root_of_the_app(make: Make, base_
     assert handler(event_2(rawPath="/v10/users"), Context())["body"] == " /v10/users"
     staged = event_2(rawPath="/test/v1/users", requestContext={"stage": "test"})
     assert handler(staged, Context())["body"] == "/test/v1 /test/v1/users"
+
+
+def test_priming_asks_the_app_once_in_init(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        asked.append(f"{scope['method']} {scope['path']}?{scope['query_string'].decode()}")
+        assert deadline.remaining() <= 29
+        await reply(send)
+
+    handler = make(app, prime="/health?deep=1")
+    assert asked == ["GET /health?deep=1"]
+    assert not caplog.records
+    handler(event_2(), Context())
+    assert len(asked) == 2
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency")
+    make(app, prime="/health")
+    assert len(asked) == 2
+
+
+def test_a_database_that_sleeps_does_not_hold_up_priming(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def app(scope: dict[str, Any], _: Any, __: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await asyncio.sleep(deadline.remaining())
+        raise DatabaseResuming
+
+    monkeypatch.setattr("sunup.adapter.handler.PRIME_LIMIT", 0.3)
+    began = time.monotonic()
+    handler = make(app, prime="/")
+    assert time.monotonic() - began < 1
+    response = handler(event_2(), Context(remaining=1.2))
+    assert json.loads(response["body"])["code"] == "database_resuming"

@@ -13,6 +13,8 @@ from .answers import DeadlineExceeded
 # An app that swallows the exception gets it again.
 _AGAIN = 0.25
 
+_MAIN = threading.main_thread().ident
+_ready: bool | None = None
 _armed = False
 rang = False
 
@@ -39,12 +41,14 @@ def disarm() -> None:
 
 
 def _prepare() -> bool:
-    if threading.current_thread() is not threading.main_thread():
+    global _ready
+    if threading.get_ident() != _MAIN:
         return False
-    handler = signal.getsignal(signal.SIGALRM)
-    if handler is signal.SIG_DFL:
-        signal.signal(signal.SIGALRM, _ring)
-    return handler in (_ring, signal.SIG_DFL)
+    if _ready is None:
+        _ready = signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        if _ready:
+            signal.signal(signal.SIGALRM, _ring)
+    return _ready
 
 
 def _ring(*_: object) -> None:

@@ -75,6 +75,8 @@ def log(request: Request, status: int) -> None:
     level = logging.INFO
     if status >= 500:
         level = logging.WARNING if request.failure and status == 503 else logging.ERROR
+    if not logger.isEnabledFor(level):
+        return
     logger.log(
         level,
         "%s %s %d",

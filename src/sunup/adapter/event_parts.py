@@ -13,10 +13,17 @@ Event = dict[str, Any]
 # What may stand in a path as it is; the percent sign too, since the path is already encoded.
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
+_PLAIN = re.compile(r"[\w/%:@!$&'()*+,;=\-.~]+", re.ASCII)
+
 # A header's name is a token (RFC 9110, 5.1).
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 
 _TEXT_TYPES = (b"text/", b"application/json", b"application/xml", b"application/javascript")
+
+
+# Names come again and again; anybody can send new ones.
+_NAMES: dict[str, bytes] = {}
+_MOST_NAMES = 200
 
 
 class BadEvent(ValueError):
@@ -25,22 +32,33 @@ class BadEvent(ValueError):
 
 def path_of(raw: str | None) -> str:
     """A path with everything encoded that must be; what is encoded stays so."""
+    if raw and _PLAIN.fullmatch(raw):
+        return raw
     return quote(raw or "/", safe=_PATH_SAFE)
 
 
 def headers_of(fields: dict[str, Any]) -> Headers:
     """Names in lower case; a value may be a list of them. Raises `BadEvent`."""
     pairs: Headers = []
-    for name, values in fields.items():
-        try:
-            key = name.lower().encode("ascii")
-            for value in values if isinstance(values, list) else [values]:
+    try:
+        for name, value in fields.items():
+            key = _NAMES.get(name) or _name(name)
+            if type(value) is list:
+                pairs += [(key, str(each).encode("latin-1")) for each in value]
+            else:
                 pairs.append((key, str(value).encode("latin-1")))
-        except UnicodeEncodeError:
-            raise BadEvent("a header is not ASCII or Latin-1 text") from None
-        if not _TOKEN.fullmatch(key):
-            raise BadEvent("a header's name is not valid")
+    except UnicodeEncodeError:
+        raise BadEvent("a header is not ASCII or Latin-1 text") from None
     return pairs
+
+
+def _name(name: str) -> bytes:
+    key = name.lower().encode("ascii")
+    if not _TOKEN.fullmatch(key):
+        raise BadEvent("a header's name is not valid")
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[name] = key
+    return key
 
 
 def body_of(event: Event, is_base64: object) -> bytes:

@@ -39,6 +39,9 @@ def parse(event: object) -> Call:
 
 def encode(event: Event, answer: Answer) -> dict[str, Any]:
     """The answer in the form that belongs to the event."""
+    context = event.get("requestContext")
+    if isinstance(context, dict) and "http" in context:
+        return api_gateway.encode_2(event, answer)  # the usual one, without looking further
     found = _format(event)
     assert found is not None
     return found[1](event, answer)

@@ -27,6 +27,9 @@ T = TypeVar("T")
 # Seconds after the deadline, at which an app that still runs awaits nothing: it blocks.
 _BLOCKED = deadline.GRACE + 0.1
 
+# Of INIT's 10 s, how many priming may use. A database that sleeps takes more: it wakes meanwhile.
+PRIME_LIMIT = 2.0
+
 # Seconds for closing connections ahead of a snapshot.
 _CLOSE_LIMIT = 5.0
 
@@ -68,7 +71,9 @@ class Handler:
     `events` is called as `events(event, context)` with whatever else the function is invoked with,
     such as a schedule or a queue, and its result (awaited on the app's event loop where it must be)
     is the invocation's; without it they raise `UnknownEvent`. `base_path` is what a custom domain's
-    API mapping puts in front of the app's paths, such as `/v1`. `log_stream_header` adds
+    API mapping puts in front of the app's paths, such as `/v1`. `prime` is a path, such as
+    `/health?deep=1`, that the app is asked for during INIT, at its full processor, so that what a
+    first request does once is done: it must change nothing. `log_stream_header` adds
     `X-Lambda-Log-Stream` to each response, where Lambda tells the stream. Raises `SettingsError`,
     and what importing the app raises: INIT fails, and Lambda logs why.
     """
@@ -81,6 +86,7 @@ class Handler:
         interface: Interface | None = None,
         events: Callable[[Any, Any], Any] | None = None,
         base_path: str = "",
+        prime: str | None = None,
         log_stream_header: bool = False,
         settings: Settings | None = None,
     ) -> None:
@@ -111,6 +117,8 @@ class Handler:
             from .wsgi import WsgiRunner
 
             self._run = WsgiRunner(app)
+        if prime is not None and _starts_for_a_request():
+            self._prime(prime)
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
         lifecycle.on_shutdown(self._shut_down)
 
@@ -145,8 +153,11 @@ class Handler:
         )
         token = request.current.set(current)
         try:
-            with deadline.until(limit):
+            outer = deadline.begin(limit)
+            try:
                 answer = self._answer(call, current)
+            finally:
+                deadline.end(outer)
             answers.log(current, answer.status)
         finally:
             request.current.reset(token)
@@ -193,6 +204,18 @@ class Handler:
         if self._stream is not None:
             answer.headers.append((b"x-lambda-log-stream", self._stream))
         return answer
+
+    def _prime(self, path: str) -> None:
+        """Ask the app for a path. What it answers, or raises, is of no account."""
+        path, _, query = path.partition("?")
+        headers = [(b"host", b"localhost"), (b"user-agent", b"sunup-prime")]
+        call = Call("GET", path, query.encode(), headers, server=("localhost", 443))
+        try:
+            with deadline.within(PRIME_LIMIT):
+                self._run(call)
+        except Exception as error:
+            # A database that sleeps, nearly always: the request will wait for it.
+            logger.info("priming with %s ended with %s", path, type(error).__name__)
 
     def _begin_connecting(self) -> None:
         if self._database is not None:

@@ -12,6 +12,11 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
+# Names come again and again; anybody can send new ones.
+_KEYS: dict[bytes, str] = {}
+_MOST_KEYS = 200
+
+
 class WsgiRunner:
     """Calls a WSGI app."""
 
@@ -55,8 +60,10 @@ class WsgiRunner:
 
 def environ(call: Call) -> dict[str, Any]:
     """The request as PEP 3333 wants it: decoded paths as Latin-1 text, repeated headers joined."""
-    path = unquote_to_bytes(call.path).decode("latin-1")
-    prefix = unquote_to_bytes(call.root_path).decode("latin-1")
+    path, prefix = call.path, call.root_path
+    if "%" in path:
+        path = unquote_to_bytes(path).decode("latin-1")
+        prefix = unquote_to_bytes(prefix).decode("latin-1")
     fields: dict[str, Any] = {
         "REQUEST_METHOD": call.method,
         "SCRIPT_NAME": prefix,
@@ -66,7 +73,6 @@ def environ(call: Call) -> dict[str, Any]:
         "SERVER_PORT": str(call.server[1]),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": call.client[0] if call.client else "",
-        "CONTENT_LENGTH": str(len(call.body)),
         "RAW_URI": call.path,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": call.scheme,
@@ -77,12 +83,20 @@ def environ(call: Call) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in call.headers:
-        key = name.decode("latin-1").upper().replace("-", "_")
-        if key == "CONTENT_LENGTH":
-            continue
-        if key != "CONTENT_TYPE":
-            key = f"HTTP_{key}"
+        key = _KEYS.get(name) or _key(name)
         text = value.decode("latin-1")
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        fields[key] = f"{fields[key]}{separator}{text}" if key in fields else text
+        if key in fields and key != "CONTENT_LENGTH":
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            text = f"{fields[key]}{separator}{text}"
+        fields[key] = text
+    fields["CONTENT_LENGTH"] = str(len(call.body))
     return fields
+
+
+def _key(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        key = f"HTTP_{key}"
+    if len(_KEYS) < _MOST_KEYS:
+        _KEYS[name] = key
+    return key

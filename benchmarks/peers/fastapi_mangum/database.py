@@ -1,0 +1,3 @@
+"""Nothing: boto3 and SQLAlchemy see to the connection."""
+
+db = None

@@ -1,0 +1,6 @@
+"""The usual entry."""
+
+from app import app
+from mangum import Mangum
+
+handler = Mangum(app)
