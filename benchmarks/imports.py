@@ -10,6 +10,20 @@ import sys
 import time
 from datetime import date
 
+# What an app's own choices cost in each cold start: docs/frameworks.md has the figures.
+FRAMEWORKS = {
+    "Starlette": "import starlette.applications, starlette.routing, starlette.responses",
+    "FastAPI": "import fastapi; fastapi.FastAPI()",
+    "Flask": "import flask; flask.Flask('app')",
+    "Django": (
+        "from django.conf import settings; settings.configure(ROOT_URLCONF='x');"
+        "from django.core.wsgi import get_wsgi_application; get_wsgi_application()"
+    ),
+    "SQLAlchemy (ORM, asyncio)": "import sqlalchemy.ext.asyncio, sqlalchemy.orm",
+    "boto3 with an RDS client": "import boto3; boto3.client('rds', region_name='eu-central-1')",
+    "Mangum": "import mangum",
+}
+
 CASES = {
     "python": "pass",
     "import sunup": "import sunup",
@@ -23,9 +37,10 @@ CASES = {
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    times: dict[str, list[float]] = {name: [] for name in CASES}
+    cases = CASES | FRAMEWORKS
+    times: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):
-        for name, code in CASES.items():
+        for name, code in cases.items():
             began = time.perf_counter()
             subprocess.run([sys.executable, "-c", code], check=True)
             if number:  # the first round warms the disk's cache
@@ -34,7 +49,7 @@ def main() -> None:
         f"{date.today()}, Python {platform.python_version()}, {platform.machine()}, {rounds} rounds"
     )
     base = statistics.median(times["python"])
-    for name in CASES:
+    for name in cases:
         print(f"{name:<45} {statistics.median(times[name]) - base:7.1f} ms beyond Python's start")
     for driver in ("asyncpg", "psycopg"):
         own = [
