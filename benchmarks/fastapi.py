@@ -17,7 +17,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from sunup.emulator import Emulator, EmulatorOptions
 
@@ -71,7 +71,7 @@ def cold(app: Path, memory: int) -> tuple[float, float]:
     environ = {"PYTHONDONTWRITEBYTECODE": ""}
     with Emulator(app, EmulatorOptions(memory=memory, environ=environ)) as aws:
         began = time.perf_counter()
-        response = httpx.get(f"{aws.url}/users", timeout=60)
+        response = httpx2.get(f"{aws.url}/users", timeout=60)
         took = (time.perf_counter() - began) * 1000
         assert response.status_code == 200, response.text
         report = next(

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 import snapshot_restore_py
@@ -84,7 +84,7 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(
         aurora=AuroraOptions(),
         environ={"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
     )
-    first = httpx.get(f"{aws.url}/", timeout=30)
+    first = httpx2.get(f"{aws.url}/", timeout=30)
     assert first.status_code == 200
     told = [
         line
@@ -93,7 +93,7 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(
     ]
     assert told == ["started", "before the snapshot", "after the restore"]
 
-    assert httpx.get(f"{aws.url}/", timeout=30).text == first.text
+    assert httpx2.get(f"{aws.url}/", timeout=30).text == first.text
 
 
 def test_the_hooks_are_registered_with_snapstart_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_the_end_of_a_sandbox_shuts_the_app_down_and_closes_its_connections(
         aurora=AuroraOptions(),
         environ={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"},
     )
-    assert httpx.get(f"{aws.url}/", timeout=30).status_code == 200
+    assert httpx2.get(f"{aws.url}/", timeout=30).status_code == 200
     (process,) = [
         each
         for each in psutil.Process().children(recursive=True)
