@@ -268,3 +268,10 @@ async def test_an_option_that_is_sunup_s_is_refused(
 ) -> None:
     with pytest.raises(TypeError, match=f"'{name}' is sunup's: .*DB_POOL_SIZE"):
         make(settings, **{name: 1})
+
+
+def test_the_other_driver_s_database_is_refused(settings: Settings) -> None:
+    with pytest.raises(TypeError, match=r"takes a sunup\.psycopg\.Database"):
+        create_engine(asyncpg.Database(settings))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"takes a sunup\.asyncpg\.Database"):
+        create_async_engine(psycopg.Database(settings))  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ T = TypeVar("T")
 _BLOCKED = deadline.GRACE + 0.1
 
 # Of INIT's 10 s, how many priming may use. A database that sleeps takes more: it wakes meanwhile.
-PRIME_LIMIT = 2.0
+PRIME_LIMIT = 1.0
 
 # Seconds for closing connections ahead of a snapshot.
 _CLOSE_LIMIT = 5.0

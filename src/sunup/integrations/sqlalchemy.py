@@ -44,6 +44,10 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     a connection that breaks in use (`ConnectionLost`). Parameters are kept out of exceptions
     unless `hide_parameters=False`.
     """
+    from sunup.psycopg import Database
+
+    if not isinstance(db, Database):
+        raise TypeError("create_engine takes a sunup.psycopg.Database; see create_async_engine")
 
     def creator() -> "psycopg.Connection[Any]":
         try:
@@ -69,6 +73,11 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     As `create_engine`. One engine serves one event loop; on Lambda there is only one.
     """
     from sqlalchemy.ext import asyncio
+
+    from sunup.asyncpg import Database
+
+    if not isinstance(db, Database):
+        raise TypeError("create_async_engine takes a sunup.asyncpg.Database; see create_engine")
 
     async def creator() -> "asyncpg.Connection":
         try:
