@@ -36,7 +36,10 @@ class CheckedRoute(APIRoute):
             async def receive() -> dict[str, Any]:
                 return {"type": "http.request", "body": body, "more_body": False}
 
-            return await handle(Request(request.scope, receive))
+            # Whatever the client calls it: `curl -d` names a form.
+            kept = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+            headers = [*kept, (b"content-type", b"application/json")]
+            return await handle(Request({**request.scope, "headers": headers}, receive))
 
         return checked
 

@@ -177,3 +177,10 @@ def test_a_table_that_is_gone_is_a_bare_500(call: Call, users_database: dict[str
         finally:
             connection.execute("alter table hidden rename to users")
     assert (reply.status, json.loads(reply.text)) == (500, {"error": "Internal Server Error"})
+
+
+def test_a_body_needs_no_content_type(call: Call) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert call("POST", "/users", MESOTA, headers=headers).status == 201
+    reply = call("POST", "/users", body="{", headers=headers)
+    assert (reply.status, reply.json) == (400, {"error": "the body is not valid JSON"})
