@@ -488,3 +488,8 @@ def test_a_database_that_sleeps_does_not_hold_up_priming(
     assert time.monotonic() - began < 1
     response = handler(event_2(), Context(remaining=1.2))
     assert json.loads(response["body"])["code"] == "database_resuming"
+
+
+def test_what_is_no_path_cannot_be_primed(make: Make) -> None:
+    with pytest.raises(ValueError, match="prime is 'health'; expected a path"):
+        make(echo, prime="health")

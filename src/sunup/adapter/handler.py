@@ -117,6 +117,8 @@ class Handler:
             from .wsgi import WsgiRunner
 
             self._run = WsgiRunner(app)
+        if prime is not None and not prime.startswith("/"):
+            raise ValueError(f"prime is {prime!r}; expected a path of the app's, such as /health")
         if prime is not None and _starts_for_a_request():
             self._prime(prime)
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
