@@ -34,6 +34,10 @@ class Function:
     python: str = sys.executable
     # A folder with the runtime's modules: then nothing else of this Python's site-packages is seen.
     runtime: Path | None = None
+    # What runs instead of Python and its runtime client: the bootstrap of a custom runtime.
+    bootstrap: tuple[str, ...] | None = None
+    # Whether a process that uses more than `memory` is killed; its processor share is as ever.
+    enforce_memory: bool = True
 
     @property
     def arn(self) -> str:
@@ -70,11 +74,7 @@ class Instance:
         """
         address = await self._api.start()
         self._process = await asyncio.create_subprocess_exec(
-            self._function.python,
-            *(() if self._function.runtime is None else ("-S", "-s")),
-            "-m",
-            "awslambdaric",
-            self._function.handler,
+            *command(self._function),
             cwd=self._function.code,
             env=environment(self._function, address, self.id),
             stdin=asyncio.subprocess.DEVNULL,
@@ -130,6 +130,13 @@ class Instance:
         self._freeze()
         self._log(f"END RequestId: {invocation.request_id}")
         return outcome.result()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started. Raises `ProcessLookupError` when none was."""
+        if self._process is None:
+            raise ProcessLookupError
+        return self._process.pid
 
     async def stop(self) -> None:
         """Kill the process, as Lambda does: with no word to it."""
@@ -187,7 +194,7 @@ class Instance:
             if self.state != "frozen":
                 used = resident_megabytes(process.pid)
                 self.peak_memory = max(self.peak_memory, used)
-                if used > self._function.memory:
+                if used > self._function.memory and self._function.enforce_memory:
                     self._out_of_memory = True
                     self._signal(signal.SIGKILL)
             with suppress(TimeoutError):
@@ -208,6 +215,14 @@ class Instance:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             self.state = "gone"
+
+
+def command(function: Function) -> tuple[str, ...]:
+    """What starts a sandbox's process."""
+    if function.bootstrap is not None:
+        return function.bootstrap
+    alone = () if function.runtime is None else ("-S", "-s")
+    return (function.python, *alone, "-m", "awslambdaric", function.handler)
 
 
 def environment(function: Function, runtime_api: str, instance: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ what runs in the real sandbox, is its client.
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 
 import h11
@@ -29,10 +30,14 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the function made of an event: the response, or the error that it reported."""
+    """What the function made of an event: the response, or the error that it reported.
+
+    `at` is the moment when it was there, of `time.perf_counter`.
+    """
 
     body: bytes
     error: bool = False
+    at: float = field(default_factory=time.perf_counter)
 
     @property
     def error_message(self) -> str:

@@ -1,0 +1,82 @@
+"""Cold starts with a real database behind them: sunup against its peers.
+
+Each sample is a fresh process in the emulator (real runtime client, TLS, tokens), frozen between
+requests: INIT at the full processor, requests at the share of the memory setting. The peers take
+turns, so that what disturbs the machine disturbs all.
+
+python benchmarks/cold_start.py [--rounds 7] [--memory 128 ...] [--only NAME ...] [--write FOLDER]
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import peers
+import report
+from measuring import INSERT, Sample, sample
+from peers import Peer
+
+from sunup.emulator import Emulator, EmulatorOptions
+from sunup.emulator.limits import processor_share_available
+
+MEMORY = (128, 256, 512, 1769, 3538)
+
+
+def main() -> None:
+    arguments = parsed()
+    if not processor_share_available():
+        print("Processor shares need cgroups that this user may write: run as root.")
+        sys.exit(1)
+    migrations = peers.ROOT / "examples" / "users" / "migrations"
+    with tempfile.TemporaryDirectory(prefix="sunup-bench-") as name:
+        folder = Path(name)
+        with Emulator(None, EmulatorOptions(migrations=migrations)) as aws:
+            progress("building the packages")
+            trusted = peers.roots(folder, aws.aurora.certificates.root)
+            every = peers.build(folder, trusted)
+            if arguments.only:
+                every = [each for each in every if any(part in each.name for part in arguments.only)]
+            aws.run(sample(aws, every[0], 1769, 0, INSERT))
+            found = measured(aws, every, arguments)
+    results = report.Results(arguments.rounds, arguments.warm, found, {p.name: p for p in every})
+    print(report.text(results))
+    if arguments.write:
+        report.write(results, arguments.write)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--warm", type=int, default=100, help="warm requests of each process")
+    parser.add_argument("--memory", type=int, nargs="+", default=MEMORY, help="in MB")
+    parser.add_argument("--only", nargs="+", help="peers whose name has one of these in it")
+    parser.add_argument("--write", type=Path, help="a folder for the table and the plot")
+    return parser.parse_args()
+
+
+def measured(
+    aws: Emulator, every: list[Peer], arguments: argparse.Namespace
+) -> dict[int, dict[str, list[Sample]]]:
+    found: dict[int, dict[str, list[Sample]]] = {}
+    for memory in arguments.memory:
+        samples: dict[str, list[Sample]] = {peer.name: [] for peer in every}
+        for number in range(arguments.rounds + 1):
+            for peer in every:
+                progress(f"{memory} MB, round {number} of {arguments.rounds}: {peer.name}")
+                # The first round brings the files into memory, and counts for nothing.
+                one = aws.run(sample(aws, peer, memory, arguments.warm if number else 1))
+                if number:
+                    samples[peer.name].append(one)
+        found[memory] = samples
+    progress("")
+    return found
+
+
+def progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

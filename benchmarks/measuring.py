@@ -1,0 +1,143 @@
+"""One fresh process of a peer in the emulator: how long it takes, and what it uses."""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import Peer
+
+from sunup.emulator import Emulator
+from sunup.emulator.instance import Function, Instance
+from sunup.emulator.payloads import event_2
+
+QUERY = ("GET", "/users/1", b"")
+INSERT = ("POST", "/users", b'{"name": "Grace Hopper", "email": "grace@example.com"}')
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Times are in milliseconds of the clock, `cpu` in those of the processor a warm request."""
+
+    init: float
+    first: float
+    warm: list[float]
+    cpu: float
+    first_cpu: float
+    peak_mb: float
+
+    @property
+    def cold(self) -> float:
+        """From the start of the process to the first response, which needed a query."""
+        return self.init + self.first
+
+    @property
+    def p50(self) -> float:
+        return percentile(self.warm, 0.5)
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.warm, 0.99)
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
+
+
+def event(method: str, path: str, body: bytes) -> bytes:
+    """A request as an HTTP API hands it on."""
+    headers = [
+        (b"host", b"a1b2c3.execute-api.eu-central-1.amazonaws.com"),
+        (b"accept", b"application/json"),
+        (b"content-type", b"application/json"),
+        (b"user-agent", b"curl/8.5.0"),
+        (b"x-amzn-trace-id", b"Root=1-6550a1b2-0123456789abcdef01234567"),
+        (b"x-forwarded-for", b"192.0.2.1"),
+        (b"x-forwarded-port", b"443"),
+        (b"x-forwarded-proto", b"https"),
+    ]
+    scope = {
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+        "client": ("192.0.2.1", 50000),
+    }
+    return json.dumps(event_2(scope, body, time.time())).encode()
+
+
+def function(aws: Emulator, peer: Peer, memory: int) -> Function:
+    """The peer as a function; memory is not enforced, since Node's plain app needs 160 MB."""
+    environ = {**aws.environ, **peer.environ}
+    return Function(
+        peer.folder,
+        handler=peer.handler,
+        region=aws.options.aurora.region,
+        memory=memory,
+        timeout=TIMEOUT,
+        environ=environ,
+        runtime=peer.runtime,
+        bootstrap=peer.bootstrap,
+        enforce_memory=False,
+    )
+
+
+async def sample(
+    aws: Emulator,
+    peer: Peer,
+    memory: int,
+    warm: int,
+    request: tuple[str, str, bytes] = QUERY,
+) -> Sample:
+    """Start, ask once, ask again. Raises `SystemExit` with its log when the peer fails."""
+    lines: list[str] = []
+    instance = Instance(function(aws, peer, memory), lines.append)
+    try:
+        began = time.perf_counter()
+        await instance.start(limit=TIMEOUT)
+        init = time.perf_counter() - began
+        before = processor_seconds(instance.pid)
+        first = await answered(instance, request)
+        first_cpu = processor_seconds(instance.pid) - before
+        before = processor_seconds(instance.pid)
+        took = [await answered(instance, request) * 1000 for _ in range(warm)]
+        cpu = processor_seconds(instance.pid) - before
+        peak = peak_megabytes(instance.pid)
+    except Exception as error:
+        log = "\n".join(lines[-20:])
+        raise SystemExit(f"{peer.name}: {type(error).__name__}: {error}\n{log}") from None
+    finally:
+        await instance.stop()
+    return Sample(
+        init * 1000, first * 1000, took, cpu * 1000 / max(1, warm), first_cpu * 1000, peak
+    )
+
+
+async def answered(instance: Instance, request: tuple[str, str, bytes]) -> float:
+    """Seconds until the response was there."""
+    content = event(*request)
+    began = time.perf_counter()
+    outcome = await instance.invoke(content)
+    answer = json.loads(outcome.body)
+    if outcome.error or answer.get("statusCode") not in (200, 201):
+        raise RuntimeError(f"answered {outcome.body.decode()[:300]}")
+    return outcome.at - began
+
+
+def processor_seconds(pid: int) -> float:
+    """What all threads of a process used until now (proc(5), schedstat: nanoseconds)."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that it ever held (proc(5), VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmHWM")

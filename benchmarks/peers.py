@@ -1,0 +1,235 @@
+"""The apps that are compared, each unpacked as Lambda unpacks it.
+
+sunup's are real packages of `sunup package`. The others are what a plain `pip install --target` or
+`npm ci` leaves, with bytecode beside the sources: many packages go without it, and start slower.
+"""
+
+import compileall
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import certifi
+from packaging.requirements import Requirement
+
+from sunup.emulator.package import runtime_folder, unpack
+from sunup.tls import ROOTS
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "benchmarks" / "peers"
+
+SUNUP = "sunup: users"
+SUNUP_FASTAPI = "sunup: FastAPI, SQLAlchemy"
+FLOOR = "floor: handler, asyncpg, in INIT"
+STARLETTE = "Starlette, Mangum, psycopg, boto3"
+FASTAPI = "FastAPI, Mangum, SQLAlchemy, boto3"
+POWERTOOLS = "Powertools, psycopg, boto3"
+NODE = "Node: Hono, Drizzle, pg, AWS SDK"
+BUNDLED = "Node: bundled"
+CONNECTED = "Node: bundled, connected in INIT"
+PRIMED = "Node: bundled, primed in INIT"
+
+# What Lambda's runtime has anyhow: it is neither in these packages nor in their sizes.
+_OF_THE_RUNTIME = ("boto3",)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One app. `zipped` and `unpacked` are in bytes; `environ` is what it needs besides DB_*."""
+
+    name: str
+    folder: Path
+    zipped: int
+    unpacked: int
+    handler: str = "lambda_function.handler"
+    environ: Mapping[str, str] = field(default_factory=dict)
+    runtime: Path | None = None
+    bootstrap: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Files of root certificates, the emulator's among them."""
+
+    few: Path
+    whole_store: Path
+    emulator: Path
+
+
+def roots(folder: Path, emulator: Path) -> Roots:
+    """On Lambda sunup trusts a handful of roots and the usual app its system's 140."""
+    few, whole = folder / "few.pem", folder / "whole.pem"
+    few.write_text(Path(ROOTS).read_text() + emulator.read_text())
+    whole.write_text(Path(certifi.where()).read_text() + emulator.read_text())
+    return Roots(few, whole, emulator)
+
+
+def build(folder: Path, trusted: Roots) -> list[Peer]:
+    """Make them all in a new folder; those of Node only where node and npm are."""
+    runtime = runtime_folder(folder / "runtime")
+    install(folder / "sdk", *_OF_THE_RUNTIME)
+    for path in (folder / "sdk").iterdir():
+        (runtime / path.name).symlink_to(path)
+    few = {"DB_SSLROOTCERT": str(trusted.few)}
+    peers = [
+        packaged(SUNUP, ROOT / "examples" / "users", folder / "users", few, runtime),
+        python(FLOOR, "floor", folder, ["asyncpg"], few, runtime),
+        packaged(
+            SUNUP_FASTAPI,
+            ROOT / "examples" / "users_fastapi",
+            folder / "users_fastapi",
+            few,
+            runtime,
+        ),
+    ]
+    whole = {"DB_SSLROOTCERT": str(trusted.whole_store)}
+    psycopg = ["psycopg", "psycopg-binary"]
+    peers += [
+        python(
+            STARLETTE, "starlette_mangum", folder, ["starlette", "mangum", *psycopg], whole, runtime
+        ),
+        python(
+            POWERTOOLS, "powertools", folder, ["aws-lambda-powertools", *psycopg], whole, runtime
+        ),
+        python(
+            FASTAPI,
+            "fastapi_mangum",
+            folder,
+            ["fastapi", "mangum", "sqlalchemy", "greenlet", "asyncpg"],
+            whole,
+            runtime,
+            base=ROOT / "examples" / "users_fastapi",
+        ),
+    ]
+    if shutil.which("node") and shutil.which("npm"):
+        peers += node(folder, {"NODE_EXTRA_CA_CERTS": str(trusted.emulator)})
+    return peers
+
+
+def packaged(
+    name: str, app: Path, folder: Path, environ: Mapping[str, str], runtime: Path
+) -> Peer:
+    """An app as `sunup package` packs it."""
+    package = folder.with_suffix(".zip")
+    machine = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    command = [sys.executable, "-m", "sunup.cli", "package", str(app), "-o", str(package)]
+    run([*command, "--python", version, "--arch", machine])
+    unpack(package, folder)
+    return Peer(
+        name, folder, package.stat().st_size, size(folder), environ=environ, runtime=runtime
+    )
+
+
+def python(
+    name: str,
+    source: str,
+    folder: Path,
+    needs: list[str],
+    environ: Mapping[str, str],
+    runtime: Path,
+    base: Path | None = None,
+) -> Peer:
+    """An app as pip and zip pack it; `base` is an app of which `source` replaces files."""
+    target = folder / source
+    install(target, *needs)
+    if base is not None:
+        shutil.copytree(base, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests"))
+    shutil.copytree(PEERS / source, target, dirs_exist_ok=True)
+    if base is not None:
+        replace(
+            target / "app.py",
+            "from sunup.integrations.sqlalchemy import create_async_engine",
+            "from engine import create_async_engine",
+        )
+    compileall.compile_dir(target, quiet=2)
+    return Peer(name, target, zipped(target), size(target), environ=environ, runtime=runtime)
+
+
+def node(folder: Path, environ: Mapping[str, str]) -> list[Peer]:
+    """The sample's shape: with its node_modules, and as one file of esbuild's."""
+    source = PEERS / "node"
+    bootstrap = (shutil.which("node") or "node", str(source / "runtime.mjs"))
+    plain, whole = folder / "node", folder / "node_build"
+    shutil.copytree(source, plain, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(plain, whole)
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    run(["npm", "ci", "--omit=dev", *quiet], plain)
+    run(["npm", "ci", *quiet], whole)
+    (plain / "package-lock.json").unlink()
+    peers = [
+        Peer(NODE, plain, zipped(plain), size(plain), "index.handler", environ, None, bootstrap)
+    ]
+    for name, entry in ((BUNDLED, "index"), (CONNECTED, "connected"), (PRIMED, "primed")):
+        target = folder / f"node_{entry}"
+        target.mkdir()
+        (target / "package.json").write_text('{"type": "module"}')
+        # pg and pino are CommonJS, which asks for `require`.
+        banner = 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);'
+        options = ("--bundle", "--minify", "--platform=node", "--format=esm", "--target=node20")
+        esbuild = str(whole / "node_modules" / ".bin" / "esbuild")
+        out = f"--outfile={target / entry}.js"
+        run(
+            [esbuild, f"{entry}.js", *options, f"--banner:js={banner}", "--log-level=error", out],
+            whole,
+        )
+        handler = f"{entry}.handler"
+        peers.append(
+            Peer(name, target, zipped(target), size(target), handler, environ, None, bootstrap)
+        )
+    return peers
+
+
+def install(target: Path, *names: str) -> None:
+    """What `pip install --target` would leave, taken from this environment: pinned, no network."""
+    site = Path(sysconfig.get_path("purelib"))
+    wanted, done = list(names), set()
+    while wanted:
+        name = wanted.pop()
+        if name in done:
+            continue
+        done.add(name)
+        distribution = importlib.metadata.distribution(name)
+        for each in map(Requirement, distribution.requires or ()):
+            if each.marker is None or each.marker.evaluate({"extra": ""}):
+                wanted.append(each.name)
+        for file in distribution.files or ():
+            path = Path(str(distribution.locate_file(file))).resolve()
+            if path.is_relative_to(site) and path.is_file():
+                copy = target / path.relative_to(site)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, copy)
+    compileall.compile_dir(target, quiet=2)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    if old not in text:
+        raise SystemExit(f"{path}: expected the line {old!r}")
+    path.write_text(text.replace(old, new))
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def zipped(folder: Path) -> int:
+    """Bytes of the folder as a zip file."""
+    archive = folder.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, path.relative_to(folder))
+    return archive.stat().st_size
+
+
+def run(command: list[str], folder: Path | None = None) -> None:
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise SystemExit(f"{' '.join(command[:3])} failed: {result.stderr.strip()[-500:]}")
