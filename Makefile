@@ -13,7 +13,7 @@ help:
 	@echo "make test    everything that CI runs: check, then all tests"
 	@echo "make check   ruff (lint and format) and mypy"
 	@echo "make format  let ruff put things right"
-	@echo "make bench   what a start imports, the adapter against its peers, FastAPI's cold start"
+	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
 	@echo "make pins    pin the dependencies anew, from pyproject.toml"
 
 setup: $(VENV)/.ready
@@ -49,7 +49,7 @@ format: setup
 bench: setup
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/adapter.py
-	$(BIN)/python benchmarks/fastapi.py
+	$(BIN)/python benchmarks/cold_start.py --write docs/benchmarks
 
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \

@@ -64,7 +64,7 @@ class Context:
 
     aws_request_id = "00000000-0000-4000-8000-000000000000"
 
-    def get_remaining_time_in_millis(self) -> int:  # noqa: D102
+    def get_remaining_time_in_millis(self) -> int:
         return 30_000
 
 

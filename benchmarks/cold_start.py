@@ -36,7 +36,9 @@ def main() -> None:
             trusted = peers.roots(folder, aws.aurora.certificates.root)
             every = peers.build(folder, trusted)
             if arguments.only:
-                every = [each for each in every if any(part in each.name for part in arguments.only)]
+                every = [
+                    each for each in every if any(part in each.name for part in arguments.only)
+                ]
             aws.run(sample(aws, every[0], 1769, 0, INSERT))
             found = measured(aws, every, arguments)
     results = report.Results(arguments.rounds, arguments.warm, found, {p.name: p for p in every})

@@ -113,9 +113,7 @@ def build(folder: Path, trusted: Roots) -> list[Peer]:
     return peers
 
 
-def packaged(
-    name: str, app: Path, folder: Path, environ: Mapping[str, str], runtime: Path
-) -> Peer:
+def packaged(name: str, app: Path, folder: Path, environ: Mapping[str, str], runtime: Path) -> Peer:
     """An app as `sunup package` packs it."""
     package = folder.with_suffix(".zip")
     machine = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
@@ -172,7 +170,9 @@ def node(folder: Path, environ: Mapping[str, str]) -> list[Peer]:
         target.mkdir()
         (target / "package.json").write_text('{"type": "module"}')
         # pg and pino are CommonJS, which asks for `require`.
-        banner = 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);'
+        banner = (
+            'import{createRequire}from"node:module";const require=createRequire(import.meta.url);'
+        )
         options = ("--bundle", "--minify", "--platform=node", "--format=esm", "--target=node20")
         esbuild = str(whole / "node_modules" / ".bin" / "esbuild")
         out = f"--outfile={target / entry}.js"
@@ -181,9 +181,8 @@ def node(folder: Path, environ: Mapping[str, str]) -> list[Peer]:
             whole,
         )
         handler = f"{entry}.handler"
-        peers.append(
-            Peer(name, target, zipped(target), size(target), handler, environ, None, bootstrap)
-        )
+        sizes = zipped(target), size(target)
+        peers += [Peer(name, target, *sizes, handler, environ, None, bootstrap)]
     return peers
 
 

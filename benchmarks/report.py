@@ -1,12 +1,18 @@
-"""What was measured, as text."""
+"""What was measured: as a table, as ratios against the targets, and as a picture."""
 
+import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from measuring import Sample
+import peers
+import picture
+from measuring import Sample, percentile
 from peers import Peer
+
+FULL = 1769  # From this memory on a function has a whole processor.
 
 
 @dataclass(frozen=True)
@@ -19,16 +25,155 @@ class Results:
     def median(self, memory: int, name: str, what: Callable[[Sample], float]) -> float:
         return statistics.median(map(what, self.samples[memory][name]))
 
+    def requests(self, memory: int, name: str, share: float) -> float:
+        """A percentile of all warm requests of all processes, in milliseconds."""
+        every = [took for one in self.samples[memory][name] for took in one.warm]
+        return percentile(every, share)
+
+
+@dataclass(frozen=True)
+class Target:
+    figure: str
+    limit: float
+    value: float
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.limit
+
+
+COLUMNS = (
+    "INIT ms",
+    "first request ms",
+    "cold response ms",
+    "warm p50 ms",
+    "warm p99 ms",
+    "warm processor ms",
+    "peak MB",
+)
+
+
+def rows(results: Results, memory: int) -> Iterator[tuple[str, ...]]:
+    for name in results.samples[memory]:
+        figures = (
+            f"{results.median(memory, name, lambda s: s.init):.0f}",
+            f"{results.median(memory, name, lambda s: s.first):.0f}",
+            f"{results.median(memory, name, lambda s: s.cold):.0f}",
+            f"{results.requests(memory, name, 0.5):.1f}",
+            f"{results.requests(memory, name, 0.99):.1f}",
+            f"{results.median(memory, name, lambda s: s.cpu):.2f}",
+            f"{results.median(memory, name, lambda s: s.peak_mb):.0f}",
+        )
+        yield (name, *figures)
+
+
+def targets(results: Results) -> list[Target]:
+    """Ratios in this run, those for which both sides were measured."""
+    memory = min(results.samples)
+    names = results.samples[memory]
+    found = []
+
+    def ratio(figure: str, limit: float, peer: str, what: Callable[[Sample], float]) -> None:
+        if peers.SUNUP in names and peer in names:
+            ours = results.median(memory, peers.SUNUP, what)
+            found.append(Target(figure, limit, ours / results.median(memory, peer, what)))
+
+    for limit, peer in (
+        (0.10, peers.NODE),
+        (0.15, peers.BUNDLED),
+        (0.80, peers.CONNECTED),
+        (0.12, peers.FASTAPI),
+        (1.25, peers.FLOOR),
+    ):
+        ratio(f"cold response / {peer}", limit, peer, lambda s: s.cold)
+    ratio(f"INIT / {peers.NODE}", 0.30, peers.NODE, lambda s: s.init)
+    ratio(f"processor time, warm / {peers.NODE}", 0.75, peers.NODE, lambda s: s.cpu)
+    ratio(f"peak memory / {peers.NODE}", 0.45, peers.NODE, lambda s: s.peak_mb)
+    if peers.SUNUP in names:
+        package = results.peers[peers.SUNUP]
+        found.append(Target("zip in MB", 5, package.zipped / 1e6))
+        found.append(Target("unpacked in MB", 16, package.unpacked / 1e6))
+    return found
+
+
+def table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+    """A Markdown table, which reads well in a terminal too."""
+    widths = [max(len(row[at]) for row in (head, *body)) for at in range(len(head))]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        return f"| {' | '.join(cells)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([line(head), f"| {' | '.join(rule)} |", *map(line, body)])
+
 
 def text(results: Results) -> str:
-    lines = []
-    for memory, samples in results.samples.items():
-        lines.append(f"{memory} MB")
-        for name in samples:
-            f = lambda what: results.median(memory, name, what)
-            lines.append(f"  {name:<36} INIT {f(lambda s: s.init):6.0f} first {f(lambda s: s.first):6.0f} ({f(lambda s: s.first_cpu):6.1f} cpu) cold {f(lambda s: s.cold):6.0f} p50 {f(lambda s: s.p50):6.1f} p99 {f(lambda s: s.p99):6.1f} cpu {f(lambda s: s.cpu):6.2f} MB {f(lambda s: s.peak_mb):5.0f} zip {results.peers[name].zipped/1e6:.1f} {results.peers[name].unpacked/1e6:.1f}")
-    return "\n".join(lines)
+    parts = []
+    for memory in results.samples:
+        full = ": a whole processor" if memory == FULL else ""
+        parts += [f"### {memory} MB{full}", table(("", *COLUMNS), list(rows(results, memory)))]
+    sizes = [
+        (name, f"{peer.zipped / 1e6:.1f}", f"{peer.unpacked / 1e6:.1f}")
+        for name, peer in results.peers.items()
+    ]
+    parts += ["### Packages", table(("", "zip MB", "unpacked MB"), sizes)]
+    if found := targets(results):
+        judged = [
+            (each.figure, f"{each.value:.2f}", f"{each.limit:.2f}", "yes" if each.met else "no")
+            for each in found
+        ]
+        title = f"### {peers.SUNUP} against the others, at {min(results.samples)} MB"
+        parts += [title, table(("ratio or size", "measured", "at most", "met"), judged)]
+    return "\n\n".join(parts)
+
+
+def machine() -> str:
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    cores = sum(
+        line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines()
+    )
+    today = datetime.now(UTC).date()
+    return (
+        f"{model}, {cores} cores, {platform.system()}, Python {platform.python_version()}, {today}"
+    )
 
 
 def write(results: Results, folder: Path) -> None:
-    raise NotImplementedError
+    """`cold-start.md` and `cold-start.svg`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bars = [
+        (
+            name,
+            results.median(memory, name, lambda s: s.init),
+            results.median(memory, name, lambda s: s.first),
+        )
+        for memory in (min(results.samples),)
+        for name in results.samples[memory]
+    ]
+    title = f"Process start to first response with a query, {min(results.samples)} MB"
+    (folder / "cold-start.svg").write_text(picture.bars(title, bars))
+    (folder / "cold-start.md").write_text(
+        f"""# Cold starts, measured
+
+Written by `make bench` (`benchmarks/cold_start.py`): do not edit. {machine()}.
+
+Medians of {results.rounds} fresh processes each, which took turns, and {results.warm} warm requests in each process,
+through the emulator: the real runtime client, TLS, tokens; INIT at the full processor, requests at the share of the memory
+setting. Files are in the page cache. Node runs with a Runtime API client of 70 lines in JavaScript
+(`benchmarks/peers/node/runtime.mjs`), which is lighter than Lambda's own. What differs on Lambda: the sandbox, the
+distance to the database, and the disk.
+
+![Bars of INIT and the first request for each app](cold-start.svg)
+
+{text(results)}
+"""
+    )

@@ -40,3 +40,43 @@ def test_the_handler_loads_no_tool_and_no_sdk() -> None:
     loaded = modules_after("import sunup.adapter.handler, sunup.asyncpg, sunup.adapter.asgi")
     assert not loaded & HEAVY
     assert not {name for name in loaded if name.startswith(_TOOLS)}
+
+
+# What the users app loads until it has answered its first request, beyond what awslambdaric loads:
+# by package, how many modules. More is slower for everybody: say why, and raise the number.
+BUDGET = {"sunup": 30, "asyncpg": 50, "starlette": 32, "anyio": 50, "msgspec": 7, "idna": 6}
+STANDARD_LIBRARY = 190
+
+FIRST_REQUEST = """
+import os, sys
+os.environ.update(
+    AWS_LAMBDA_FUNCTION_NAME="users", AWS_LAMBDA_INITIALIZATION_TYPE="on-demand",
+    AWS_REGION="eu-central-1", DB_HOST="127.0.0.1", DB_PORT="1", DB_NAME="app", DB_USER="app",
+    AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="x", LOG_LEVEL="CRITICAL")
+sys.path.insert(0, "examples/users")
+from lambda_function import handler
+class Context:
+    aws_request_id = "1"
+    def get_remaining_time_in_millis(self): return 1000
+event = {"version": "2.0", "rawPath": "/health", "rawQueryString": "", "headers": {},
+    "requestContext": {"http": {"method": "GET", "path": "/health", "protocol": "HTTP/1.1",
+    "sourceIp": "192.0.2.1"}, "timeEpoch": 0}, "isBase64Encoded": False}
+assert handler(event, Context())["statusCode"] == 200
+"""
+
+
+def test_the_users_app_starts_within_its_budget_of_modules() -> None:
+    ran = modules_after(f"exec({FIRST_REQUEST!r})")
+    added = ran - modules_after("import awslambdaric.bootstrap")
+    assert not added & HEAVY
+    assert not {name for name in added if name.startswith(_TOOLS)}
+    own = {"app", "bodies", "database", "lambda_function", "users"}
+    packages = {name.partition(".")[0] for name in added - own}
+    foreign = {name for name in packages - set(BUDGET) if not name.startswith("_cython")}
+    foreign -= sys.stdlib_module_names
+    assert foreign <= {"cython_runtime", "sniffio", "typing_extensions"}, foreign
+    count = {name: sum(each.partition(".")[0] == name for each in added) for name in BUDGET}
+    assert all(count[name] <= limit for name, limit in BUDGET.items()), count
+    standard = {n for n in added if n.partition(".")[0] in sys.stdlib_module_names}
+    print(count, len(standard))
+    assert len(standard) <= STANDARD_LIBRARY, len(standard)

@@ -3,6 +3,8 @@
 Names are loaded when first used: `import sunup` alone costs next to nothing in a cold start.
 """
 
+from os import environ
+
 __version__ = "0.1.0"
 
 # Type checkers treat a variable of this name as true; importing `typing` for it costs milliseconds.
@@ -76,6 +78,11 @@ _HOME = {
     "PasswordRefused": "failures",
     "TokenRefused": "failures",
 }
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in environ:
+    from .startup import begin
+
+    begin()
 
 __all__ = [
     "AccessRefused",

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from sunup import deadline, logs, request
+from sunup import deadline, logs, request, startup
 from sunup.settings import Settings
 
 from . import alarm, answers, lifecycle
@@ -123,6 +123,7 @@ class Handler:
             self._prime(prime)
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
         lifecycle.on_shutdown(self._shut_down)
+        startup.end()
 
     def __call__(self, event: Any, context: LambdaContext) -> Any:
         """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""

@@ -1,0 +1,31 @@
+"""INIT without collections of garbage that is not there.
+
+Importing makes objects that stay: at CPython's default threshold the collector looks through them
+over and over, for 5 to 8 % of an INIT (docs/decisions/0011-cold-start.md).
+"""
+
+import gc
+
+# So many objects more than freed until a collection begins: above what the imports of an app make.
+_THRESHOLD = 50_000
+
+_default: tuple[int, int, int] | None = None
+
+
+def begin() -> None:
+    """Collect less. An app that has set the threshold, or switched collecting off, is obeyed."""
+    global _default
+    if _default is None and gc.isenabled() and 0 < gc.get_threshold()[0] < _THRESHOLD:
+        _default = gc.get_threshold()
+        gc.set_threshold(_THRESHOLD, *_default[1:])
+
+
+def end() -> None:
+    """Collect as before; what was imported is never looked through again (`gc.freeze`)."""
+    global _default
+    if _default is None:
+        return
+    if gc.get_threshold() == (_THRESHOLD, *_default[1:]):
+        gc.set_threshold(*_default)
+        gc.freeze()
+    _default = None
