@@ -1,0 +1,173 @@
+"""Waking: how soon a response follows the wake, and how long a lone request keeps Aurora awake.
+
+The database of the emulator sleeps, resumes after a random time, and holds clients at one stage of
+connecting meanwhile, as Aurora does. A wake's cost is the time from "can accept" to the response,
+less what the same request takes on a new connection to a database that is awake.
+
+python benchmarks/waking.py [--rounds 5] [--write FOLDER]
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import peers
+import report
+from measuring import INSERT, QUERY, answered, function, sample
+from peers import Peer
+
+from sunup.emulator import AuroraOptions, Emulator, EmulatorOptions
+from sunup.emulator.aurora import HangAt
+from sunup.emulator.instance import Instance
+
+STAGES: tuple[HangAt, ...] = ("tcp", "tls", "auth")
+TARGET = 150.0  # ms above a plain connect
+
+# Aurora pauses after 5 minutes and sunup's sessions end after one; a frozen instance is reaped
+# after 10 or so. Here a minute is a second.
+PAUSE_AFTER, IDLE_SESSION, REAPED = 5.0, 1.0, 10.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", type=Path, help="a folder for the tables")
+    arguments = parser.parse_args()
+    migrations = peers.ROOT / "examples" / "users" / "migrations"
+    quick = AuroraOptions(pause_after=PAUSE_AFTER)
+    options = EmulatorOptions(migrations=migrations, aurora=quick)
+    with tempfile.TemporaryDirectory(prefix="sunup-bench-") as name, Emulator(None, options) as aws:
+        trusted = peers.roots(Path(name), aws.aurora.certificates.root)
+        every = {peer.name: peer for peer in peers.build(Path(name), trusted)}
+        aws.run(sample(aws, every[peers.SUNUP], 1769, 0, INSERT))
+        billed = [
+            (peer, f"{aws.run(awake_seconds(aws, every[peer])):.1f}")
+            for peer in (peers.SUNUP, peers.STARLETTE, peers.NODE)
+            if peer in every
+        ]
+        woken = aws.run(all_wakes(aws, every[peers.SUNUP], arguments.rounds))
+    text = (
+        "### From the wake to the response\n\n"
+        + report.table(
+            ("memory, client held at", "plain ms", "median above ms", "most above ms", "at most"),
+            woken,
+        )
+        + "\n\n### Seconds awake for one lone request\n\n"
+        + report.table(("", "awake s"), billed)
+    )
+    print(text)
+    if arguments.write:
+        write(text, arguments.rounds, arguments.write)
+
+
+async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, ...]]:
+    found = []
+    # A frozen instance's connection must outlive the rounds: what is measured is the wake.
+    settings = aws.aurora.options
+    for memory in (128, 1769):
+        plain = statistics.median(
+            [await on_new_connection(aws, peer, memory) for _ in range(rounds)]
+        )
+        for stage in (*STAGES, "refused"):
+            above = []
+            for _ in range(rounds):
+                seconds = random.uniform(0.5, 4)  # noqa: S311
+                if stage != "refused":
+                    aws.aurora.options = replace(settings, hang_at=stage, resume_seconds=seconds)
+                above.append(await wake(aws, peer, memory, seconds, stage == "refused") - plain)
+            name = f"{memory} MB, {stage}"
+            figures = (plain, statistics.median(above), max(above), TARGET)
+            found.append((name, *(f"{each:.0f}" for each in figures)))
+    aws.aurora.options = settings
+    return found
+
+
+async def on_new_connection(aws: Emulator, peer: Peer, memory: int) -> float:
+    """Milliseconds of a request whose connection is gone, while the database is awake."""
+    async with started(aws, peer, memory) as instance:
+        await answered(instance, QUERY)
+        await aws.aurora.drop(graceful=True)
+        return await answered(instance, QUERY) * 1000
+
+
+async def wake(aws: Emulator, peer: Peer, memory: int, seconds: float, refused: bool) -> float:  # noqa: FBT001
+    """Milliseconds from the moment at which the database accepts until the response."""
+    async with started(aws, peer, memory) as instance:
+        await answered(instance, QUERY)
+        if refused:
+            await aws.aurora.drop(graceful=True)
+            await aws.aurora.refuse(seconds)
+            began = time.perf_counter()
+            await answered(instance, QUERY)
+            return (time.perf_counter() - began - seconds) * 1000
+        await aws.aurora.pause()
+        await answered(instance, QUERY)
+        ended = time.time()
+    moments = [
+        each["at"]
+        for each in aws.timeline.events
+        if each["kind"] == "aurora" and each["state"] == "awake"
+    ]
+    return (ended - moments[-1]) * 1000
+
+
+class started:  # noqa: N801
+    """An instance for the length of a block."""
+
+    def __init__(self, aws: Emulator, peer: Peer, memory: int) -> None:
+        self._lines: list[str] = []
+        self._instance = Instance(function(aws, peer, memory), self._lines.append)
+
+    async def __aenter__(self) -> Instance:
+        await self._instance.start(limit=30)
+        return self._instance
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._instance.stop()
+
+
+async def awake_seconds(aws: Emulator, peer: Peer) -> float:
+    """One request to a sleeping database; the instance is frozen after it, and reaped later."""
+    settings = aws.aurora.options
+    aws.aurora.options = replace(settings, resume_seconds=0.5)
+    await aws.aurora.pause()
+    ours = replace(
+        peer, environ={**peer.environ, "DB_IDLE_SESSION_TIMEOUT": str(int(IDLE_SESSION))}
+    )
+    before = aws.aurora.awake_seconds
+    async with started(aws, ours, 1769) as instance:
+        await answered(instance, QUERY)
+        await asyncio.sleep(REAPED)
+    while aws.aurora.state != "asleep":
+        await asyncio.sleep(0.05)
+    aws.aurora.options = settings
+    return aws.aurora.awake_seconds - before
+
+
+def write(text: str, rounds: int, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "waking.md").write_text(
+        f"""# Waking, measured
+
+Written by `make bench` (`benchmarks/waking.py`): do not edit. {report.machine()}.
+
+A warm users app, whose connection is gone, is called while the emulated Aurora sleeps; {rounds} wakes each, after random
+0.5 to 4 s. *plain* is the same request on a new connection to a database that is awake; *above* is the time from the
+moment at which the database accepts to the response, less *plain*. *refused* is a port that is closed for that time.
+
+Seconds awake: one request to a sleeping database; after it the instance is frozen. Time is scaled, a minute to a second:
+Aurora pauses {PAUSE_AFTER:.0f} s after its last connection, sunup's sessions end after {IDLE_SESSION:.0f} s of idleness on the server, and the frozen
+instance is reaped after {REAPED:.0f} s, until which the others' connections keep the database awake.
+
+{text}
+"""
+    )
+
+
+if __name__ == "__main__":
+    main()
