@@ -143,7 +143,7 @@ async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     async with started(aws, ours, 1769) as instance:
         await answered(instance, QUERY)
         await asyncio.sleep(REAPED)
-    while aws.aurora.state != "asleep":
+    while aws.aurora.state != "asleep":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     aws.aurora.options = settings
     return aws.aurora.awake_seconds - before

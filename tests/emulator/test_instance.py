@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -123,3 +124,43 @@ def handler(event, context): return count
     after = int((await instance.invoke(b"{}")).body)
     await instance.stop()
     assert after - before < 20
+
+
+BOOTSTRAP = """
+import json, os, urllib.request
+api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
+held = bytearray(40_000_000)
+while True:
+    with urllib.request.urlopen(f"{api}/next") as event:
+        id = event.headers["Lambda-Runtime-Aws-Request-Id"]
+        answer = {"seen": json.load(event), "handler": os.environ["_HANDLER"]}
+    urllib.request.urlopen(f"{api}/{id}/response", json.dumps(answer).encode()).close()
+"""
+
+
+async def test_a_bootstrap_takes_the_place_of_python_s_runtime_client(tmp_path: Path) -> None:
+    (tmp_path / "bootstrap.py").write_text(BOOTSTRAP)
+    custom = Function(
+        tmp_path,
+        handler="index.handler",
+        bootstrap=(sys.executable, str(tmp_path / "bootstrap.py")),
+    )
+    instance = Instance(custom, print)
+    with pytest.raises(ProcessLookupError):
+        _ = instance.pid
+    await instance.start()
+    began = time.perf_counter()
+    outcome = await instance.invoke(b'{"n": 1}')
+    assert json.loads(outcome.body) == {"seen": {"n": 1}, "handler": "index.handler"}
+    assert began < outcome.at < time.perf_counter()
+    assert state_of(instance.pid) in "TtS"
+    await instance.stop()
+
+
+async def test_memory_that_is_not_enforced_is_only_a_share_of_the_processor(tmp_path: Path) -> None:
+    hungry = "held = bytearray(200_000_000)\ndef handler(event, context): return len(held)\n"
+    instance = Instance(function(tmp_path, hungry, memory=128, enforce_memory=False), print)
+    await instance.start()
+    assert json.loads((await instance.invoke(b"{}")).body) == 200_000_000
+    assert instance.peak_memory > 128
+    await instance.stop()
