@@ -27,7 +27,7 @@ def test_a_resuming_database_is_tried_without_end_and_soon(monkeypatch: pytest.M
         waking.begin_attempt()
         pause = waking.pause_after(DatabaseResuming())
         assert pause is not None
-        assert 0 < pause <= 0.5
+        assert 0 < pause <= 0.1
 
 
 def test_pauses_grow_and_have_jitter() -> None:
@@ -39,10 +39,13 @@ def test_pauses_grow_and_have_jitter() -> None:
         for _ in range(8):
             waking.begin_attempt()
         last = waking.pause_after(DatabaseUnreachable())
+        full = waking.pause_after(DatabaseFull())
+        assert full is not None
+        assert 0.25 <= full <= 0.5
         assert first is not None
         assert last is not None
         assert first <= 0.02
-        assert 0.25 <= last <= 0.5
+        assert 0.05 <= last <= 0.1
         pauses.add(last)
     assert len(pauses) > 10
 
