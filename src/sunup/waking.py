@@ -28,7 +28,7 @@ LONGEST_WAIT = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 # A server that does not listen refuses for next to nothing, and has no login to spend on us: asked
-# this often, a request is answered at most 150 ms later than it could be: docs/benchmarks/waking.md.
+# this often, a request is answered within 150 ms of the wake: docs/benchmarks/waking.md.
 _LONGEST_PAUSE_WHILE_DOWN = 0.1
 
 # A connection that rested for longer is asked with a round trip before it is handed out. A socket
