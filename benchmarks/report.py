@@ -168,7 +168,7 @@ Written by `make bench` (`benchmarks/cold_start.py`): do not edit. {machine()}.
 
 Medians of {results.rounds} fresh processes each, which took turns, and {results.warm} warm requests in each process,
 through the emulator: the real runtime client, TLS, tokens; INIT at the full processor, requests at the share of the memory
-setting. Files are in the page cache. Node runs with a Runtime API client of 70 lines in JavaScript
+setting. Files are in the page cache. Node runs with a small Runtime API client in JavaScript
 (`benchmarks/peers/node/runtime.mjs`), which is lighter than Lambda's own. What differs on Lambda: the sandbox, the
 distance to the database, and the disk.
 
