@@ -10,15 +10,14 @@ python benchmarks/adapter.py [ROUNDS]
 import json
 import logging
 import os
-import platform
 import statistics
-import sys
 import time
-from datetime import date
 from typing import Any
 
 from apig_wsgi import make_lambda_handler
 from mangum import Mangum
+from terminal import machine
+from terminal import rounds as how_many
 
 from sunup import Handler, logs
 from sunup.settings import Settings
@@ -88,7 +87,7 @@ def wsgi(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    rounds = how_many("What an adapter costs for one request.", 15)
     settings = Settings()
     handlers: dict[str, Any] = {
         "sunup, ASGI": Handler(asgi, settings=settings),
@@ -115,10 +114,7 @@ def main() -> None:
                 times[name].append((time.process_time() - began) / REQUESTS * 1e6)
     for name in ("sunup, ASGI", "sunup, WSGI", "... with its log line"):
         handlers[name].close()
-    print(
-        f"{date.today()}, Python {platform.python_version()}, {platform.machine()}, "
-        f"{rounds} rounds of {REQUESTS} requests"
-    )
+    print(f"{machine()}, {rounds} rounds of {REQUESTS} requests")
     medians = {name: statistics.median(found) for name, found in times.items()}
     for name, median in medians.items():
         print(f"{name:<22} {median:7.0f} us of processor time a request")

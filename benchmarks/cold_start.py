@@ -14,8 +14,9 @@ from pathlib import Path
 
 import peers
 import report
-from measuring import INSERT, Sample, sample
+from measuring import Sample, add_user, sample
 from peers import Peer
+from terminal import positive, progress
 
 from sunup.emulator import Emulator, EmulatorOptions
 from sunup.emulator.limits import processor_share_available
@@ -24,7 +25,12 @@ MEMORY = (128, 256, 512, 1769, 3538)
 
 
 def main() -> None:
-    arguments = parsed()
+    parser = command()
+    arguments = parser.parse_args()
+    wanted = arguments.only or [""]
+    names = [name for name in peers.names() if any(part in name for part in wanted)]
+    if not names:
+        parser.error(f"--only: none of these has that in its name: {'; '.join(peers.names())}")
     if not processor_share_available():
         print("Processor shares need cgroups that this user may write: run as root.")
         sys.exit(1)
@@ -34,12 +40,8 @@ def main() -> None:
         with Emulator(None, EmulatorOptions(migrations=migrations)) as aws:
             progress("building the packages")
             trusted = peers.roots(folder, aws.aurora.certificates.root)
-            every = peers.build(folder, trusted)
-            if arguments.only:
-                every = [
-                    each for each in every if any(part in each.name for part in arguments.only)
-                ]
-            aws.run(sample(aws, every[0], 1769, 0, INSERT))
+            every = peers.build(folder, trusted, names)
+            add_user(aws)
             found = measured(aws, every, arguments)
     results = report.Results(arguments.rounds, arguments.warm, found, {p.name: p for p in every})
     print(report.text(results))
@@ -47,14 +49,14 @@ def main() -> None:
         report.write(results, arguments.write)
 
 
-def parsed() -> argparse.Namespace:
+def command() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--warm", type=int, default=100, help="warm requests of each process")
-    parser.add_argument("--memory", type=int, nargs="+", default=MEMORY, help="in MB")
+    parser.add_argument("--rounds", type=positive, default=7)
+    parser.add_argument("--warm", type=positive, default=100, help="warm requests of each process")
+    parser.add_argument("--memory", type=positive, nargs="+", default=MEMORY, help="in MB")
     parser.add_argument("--only", nargs="+", help="peers whose name has one of these in it")
     parser.add_argument("--write", type=Path, help="a folder for the table and the plot")
-    return parser.parse_args()
+    return parser
 
 
 def measured(
@@ -73,11 +75,6 @@ def measured(
         found[memory] = samples
     progress("")
     return found
-
-
-def progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

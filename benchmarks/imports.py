@@ -3,12 +3,13 @@
 python benchmarks/imports.py [ROUNDS]
 """
 
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from datetime import date
+
+from terminal import machine
+from terminal import rounds as how_many
 
 # What an app's own choices cost in each cold start: docs/frameworks.md has the figures.
 FRAMEWORKS = {
@@ -36,7 +37,7 @@ CASES = {
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    rounds = how_many("What importing costs.", 40)
     cases = CASES | FRAMEWORKS
     times: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):
@@ -45,9 +46,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", code], check=True)
             if number:  # the first round warms the disk's cache
                 times[name].append((time.perf_counter() - began) * 1000)
-    print(
-        f"{date.today()}, Python {platform.python_version()}, {platform.machine()}, {rounds} rounds"
-    )
+    print(f"{machine()}, {rounds} rounds")
     base = statistics.median(times["python"])
     for name in cases:
         print(f"{name:<45} {statistics.median(times[name]) - base:7.1f} ms beyond Python's start")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,45 +71,41 @@ def roots(folder: Path, emulator: Path) -> Roots:
     return Roots(few, whole, emulator)
 
 
-def build(folder: Path, trusted: Roots) -> list[Peer]:
-    """Make them all in a new folder; those of Node only where node and npm are."""
+def names() -> list[str]:
+    """The peers that this machine can build, in their order: those of Node where node and npm are."""
+    node = (
+        (NODE, BUNDLED, CONNECTED, PRIMED) if shutil.which("node") and shutil.which("npm") else ()
+    )
+    return [SUNUP, FLOOR, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
+
+
+def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
+    """Make those that are wanted, in a new folder."""
     runtime = runtime_folder(folder / "runtime")
     install(folder / "sdk", *_OF_THE_RUNTIME)
     for path in (folder / "sdk").iterdir():
         (runtime / path.name).symlink_to(path)
+    users, fastapi = (ROOT / "examples" / name for name in ("users", "users_fastapi"))
     few = {"DB_SSLROOTCERT": str(trusted.few)}
-    peers = [
-        packaged(SUNUP, ROOT / "examples" / "users", folder / "users", few, runtime),
-        python(FLOOR, "floor", folder, ["asyncpg"], few, runtime),
-        packaged(
-            SUNUP_FASTAPI,
-            ROOT / "examples" / "users_fastapi",
-            folder / "users_fastapi",
-            few,
-            runtime,
-        ),
-    ]
     whole = {"DB_SSLROOTCERT": str(trusted.whole_store)}
-    psycopg = ["psycopg", "psycopg-binary"]
-    peers += [
-        python(
-            STARLETTE, "starlette_mangum", folder, ["starlette", "mangum", *psycopg], whole, runtime
+    psycopg = ("psycopg", "psycopg-binary")
+    orm = ("fastapi", "mangum", "sqlalchemy", "greenlet", "asyncpg")
+    recipes: dict[str, Callable[[str], Peer]] = {
+        SUNUP: lambda name: packaged(name, users, folder / "users", few, runtime),
+        FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
+        SUNUP_FASTAPI: lambda name: packaged(name, fastapi, folder / "fastapi", few, runtime),
+        STARLETTE: lambda name: python(
+            name, "starlette_mangum", folder, ("starlette", "mangum", *psycopg), whole, runtime
         ),
-        python(
-            POWERTOOLS, "powertools", folder, ["aws-lambda-powertools", *psycopg], whole, runtime
+        POWERTOOLS: lambda name: python(
+            name, "powertools", folder, ("aws-lambda-powertools", *psycopg), whole, runtime
         ),
-        python(
-            FASTAPI,
-            "fastapi_mangum",
-            folder,
-            ["fastapi", "mangum", "sqlalchemy", "greenlet", "asyncpg"],
-            whole,
-            runtime,
-            base=ROOT / "examples" / "users_fastapi",
-        ),
-    ]
-    if shutil.which("node") and shutil.which("npm"):
-        peers += node(folder, {"NODE_EXTRA_CA_CERTS": str(trusted.emulator)})
+        FASTAPI: lambda name: python(name, "fastapi_mangum", folder, orm, whole, runtime, fastapi),
+    }
+    peers = [recipe(name) for name, recipe in recipes.items() if name in wanted]
+    if not set(wanted) <= set(recipes):
+        environ = {"NODE_EXTRA_CA_CERTS": str(trusted.emulator)}
+        peers += [peer for peer in node(folder, environ) if peer.name in wanted]
     return peers
 
 
@@ -130,7 +126,7 @@ def python(
     name: str,
     source: str,
     folder: Path,
-    needs: list[str],
+    needs: Collection[str],
     environ: Mapping[str, str],
     runtime: Path,
     base: Path | None = None,

@@ -10,9 +10,9 @@ STYLE = """text{font:13px system-ui,sans-serif;fill:#24292f}.small{font-size:12p
 
 
 def bars(title: str, values: list[tuple[str, float, float]]) -> str:
-    """One bar for each (name, INIT, first request), in milliseconds."""
+    """One bar for each (name, INIT, INIT and the first request), in milliseconds."""
     height = TOP + ROW * len(values) + 12
-    longest = max(init + first for _, init, first in values)
+    longest = max(cold for _, _, cold in values)
     scale = (WIDTH - LABEL - 90) / longest
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
@@ -21,14 +21,14 @@ def bars(title: str, values: list[tuple[str, float, float]]) -> str:
         legend(8, INIT, "INIT"),
         legend(90, REQUEST, "first request"),
     ]
-    for at, (name, init, first) in enumerate(values):
+    for at, (name, init, cold) in enumerate(values):
         y = TOP + at * ROW
-        end = LABEL + (init + first) * scale
+        end = LABEL + cold * scale
         parts += [
             f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>',
             rectangle(LABEL, y, init * scale, INIT),
-            rectangle(LABEL + init * scale, y, first * scale, REQUEST),
-            f'<text class="small" x="{end + 6:.1f}" y="{y + 15}">{init + first:.0f} ms</text>',
+            rectangle(LABEL + init * scale, y, (cold - init) * scale, REQUEST),
+            f'<text class="small" x="{end + 6:.1f}" y="{y + 15}">{cold:.0f} ms</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
 

@@ -1,16 +1,15 @@
 """What was measured: as a table, as ratios against the targets, and as a picture."""
 
-import platform
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import peers
 import picture
 from measuring import Sample, percentile
 from peers import Peer
+from terminal import machine
 
 FULL = 1769  # From this memory on a function has a whole processor.
 
@@ -129,24 +128,6 @@ def text(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def machine() -> str:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    cores = sum(
-        line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines()
-    )
-    today = datetime.now(UTC).date()
-    return (
-        f"{model}, {cores} cores, {platform.system()}, Python {platform.python_version()}, {today}"
-    )
-
-
 def write(results: Results, folder: Path) -> None:
     """`cold-start.md` and `cold-start.svg`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +135,7 @@ def write(results: Results, folder: Path) -> None:
         (
             name,
             results.median(memory, name, lambda s: s.init),
-            results.median(memory, name, lambda s: s.first),
+            results.median(memory, name, lambda s: s.cold),
         )
         for memory in (min(results.samples),)
         for name in results.samples[memory]

@@ -13,19 +13,23 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import peers
 import report
-from measuring import INSERT, QUERY, answered, function, sample
+from measuring import add_user, answered, function
 from peers import Peer
+from terminal import machine, positive, progress
 
 from sunup.emulator import AuroraOptions, Emulator, EmulatorOptions
 from sunup.emulator.aurora import HangAt
 from sunup.emulator.instance import Instance
 
 STAGES: tuple[HangAt, ...] = ("tcp", "tls", "auth")
+COMPARED = (peers.SUNUP, peers.STARLETTE, peers.NODE)
 TARGET = 150.0  # ms above a plain connect
 
 # Aurora pauses after 5 minutes and sunup's sessions end after one; a frozen instance is reaped
@@ -35,7 +39,7 @@ PAUSE_AFTER, IDLE_SESSION, REAPED = 5.0, 1.0, 10.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--write", type=Path, help="a folder for the tables")
     arguments = parser.parse_args()
     migrations = peers.ROOT / "examples" / "users" / "migrations"
@@ -43,14 +47,13 @@ def main() -> None:
     options = EmulatorOptions(migrations=migrations, aurora=quick)
     with tempfile.TemporaryDirectory(prefix="sunup-bench-") as name, Emulator(None, options) as aws:
         trusted = peers.roots(Path(name), aws.aurora.certificates.root)
-        every = {peer.name: peer for peer in peers.build(Path(name), trusted)}
-        aws.run(sample(aws, every[peers.SUNUP], 1769, 0, INSERT))
-        billed = [
-            (peer, f"{aws.run(awake_seconds(aws, every[peer])):.1f}")
-            for peer in (peers.SUNUP, peers.STARLETTE, peers.NODE)
-            if peer in every
-        ]
+        progress("building the packages")
+        names = [name for name in peers.names() if name in COMPARED]
+        every = {peer.name: peer for peer in peers.build(Path(name), trusted, names)}
+        add_user(aws)
+        billed = [(peer, f"{aws.run(awake_seconds(aws, every[peer])):.1f}") for peer in every]
         woken = aws.run(all_wakes(aws, every[peers.SUNUP], arguments.rounds))
+    progress("")
     text = (
         "### From the wake to the response\n\n"
         + report.table(
@@ -75,7 +78,8 @@ async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, .
         )
         for stage in (*STAGES, "refused"):
             above = []
-            for _ in range(rounds):
+            for number in range(rounds):
+                progress(f"{memory} MB, held at {stage}: wake {number + 1} of {rounds}")
                 seconds = random.uniform(0.5, 4)  # noqa: S311
                 if stage != "refused":
                     aws.aurora.options = replace(settings, hang_at=stage, resume_seconds=seconds)
@@ -90,23 +94,23 @@ async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, .
 async def on_new_connection(aws: Emulator, peer: Peer, memory: int) -> float:
     """Milliseconds of a request whose connection is gone, while the database is awake."""
     async with started(aws, peer, memory) as instance:
-        await answered(instance, QUERY)
+        await answered(instance)
         await aws.aurora.drop(graceful=True)
-        return await answered(instance, QUERY) * 1000
+        return await answered(instance) * 1000
 
 
 async def wake(aws: Emulator, peer: Peer, memory: int, seconds: float, refused: bool) -> float:  # noqa: FBT001
     """Milliseconds from the moment at which the database accepts until the response."""
     async with started(aws, peer, memory) as instance:
-        await answered(instance, QUERY)
+        await answered(instance)
         if refused:
             await aws.aurora.drop(graceful=True)
             await aws.aurora.refuse(seconds)
             began = time.perf_counter()
-            await answered(instance, QUERY)
+            await answered(instance)
             return (time.perf_counter() - began - seconds) * 1000
         await aws.aurora.pause()
-        await answered(instance, QUERY)
+        await answered(instance)
         ended = time.time()
     moments = [
         each["at"]
@@ -116,23 +120,20 @@ async def wake(aws: Emulator, peer: Peer, memory: int, seconds: float, refused: 
     return (ended - moments[-1]) * 1000
 
 
-class started:  # noqa: N801
+@asynccontextmanager
+async def started(aws: Emulator, peer: Peer, memory: int) -> AsyncIterator[Instance]:
     """An instance for the length of a block."""
-
-    def __init__(self, aws: Emulator, peer: Peer, memory: int) -> None:
-        self._lines: list[str] = []
-        self._instance = Instance(function(aws, peer, memory), self._lines.append)
-
-    async def __aenter__(self) -> Instance:
-        await self._instance.start(limit=30)
-        return self._instance
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._instance.stop()
+    instance = Instance(function(aws, peer, memory), lambda line: None)
+    await instance.start(limit=30)
+    try:
+        yield instance
+    finally:
+        await instance.stop()
 
 
 async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     """One request to a sleeping database; the instance is frozen after it, and reaped later."""
+    progress(f"seconds awake: {peer.name}")
     settings = aws.aurora.options
     aws.aurora.options = replace(settings, resume_seconds=0.5)
     await aws.aurora.pause()
@@ -141,7 +142,7 @@ async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     )
     before = aws.aurora.awake_seconds
     async with started(aws, ours, 1769) as instance:
-        await answered(instance, QUERY)
+        await answered(instance)
         await asyncio.sleep(REAPED)
     while aws.aurora.state != "asleep":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -154,7 +155,7 @@ def write(text: str, rounds: int, folder: Path) -> None:
     (folder / "waking.md").write_text(
         f"""# Waking, measured
 
-Written by `make bench` (`benchmarks/waking.py`): do not edit. {report.machine()}.
+Written by `make bench` (`benchmarks/waking.py`): do not edit. {machine()}.
 
 A warm users app, whose connection is gone, is called while the emulated Aurora sleeps; {rounds} wakes each, after random
 0.5 to 4 s. *plain* is the same request on a new connection to a database that is awake; *above* is the time from the
