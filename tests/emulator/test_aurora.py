@@ -175,6 +175,15 @@ def test_a_certificate_for_another_name_or_from_elsewhere_is_not_accepted(
         psycopg.connect(**arguments(aws, host="elsewhere", hostaddr="127.0.0.1"))
 
 
+def test_even_a_brief_session_keeps_it_awake(emulate: Emulate) -> None:
+    aws = emulate(aurora=AuroraOptions(pause_after=0.8))
+    for _ in range(12):
+        psycopg.connect(**arguments(aws)).close()
+        time.sleep(0.2)
+    states = [each["state"] for each in aws.timeline.events if each["kind"] == "aurora"]
+    assert set(states) <= {"awake"}
+
+
 def test_it_pauses_when_nobody_is_connected_and_counts_what_is_billed(emulate: Emulate) -> None:
     aws = emulate(aurora=AuroraOptions(pause_after=0.4, resume_seconds=0.3))
     with psycopg.connect(**arguments(aws)) as connection:

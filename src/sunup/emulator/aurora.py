@@ -249,6 +249,8 @@ class Aurora:
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # the client has gone, or everything ends
         finally:
+            # A session may come and go between two looks of `_pause_when_idle`.
+            self._idle_since = None
             self._clients.discard(task)
             self._attempts.discard(session)
             self.leave(session)
