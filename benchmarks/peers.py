@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 
 SUNUP = "sunup: users"
+SUNUP_BARE = "sunup: bare ASGI app"
 SUNUP_FASTAPI = "sunup: FastAPI, SQLAlchemy"
 FLOOR = "floor: handler, asyncpg, in INIT"
 STARLETTE = "Starlette, Mangum, psycopg, boto3"
@@ -76,7 +77,7 @@ def names() -> list[str]:
     node = (
         (NODE, BUNDLED, CONNECTED, PRIMED) if shutil.which("node") and shutil.which("npm") else ()
     )
-    return [SUNUP, FLOOR, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
+    return [SUNUP, FLOOR, SUNUP_BARE, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
 
 
 def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
@@ -93,6 +94,7 @@ def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
     recipes: dict[str, Callable[[str], Peer]] = {
         SUNUP: lambda name: packaged(name, users, folder / "users", few, runtime),
         FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
+        SUNUP_BARE: lambda name: packaged(name, bare(folder), folder / "bare", few, runtime),
         SUNUP_FASTAPI: lambda name: packaged(name, fastapi, folder / "fastapi", few, runtime),
         STARLETTE: lambda name: python(
             name, "starlette_mangum", folder, ("starlette", "mangum", *psycopg), whole, runtime
@@ -120,6 +122,17 @@ def packaged(name: str, app: Path, folder: Path, environ: Mapping[str, str], run
     return Peer(
         name, folder, package.stat().st_size, size(folder), environ=environ, runtime=runtime
     )
+
+
+def bare(folder: Path) -> Path:
+    """The users app with another `app.py`, which needs the driver only."""
+    source = folder / "bare_source"
+    shutil.copytree(PEERS / "bare", source)
+    for name in ("database.py", "lambda_function.py"):
+        shutil.copy(ROOT / "examples" / "users" / name, source)
+    pinned = importlib.metadata.version("asyncpg")
+    (source / "requirements.txt").write_text(f"asyncpg=={pinned}\n")
+    return source
 
 
 def python(

@@ -72,10 +72,16 @@ def targets(results: Results) -> list[Target]:
     names = results.samples[memory]
     found = []
 
-    def ratio(figure: str, limit: float, peer: str, what: Callable[[Sample], float]) -> None:
-        if peers.SUNUP in names and peer in names:
-            ours = results.median(memory, peers.SUNUP, what)
-            found.append(Target(figure, limit, ours / results.median(memory, peer, what)))
+    def ratio(
+        figure: str,
+        limit: float,
+        peer: str,
+        what: Callable[[Sample], float],
+        ours: str = peers.SUNUP,
+    ) -> None:
+        if ours in names and peer in names:
+            value = results.median(memory, ours, what) / results.median(memory, peer, what)
+            found.append(Target(figure, limit, value))
 
     for limit, peer in (
         (0.10, peers.NODE),
@@ -85,6 +91,13 @@ def targets(results: Results) -> list[Target]:
         (1.25, peers.FLOOR),
     ):
         ratio(f"cold response / {peer}", limit, peer, lambda s: s.cold)
+    ratio(
+        f"cold response of a {peers.SUNUP_BARE.removeprefix('sunup: ')} / {peers.FLOOR}",
+        1.25,
+        peers.FLOOR,
+        lambda s: s.cold,
+        peers.SUNUP_BARE,
+    )
     ratio(f"INIT / {peers.NODE}", 0.30, peers.NODE, lambda s: s.init)
     ratio(f"processor time, warm / {peers.NODE}", 0.75, peers.NODE, lambda s: s.cpu)
     ratio(f"peak memory / {peers.NODE}", 0.45, peers.NODE, lambda s: s.peak_mb)
