@@ -1,7 +1,9 @@
 """`sunup emulate` as a person runs it."""
 
 import os
+import re
 import signal
+import socket
 import zipfile
 from pathlib import Path
 
@@ -82,6 +84,25 @@ def test_a_wrong_option_is_a_clear_error(options: list[object], says: str) -> No
     assert f"sunup: {says}" in output
     assert "Traceback" not in output
     assert output.count("\n") <= 2
+
+
+def test_a_port_in_use_is_told_with_the_option_that_changes_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        for option, other, port in (
+            ("--port", "--console-port", taken + 1),
+            ("--console-port", "--port", taken - 1),
+        ):
+            status, output = failing("emulate", USERS, option, taken, other, port)
+            said = re.search(rf"Choose another: {option} (\d+)\.", output)
+            if said is None:  # the neighbour is in use, too
+                assert f"port {port} is in use" in output
+                continue
+            assert status == 1
+            assert int(said[1]) not in (taken, port)
+    status, output = failing("emulate", USERS, "--port", 4000, "--console-port", 4000)
+    assert status == 1
+    assert "--port and --console-port are both 4000" in output
 
 
 def test_an_app_without_an_entry_point_is_told_what_is_missing(tmp_path: Path) -> None:

@@ -83,8 +83,12 @@ def emulate(
         app, handler, tries = found.folder, found.handler, found.tries
         found.check_app()
         found.check_handler()
-    for number in (port, console_port):
-        ports.check(number)
+    if port == console_port:
+        raise CommandError(
+            f"--port and --console-port are both {port}", "Give each a port of its own."
+        )
+    ports.check(port, but=console_port)
+    ports.check(console_port, "--console-port", but=port)
     options = EmulatorOptions(
         handler=handler,
         memory=memory,
