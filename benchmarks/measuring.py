@@ -12,6 +12,7 @@ from peers import Peer
 from sunup.credentials import Credentials
 from sunup.emulator import Emulator
 from sunup.emulator.instance import Function, Instance
+from sunup.emulator.limits import peak_megabytes
 from sunup.emulator.payloads import event_2
 from sunup.iam import auth_token
 
@@ -141,11 +142,3 @@ def processor_seconds(pid: int) -> float:
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0])
     return total / 1e9
-
-
-def peak_megabytes(pid: int) -> float:
-    """The most memory that it ever held (proc(5), VmHWM)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmHWM")

@@ -12,7 +12,7 @@ from sunup.emulator.instance import Function, Instance, InstanceFailed
 async def until_frozen(pid: int) -> None:
     """It is stopped once it has asked for the next event."""
     async with asyncio.timeout(10):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110  # a process tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -166,3 +166,18 @@ async def test_memory_that_is_not_enforced_is_only_a_share_of_the_processor(tmp_
     assert json.loads((await instance.invoke(b"{}")).body) == 200_000_000
     assert instance.peak_memory > 128
     await instance.stop()
+
+
+async def test_a_short_peak_of_memory_is_seen(tmp_path: Path) -> None:
+    brief = """
+def handler(event, context):
+    held = len(bytearray(event["bytes"]))
+    return held
+"""
+    instance = Instance(function(tmp_path, brief, memory=128), print)
+    await instance.start()
+    assert (await instance.invoke(b'{"bytes": 50000000}')).body == b"50000000"
+    assert 50 < instance.peak_memory < 128
+    with pytest.raises(InstanceFailed, match="OutOfMemory"):
+        await instance.invoke(b'{"bytes": 200000000}')
+    assert instance.state == "gone"

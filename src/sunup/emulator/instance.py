@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .limits import ProcessorShare, resident_megabytes
+from .limits import ProcessorShare, peak_megabytes
 from .runtime_api import Invocation, Outcome, RuntimeApi
 
 # Lambda Developer Guide, "Lambda runtime environment": INIT is limited to 10 s.
@@ -89,7 +89,8 @@ class Instance:
         ready = asyncio.create_task(self._api.ready.wait())
         try:
             await self._first(ready, self._api.init_error, limit=limit)
-            if not ready.done():
+            self._look_at_memory(self._process)
+            if not ready.done() or self._out_of_memory:
                 raise InstanceFailed(self._init_failure())  # noqa: TRY301
         except BaseException:
             await self.stop()
@@ -104,6 +105,7 @@ class Instance:
 
         Raises `InstanceFailed` when it crashes or exceeds the function's timeout; it is gone then.
         """
+        assert self._process is not None
         self._thaw()
         self.requests += 1
         timeout = self._function.timeout
@@ -124,6 +126,9 @@ class Instance:
             ready = asyncio.create_task(self._api.ready.wait())
             await self._first(ready, limit=2.0)
             ready.cancel()
+            self._look_at_memory(self._process)
+            if self._out_of_memory:
+                raise InstanceFailed(self._invocation_failure())  # noqa: TRY301
         except BaseException:
             await self.stop()
             raise
@@ -189,17 +194,19 @@ class Instance:
             self._log(line.decode(errors="replace").rstrip("\n"))
 
     async def _watch_memory(self, process: asyncio.subprocess.Process) -> None:
-        """Kill what uses more than the memory setting. Sampled: a short peak may pass unseen."""
+        """Kill what uses more than the memory setting."""
         while process.returncode is None:
             if self.state != "frozen":
-                used = resident_megabytes(process.pid)
-                self.peak_memory = max(self.peak_memory, used)
-                if used > self._function.memory and self._function.enforce_memory:
-                    self._out_of_memory = True
-                    self._signal(signal.SIGKILL)
+                self._look_at_memory(process)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_MEMORY_SAMPLE):
                     await process.wait()
+
+    def _look_at_memory(self, process: asyncio.subprocess.Process) -> None:
+        self.peak_memory = max(self.peak_memory, int(peak_megabytes(process.pid)))
+        if self.peak_memory > self._function.memory and self._function.enforce_memory:
+            self._out_of_memory = True
+            self._signal(signal.SIGKILL)
 
     def _freeze(self) -> None:
         self._signal(signal.SIGSTOP)
