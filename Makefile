@@ -41,6 +41,7 @@ check: setup
 	$(BIN)/mypy
 	@# Modules of the same names as the other example's.
 	MYPYPATH=src:examples/users_fastapi $(BIN)/mypy examples/users_fastapi
+	MYPYPATH=src:examples/users_asgi $(BIN)/mypy examples/users_asgi
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -59,6 +60,8 @@ pins:
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt
 	printf 'asyncpg\nfastapi\nsqlalchemy[asyncio]\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_fastapi/requirements.txt
+	uv pip compile examples/users_asgi/pyproject.toml --universal --python-version 3.11 --no-emit-package sunup \
+		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_asgi/requirements.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 
 SUNUP = "sunup: users"
-SUNUP_BARE = "sunup: bare ASGI app"
+SUNUP_ASGI = "sunup: users, no framework"
 SUNUP_FASTAPI = "sunup: FastAPI, SQLAlchemy"
 FLOOR = "floor: handler, asyncpg, in INIT"
 STARLETTE = "Starlette, Mangum, psycopg, boto3"
@@ -77,7 +77,7 @@ def names() -> list[str]:
     node = (
         (NODE, BUNDLED, CONNECTED, PRIMED) if shutil.which("node") and shutil.which("npm") else ()
     )
-    return [SUNUP, FLOOR, SUNUP_BARE, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
+    return [SUNUP, SUNUP_ASGI, FLOOR, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
 
 
 def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
@@ -86,7 +86,9 @@ def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
     install(folder / "sdk", *_OF_THE_RUNTIME)
     for path in (folder / "sdk").iterdir():
         (runtime / path.name).symlink_to(path)
-    users, fastapi = (ROOT / "examples" / name for name in ("users", "users_fastapi"))
+    users, asgi, fastapi = (
+        ROOT / "examples" / name for name in ("users", "users_asgi", "users_fastapi")
+    )
     few = {"DB_SSLROOTCERT": str(trusted.few)}
     whole = {"DB_SSLROOTCERT": str(trusted.whole_store)}
     psycopg = ("psycopg", "psycopg-binary")
@@ -94,7 +96,7 @@ def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
     recipes: dict[str, Callable[[str], Peer]] = {
         SUNUP: lambda name: packaged(name, users, folder / "users", few, runtime),
         FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
-        SUNUP_BARE: lambda name: packaged(name, bare(folder), folder / "bare", few, runtime),
+        SUNUP_ASGI: lambda name: packaged(name, asgi, folder / "users_asgi", few, runtime),
         SUNUP_FASTAPI: lambda name: packaged(name, fastapi, folder / "fastapi", few, runtime),
         STARLETTE: lambda name: python(
             name, "starlette_mangum", folder, ("starlette", "mangum", *psycopg), whole, runtime
@@ -122,17 +124,6 @@ def packaged(name: str, app: Path, folder: Path, environ: Mapping[str, str], run
     return Peer(
         name, folder, package.stat().st_size, size(folder), environ=environ, runtime=runtime
     )
-
-
-def bare(folder: Path) -> Path:
-    """The users app with another `app.py`, which needs the driver only."""
-    source = folder / "bare_source"
-    shutil.copytree(PEERS / "bare", source)
-    for name in ("database.py", "lambda_function.py"):
-        shutil.copy(ROOT / "examples" / "users" / name, source)
-    pinned = importlib.metadata.version("asyncpg")
-    (source / "requirements.txt").write_text(f"asyncpg=={pinned}\n")
-    return source
 
 
 def python(

@@ -66,20 +66,14 @@ def rows(results: Results, memory: int) -> Iterator[tuple[str, ...]]:
         yield (name, *figures)
 
 
-def targets(results: Results) -> list[Target]:
-    """Ratios in this run, those for which both sides were measured."""
+def targets(results: Results, ours: str) -> list[Target]:
+    """Ratios of one of our apps in this run, those for which both sides were measured."""
     memory = min(results.samples)
     names = results.samples[memory]
     found = []
 
-    def ratio(
-        figure: str,
-        limit: float,
-        peer: str,
-        what: Callable[[Sample], float],
-        ours: str = peers.SUNUP,
-    ) -> None:
-        if ours in names and peer in names:
+    def ratio(figure: str, limit: float, peer: str, what: Callable[[Sample], float]) -> None:
+        if peer in names:
             value = results.median(memory, ours, what) / results.median(memory, peer, what)
             found.append(Target(figure, limit, value))
 
@@ -91,21 +85,28 @@ def targets(results: Results) -> list[Target]:
         (1.25, peers.FLOOR),
     ):
         ratio(f"cold response / {peer}", limit, peer, lambda s: s.cold)
-    ratio(
-        f"cold response of a {peers.SUNUP_BARE.removeprefix('sunup: ')} / {peers.FLOOR}",
-        1.25,
-        peers.FLOOR,
-        lambda s: s.cold,
-        peers.SUNUP_BARE,
-    )
     ratio(f"INIT / {peers.NODE}", 0.30, peers.NODE, lambda s: s.init)
     ratio(f"processor time, warm / {peers.NODE}", 0.75, peers.NODE, lambda s: s.cpu)
     ratio(f"peak memory / {peers.NODE}", 0.45, peers.NODE, lambda s: s.peak_mb)
-    if peers.SUNUP in names:
-        package = results.peers[peers.SUNUP]
-        found.append(Target("zip in MB", 5, package.zipped / 1e6))
-        found.append(Target("unpacked in MB", 16, package.unpacked / 1e6))
+    package = results.peers[ours]
+    found.append(Target("zip in MB", 5, package.zipped / 1e6))
+    found.append(Target("unpacked in MB", 16, package.unpacked / 1e6))
     return found
+
+
+def judged(results: Results) -> str:
+    """The targets as a table with a column for each of our apps."""
+    apps = [name for name in (peers.SUNUP, peers.SUNUP_ASGI) if name in results.peers]
+    columns = [targets(results, name) for name in apps]
+    rows = [
+        (
+            each[0].figure,
+            f"{each[0].limit:.2f}",
+            *(f"{one.value:.2f}{', met' if one.met else ''}" for one in each),
+        )
+        for each in zip(*columns, strict=True)
+    ]
+    return table(("ratio or size", "at most", *apps), rows) if apps else ""
 
 
 def table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
@@ -131,13 +132,8 @@ def text(results: Results) -> str:
         for name, peer in results.peers.items()
     ]
     parts += ["### Packages", table(("", "zip MB", "unpacked MB"), sizes)]
-    if found := targets(results):
-        judged = [
-            (each.figure, f"{each.value:.2f}", f"{each.limit:.2f}", "yes" if each.met else "no")
-            for each in found
-        ]
-        title = f"### {peers.SUNUP} against the others, at {min(results.samples)} MB"
-        parts += [title, table(("ratio or size", "measured", "at most", "met"), judged)]
+    if found := judged(results):
+        parts += [f"### sunup against the others, at {min(results.samples)} MB", found]
     return "\n\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import msgspec
 import users
-from bodies import BodyError, decode, read
+from bodies import BodyError, decode, parse, read
 from database import db
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -28,7 +28,7 @@ class Users(HTTPEndpoint):
         return json(await users.page(limit=limit, after=after))
 
     async def post(self, request: Request) -> Response:
-        new = decode(await read(request), users.NewUser)
+        new = decode(await read(request.stream()), users.NewUser)
         return json(await users.add(new), status=201)
 
 
@@ -38,7 +38,7 @@ class User(HTTPEndpoint):
 
     async def put(self, request: Request) -> Response:
         number = user_id(request)
-        changes = decode(await read(request), users.Changes)
+        changes = decode(await read(request.stream()), users.Changes)
         if changes == users.Changes():
             raise BodyError("expected `name`, `email` or both")
         return json(found(await users.change(number, changes)))
@@ -72,13 +72,6 @@ def whole_number(request: Request, name: str, default: int, low: int, high: int)
     return number
 
 
-def parse(text: str) -> int | None:
-    """A number as it is written to identify something: plain digits, no sign, no leading zero."""
-    if text.isascii() and text.isdecimal() and len(text) <= 10 and str(int(text)) == text:
-        return int(text)
-    return None
-
-
 def found(user: users.User | None) -> users.User:
     if user is None:
         raise HTTPException(404)
@@ -95,7 +88,7 @@ async def body_error(_: Request, error: Exception) -> Response:
     content = {"error": error.reason}
     if error.field is not None:
         content["field"] = error.field
-    return json(content, 400)
+    return json(content, error.status)
 
 
 async def email_taken(_: Request, __: Exception) -> Response:

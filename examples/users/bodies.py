@@ -1,11 +1,12 @@
-"""Request bodies: read up to a limit, decoded and checked, with errors that name the field."""
+"""What comes in: bodies, read up to a limit, decoded and checked, with errors that name the field;
+numbers in paths and queries.
+"""
 
 import re
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import msgspec
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 LARGEST_BODY = 64 * 1024
 
@@ -15,18 +16,19 @@ T = TypeVar("T")
 class BodyError(Exception):
     """The body is not what it should be."""
 
-    def __init__(self, reason: str, field: str | None = None) -> None:
+    def __init__(self, reason: str, field: str | None = None, *, status: int = 400) -> None:
         super().__init__(reason)
         self.reason = reason
         self.field = field
+        self.status = status
 
 
-async def read(request: Request) -> bytes:
+async def read(chunks: AsyncIterator[bytes]) -> bytes:
     body = b""
-    async for chunk in request.stream():
+    async for chunk in chunks:
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes")
+            raise BodyError(f"The body is larger than {LARGEST_BODY} bytes", status=413)
     return body
 
 
@@ -51,3 +53,10 @@ def invalid(message: str) -> BodyError:
         return BodyError(f"`{missing[1]}` is required", missing[1])
     reason = reason[:1].lower() + reason[1:]
     return BodyError(reason, place.strip("`").removeprefix("$.") or None)
+
+
+def parse(text: str) -> int | None:
+    """A number as it is written to identify something: plain digits, no sign, no leading zero."""
+    if text.isascii() and text.isdecimal() and len(text) <= 10 and str(int(text)) == text:
+        return int(text)
+    return None

@@ -36,7 +36,7 @@ class Reply:
 Call = Callable[..., Reply]
 
 
-@pytest.fixture(scope="session", params=["users", "users_fastapi"])
+@pytest.fixture(scope="session", params=["users", "users_asgi", "users_fastapi"])
 def example(request: pytest.FixtureRequest) -> Path:
     """The folder of an app that keeps the users API's contract."""
     return EXAMPLES / str(request.param)

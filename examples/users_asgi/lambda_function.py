@@ -1,0 +1,1 @@
+../users/lambda_function.py

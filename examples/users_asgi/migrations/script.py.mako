@@ -1,0 +1,1 @@
+../../users/migrations/script.py.mako

@@ -1,0 +1,1 @@
+../../../users/migrations/versions/0001_users.py
