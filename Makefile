@@ -60,7 +60,7 @@ pins:
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt
 	printf 'asyncpg\nfastapi\nsqlalchemy[asyncio]\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_fastapi/requirements.txt
-	uv pip compile examples/users_asgi/pyproject.toml --universal --python-version 3.11 --no-emit-package sunup \
+	printf 'asyncpg\nmsgspec\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_asgi/requirements.txt
 
 clean:
