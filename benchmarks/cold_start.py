@@ -2,12 +2,13 @@
 
 Each sample is a fresh process in the emulator (real runtime client, TLS, tokens), frozen between
 requests: INIT at the full processor, requests at the share of the memory setting. The peers take
-turns, so that what disturbs the machine disturbs all.
+turns, in an order that chance decides anew, so that what disturbs the machine disturbs all.
 
-python benchmarks/cold_start.py [--rounds 7] [--memory 128 ...] [--only NAME ...] [--write FOLDER]
+python benchmarks/cold_start.py [--rounds 9] [--memory 128 ...] [--only NAME ...] [--write FOLDER]
 """
 
 import argparse
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -51,8 +52,8 @@ def main() -> None:
 
 def command() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=positive, default=7)
-    parser.add_argument("--warm", type=positive, default=100, help="warm requests of each process")
+    parser.add_argument("--rounds", type=positive, default=9)
+    parser.add_argument("--warm", type=positive, default=60, help="warm requests of each process")
     parser.add_argument("--memory", type=positive, nargs="+", default=MEMORY, help="in MB")
     parser.add_argument("--only", nargs="+", help="peers whose name has one of these in it")
     parser.add_argument("--write", type=Path, help="a folder for the table and the plot")
@@ -66,7 +67,8 @@ def measured(
     for memory in arguments.memory:
         samples: dict[str, list[Sample]] = {peer.name: [] for peer in every}
         for number in range(arguments.rounds + 1):
-            for peer in every:
+            # In another order each time: what one leaves behind must not always meet the same other.
+            for peer in random.sample(every, len(every)):
                 progress(f"{memory} MB, round {number} of {arguments.rounds}: {peer.name}")
                 # The first round brings the files into memory, and counts for nothing.
                 one = aws.run(sample(aws, peer, memory, arguments.warm if number else 1))
