@@ -17,7 +17,7 @@ import peers
 import report
 from measuring import Sample, add_user, sample
 from peers import Peer
-from terminal import positive, progress
+from terminal import folder, positive, progress
 
 from sunup.emulator import Emulator, EmulatorOptions
 from sunup.emulator.limits import processor_share_available
@@ -37,11 +37,11 @@ def main() -> None:
         sys.exit(1)
     migrations = peers.ROOT / "examples" / "users" / "migrations"
     with tempfile.TemporaryDirectory(prefix="sunup-bench-") as name:
-        folder = Path(name)
+        build = Path(name)
         with Emulator(None, EmulatorOptions(migrations=migrations)) as aws:
             progress("building the packages")
-            trusted = peers.roots(folder, aws.aurora.certificates.root)
-            every = peers.build(folder, trusted, names)
+            trusted = peers.roots(build, aws.aurora.certificates.root)
+            every = peers.build(build, trusted, names)
             add_user(aws)
             found = measured(aws, every, arguments)
     results = report.Results(arguments.rounds, arguments.warm, found, {p.name: p for p in every})
@@ -56,7 +56,7 @@ def command() -> argparse.ArgumentParser:
     parser.add_argument("--warm", type=positive, default=60, help="warm requests of each process")
     parser.add_argument("--memory", type=positive, nargs="+", default=MEMORY, help="in MB")
     parser.add_argument("--only", nargs="+", help="peers whose name has one of these in it")
-    parser.add_argument("--write", type=Path, help="a folder for the table and the plot")
+    parser.add_argument("--write", type=folder, help="a folder for the table and the plot")
     return parser
 
 

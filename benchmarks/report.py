@@ -139,7 +139,6 @@ def text(results: Results) -> str:
 
 def write(results: Results, folder: Path) -> None:
     """`cold-start.md` and `cold-start.svg`."""
-    folder.mkdir(parents=True, exist_ok=True)
     bars = [
         (
             name,

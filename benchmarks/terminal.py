@@ -26,6 +26,16 @@ def positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
 
 
+def folder(text: str) -> Path:
+    """For argparse: a folder, made where there is none; asked before minutes are spent."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    return path
+
+
 def rounds(description: str, default: int) -> int:
     """How often to measure, of a benchmark that asks for nothing else."""
     parser = argparse.ArgumentParser(description=description)

@@ -22,7 +22,7 @@ import peers
 import report
 from measuring import add_user, answered, function
 from peers import Peer
-from terminal import machine, positive, progress
+from terminal import folder, machine, positive, progress
 
 from sunup.emulator import AuroraOptions, Emulator, EmulatorOptions
 from sunup.emulator.aurora import HangAt
@@ -40,7 +40,7 @@ PAUSE_AFTER, IDLE_SESSION, REAPED = 5.0, 1.0, 10.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=positive, default=5)
-    parser.add_argument("--write", type=Path, help="a folder for the tables")
+    parser.add_argument("--write", type=folder, help="a folder for the tables")
     arguments = parser.parse_args()
     migrations = peers.ROOT / "examples" / "users" / "migrations"
     quick = AuroraOptions(pause_after=PAUSE_AFTER)
@@ -150,9 +150,8 @@ async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     return aws.aurora.awake_seconds - before
 
 
-def write(text: str, rounds: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "waking.md").write_text(
+def write(text: str, rounds: int, target: Path) -> None:
+    (target / "waking.md").write_text(
         f"""# Waking, measured
 
 Written by `make bench` (`benchmarks/waking.py`): do not edit. {machine()}.
