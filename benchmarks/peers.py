@@ -95,8 +95,8 @@ def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
     orm = ("fastapi", "mangum", "sqlalchemy", "greenlet", "asyncpg")
     recipes: dict[str, Callable[[str], Peer]] = {
         SUNUP: lambda name: packaged(name, users, folder / "users", few, runtime),
-        FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
         SUNUP_ASGI: lambda name: packaged(name, asgi, folder / "users_asgi", few, runtime),
+        FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
         SUNUP_FASTAPI: lambda name: packaged(name, fastapi, folder / "fastapi", few, runtime),
         STARLETTE: lambda name: python(
             name, "starlette_mangum", folder, ("starlette", "mangum", *psycopg), whole, runtime
