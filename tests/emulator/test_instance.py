@@ -2,7 +2,9 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,23 @@ async def until_frozen(pid: int) -> None:
     async with asyncio.timeout(10):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110  # a process tells nobody
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Also when a test fails."""
+    started: list[Instance] = []
+    start = Instance.start
+
+    async def remembered(self: Instance, *args: Any, **options: Any) -> None:
+        started.append(self)
+        await start(self, *args, **options)
+
+    monkeypatch.setattr(Instance, "start", remembered)
+    yield
+    for instance in started:
+        if instance.state != "gone":
+            await instance.stop()
 
 
 def function(tmp_path: Path, code: str, **options: object) -> Function:
