@@ -16,8 +16,7 @@ from typing import Any
 
 from apig_wsgi import make_lambda_handler
 from mangum import Mangum
-from terminal import machine
-from terminal import rounds as how_many
+from terminal import machine, rounds_wanted
 
 from sunup import Handler, logs
 from sunup.settings import Settings
@@ -87,7 +86,7 @@ def wsgi(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def main() -> None:
-    rounds = how_many("What an adapter costs for one request.", 15)
+    rounds = rounds_wanted("What an adapter costs for one request.", 15)
     settings = Settings()
     handlers: dict[str, Any] = {
         "sunup, ASGI": Handler(asgi, settings=settings),

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 
-from terminal import machine
-from terminal import rounds as how_many
+from terminal import machine, rounds_wanted
 
 # What an app's own choices cost in each cold start: docs/frameworks.md has the figures.
 FRAMEWORKS = {
@@ -37,7 +36,7 @@ CASES = {
 
 
 def main() -> None:
-    rounds = how_many("What importing costs.", 40)
+    rounds = rounds_wanted("What importing costs.", 40)
     cases = CASES | FRAMEWORKS
     times: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):

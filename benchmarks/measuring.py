@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from peers import Peer
 
-from sunup.credentials import Credentials
+from sunup.credentials import CredentialSource
 from sunup.emulator import Emulator
 from sunup.emulator.instance import Function, Instance
 from sunup.emulator.limits import peak_megabytes
 from sunup.emulator.payloads import event_2
-from sunup.iam import auth_token
+from sunup.psycopg_pool import Pool
+from sunup.settings import Settings
 
 QUERY = ("GET", "/users/1", b"")
 TIMEOUT = 60.0
@@ -81,23 +81,9 @@ def function(aws: Emulator, peer: Peer, memory: int) -> Function:
 
 def add_user(aws: Emulator) -> None:
     """The one whom all peers are asked for."""
-    settings = aws.environ
-    where = {"host": settings["DB_HOST"], "port": int(settings["DB_PORT"])}
-    key = aws.iam.current
-    token = auth_token(
-        **where,
-        user=settings["DB_USER"],
-        region=settings["AWS_REGION"],
-        credentials=Credentials(key.id, key.secret, key.session_token),
-    )
-    with psycopg.connect(
-        **where,
-        user=settings["DB_USER"],
-        dbname=settings["DB_NAME"],
-        password=token,
-        sslmode="verify-full",
-        sslrootcert=settings["DB_SSLROOTCERT"],
-    ) as connection:
+    environ = aws.environ
+    pool = Pool(Settings.from_environment(environ), CredentialSource(environ))
+    with pool.acquire() as connection:
         connection.execute(
             "insert into users (name, email) values ('Grace Hopper', 'grace@example.com')"
         )

@@ -36,7 +36,7 @@ def folder(text: str) -> Path:
     return path
 
 
-def rounds(description: str, default: int) -> int:
+def rounds_wanted(description: str, default: int) -> int:
     """How often to measure, of a benchmark that asks for nothing else."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("rounds", type=positive, nargs="?", default=default)

@@ -79,7 +79,7 @@ def test_a_users_app_starts_within_its_budget_of_modules(example: str) -> None:
     added = ran - modules_after("import awslambdaric.bootstrap")
     assert not added & HEAVY
     assert not {name for name in added if name.startswith(_TOOLS)}
-    own = {"app", "asgi", "bodies", "database", "lambda_function", "users"}
+    own = {"app", "asgi", "bodies", "database", "lambda_function", "parameters", "users"}
     packages = {name.partition(".")[0] for name in added - own}
     foreign = {name for name in packages - set(budget) if not name.startswith("_cython")}
     foreign -= sys.stdlib_module_names

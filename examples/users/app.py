@@ -4,17 +4,15 @@ from http import HTTPStatus
 
 import msgspec
 import users
-from bodies import BodyError, decode, parse, read
+from bodies import BodyError, decode, read
 from database import db
+from parameters import ParameterError, page, user_id
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-LARGEST_ID = 2**31 - 1
-DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1000
 
 
 def json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -23,8 +21,7 @@ def json(content: object, status: int = 200, headers: dict[str, str] | None = No
 
 class Users(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        limit = whole_number(request, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
-        after = whole_number(request, "after", 0, 0, LARGEST_ID)
+        limit, after = page(request.query_params)
         return json(await users.page(limit=limit, after=after))
 
     async def post(self, request: Request) -> Response:
@@ -34,17 +31,17 @@ class Users(HTTPEndpoint):
 
 class User(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return json(found(await users.get(user_id(request))))
+        return json(found(await users.get(user_id(request.path_params["id"]))))
 
     async def put(self, request: Request) -> Response:
-        number = user_id(request)
+        number = user_id(request.path_params["id"])
         changes = decode(await read(request.stream()), users.Changes)
         if changes == users.Changes():
             raise BodyError("expected `name`, `email` or both")
         return json(found(await users.change(number, changes)))
 
     async def delete(self, request: Request) -> Response:
-        return json(found(await users.remove(user_id(request))))
+        return json(found(await users.remove(user_id(request.path_params["id"]))))
 
 
 async def health(request: Request) -> Response:
@@ -53,23 +50,6 @@ async def health(request: Request) -> Response:
     async with db.connection() as connection:
         await connection.fetchval("select 1")
     return json({"status": "ok", "database": "ok"})
-
-
-def user_id(request: Request) -> int:
-    number = parse(request.path_params["id"])
-    if number is None or not 1 <= number <= LARGEST_ID:
-        raise HTTPException(400, "Invalid id")
-    return number
-
-
-def whole_number(request: Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    number = parse(text)
-    if number is None or not low <= number <= high:
-        raise HTTPException(400, f"Invalid {name}: expected a whole number from {low} to {high}")
-    return number
 
 
 def found(user: users.User | None) -> users.User:
@@ -91,6 +71,10 @@ async def body_error(_: Request, error: Exception) -> Response:
     return json(content, error.status)
 
 
+async def parameter_error(_: Request, error: Exception) -> Response:
+    return json({"error": str(error)}, 400)
+
+
 async def email_taken(_: Request, __: Exception) -> Response:
     return json({"error": "email already exists"}, 409)
 
@@ -109,6 +93,7 @@ app = Starlette(
     exception_handlers={
         HTTPException: http_error,
         BodyError: body_error,
+        ParameterError: parameter_error,
         users.EmailTaken: email_taken,
         Exception: unforeseen,
     },

@@ -1,6 +1,4 @@
-"""What comes in: bodies, read up to a limit, decoded and checked, with errors that name the field;
-numbers in paths and queries.
-"""
+"""Request bodies: read up to a limit, decoded and checked, with errors that name the field."""
 
 import re
 from collections.abc import AsyncIterator
@@ -53,10 +51,3 @@ def invalid(message: str) -> BodyError:
         return BodyError(f"`{missing[1]}` is required", missing[1])
     reason = reason[:1].lower() + reason[1:]
     return BodyError(reason, place.strip("`").removeprefix("$.") or None)
-
-
-def parse(text: str) -> int | None:
-    """A number as it is written to identify something: plain digits, no sign, no leading zero."""
-    if text.isascii() and text.isdecimal() and len(text) <= 10 and str(int(text)) == text:
-        return int(text)
-    return None

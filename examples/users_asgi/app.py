@@ -4,11 +4,9 @@ from collections.abc import Mapping
 
 import users
 from asgi import App, Endpoint, HTTPError, Reply, Request
-from bodies import BodyError, decode, parse, read
+from bodies import BodyError, decode, read
 from database import db
-
-LARGEST_ID = 2**31 - 1
-DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1000
+from parameters import ParameterError, page, user_id
 
 
 def routes(path: str) -> Mapping[str, Endpoint] | None:
@@ -23,8 +21,7 @@ def routes(path: str) -> Mapping[str, Endpoint] | None:
 
 
 async def list_users(request: Request) -> Reply:
-    limit = whole_number(request, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
-    after = whole_number(request, "after", 0, 0, LARGEST_ID)
+    limit, after = page(request.query)
     return Reply(await users.page(limit=limit, after=after))
 
 
@@ -34,11 +31,11 @@ async def add_user(request: Request) -> Reply:
 
 
 async def get_user(request: Request) -> Reply:
-    return Reply(found(await users.get(user_id(request))))
+    return Reply(found(await users.get(user_id(request.segment))))
 
 
 async def change_user(request: Request) -> Reply:
-    number = user_id(request)
+    number = user_id(request.segment)
     changes = decode(await read(request.stream()), users.Changes)
     if changes == users.Changes():
         raise BodyError("expected `name`, `email` or both")
@@ -46,7 +43,7 @@ async def change_user(request: Request) -> Reply:
 
 
 async def remove_user(request: Request) -> Reply:
-    return Reply(found(await users.remove(user_id(request))))
+    return Reply(found(await users.remove(user_id(request.segment))))
 
 
 async def health(request: Request) -> Reply:
@@ -55,23 +52,6 @@ async def health(request: Request) -> Reply:
     async with db.connection() as connection:
         await connection.fetchval("select 1")
     return Reply({"status": "ok", "database": "ok"})
-
-
-def user_id(request: Request) -> int:
-    number = parse(request.path.rpartition("/")[2])
-    if number is None or not 1 <= number <= LARGEST_ID:
-        raise HTTPError(400, "Invalid id")
-    return number
-
-
-def whole_number(request: Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    number = parse(text)
-    if number is None or not low <= number <= high:
-        raise HTTPError(400, f"Invalid {name}: expected a whole number from {low} to {high}")
-    return number
 
 
 def found(user: users.User | None) -> users.User:
@@ -84,6 +64,8 @@ def on_error(error: Exception) -> HTTPError | None:
     match error:
         case BodyError():
             return HTTPError(error.status, error.reason, error.field)
+        case ParameterError():
+            return HTTPError(400, str(error))
         case users.EmailTaken():
             return HTTPError(409, "email already exists")
     return None

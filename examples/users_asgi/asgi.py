@@ -18,15 +18,10 @@ class HTTPError(Exception):
 
     def __init__(self, status: int, reason: str = "", field: str | None = None) -> None:
         super().__init__(status)
-        self.status = status
-        self.content = {"error": reason or HTTPStatus(status).phrase}
+        content = {"error": reason or HTTPStatus(status).phrase}
         if field is not None:
-            self.content["field"] = field
-        self.headers: dict[str, str] = {}
-
-    @property
-    def reply(self) -> "Reply":
-        return Reply(self.content, self.status, self.headers)
+            content["field"] = field
+        self.reply = Reply(content, status)
 
 
 @dataclass
@@ -35,6 +30,11 @@ class Request:
     path: str
     query: Mapping[str, str]
     receive: Receive
+
+    @property
+    def segment(self) -> str:
+        """The last one of the path."""
+        return self.path.rpartition("/")[2]
 
     async def stream(self) -> AsyncIterator[bytes]:
         more = True
@@ -99,7 +99,9 @@ class App:
         method = "GET" if request.method == "HEAD" else request.method
         if method not in found:
             refused = HTTPError(405)
-            refused.headers["allow"] = ", ".join(["HEAD", *found] if "GET" in found else found)
+            refused.reply.headers["allow"] = ", ".join(
+                ["HEAD", *found] if "GET" in found else found
+            )
             raise refused
         return found[method]
 

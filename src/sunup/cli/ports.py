@@ -14,9 +14,8 @@ def check(port: int, option: str = "--port", *, but: int | None = None) -> None:
     except PermissionError:
         raise CommandError(f"port {port} needs root's rights", "Choose one above 1023.") from None
     except OSError:
-        other = next(
-            each for each in (*range(port + 1, 65536), *range(1024, port)) if _free(each, but)
-        )
+        others = (*range(port + 1, 65536), *range(1024, port))
+        other = next(each for each in others if each != but and _free(each))
         raise CommandError(f"port {port} is in use", f"Choose another: {option} {other}.") from None
 
 
@@ -27,9 +26,9 @@ def _bind(port: int) -> None:
         probe.bind((HOST, port))
 
 
-def _free(port: int, but: int | None) -> bool:
+def _free(port: int) -> bool:
     try:
         _bind(port)
     except OSError:
         return False
-    return port != but
+    return True
