@@ -19,6 +19,7 @@ from sunup.settings import Settings
 
 from . import migration_files, migrations
 from .errors import CommandError
+from .migration_folder import configuration, explained, open_folder
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def write(folder: Path, message: str) -> Written:
     PostgreSQL that has all the migrations so far: no database of yours is asked or needed.
     Raises `CommandError`.
     """
-    script = migrations.open_script(folder)
+    _, script = open_folder(folder)
     if len(script.get_heads()) > 1:
         raise CommandError(
             f"the migrations have two ends: {', '.join(script.get_heads())}",
@@ -46,7 +47,7 @@ def write(folder: Path, message: str) -> Written:
     revision = _next_number([each.revision for each in script.walk_revisions()])
     with scratch() as settings:
         migrations.upgrade(settings, folder)
-        config = migrations.configuration(folder)
+        config = configuration(folder)
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
         pool = Pool(settings, CredentialSource())
         engine = create_engine("postgresql+psycopg://", creator=pool.acquire, poolclass=NullPool)
@@ -64,7 +65,7 @@ def write(folder: Path, message: str) -> Written:
             operations = getattr(directives[0], "upgrade_ops", None)
             found.append(len(operations.ops) if operations is not None else 0)
 
-        with migrations.explained(folder), engine.connect() as connection:
+        with explained(folder), engine.connect() as connection:
             config.attributes["connection"] = connection
             options = {"rev_id": revision, "process_revision_directives": count}
             compared = True

@@ -4,7 +4,6 @@ Everything that changes the database happens under one advisory lock, so that tw
 apply twice. What was applied is remembered with a checksum (`migration_files`).
 """
 
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError as AlembicError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -30,7 +27,7 @@ from sunup.settings import Settings
 
 from . import migration_files
 from .errors import CommandError
-from .importing import importable
+from .migration_folder import explained, open_folder
 
 # One number for all apps: PostgreSQL keeps advisory locks apart by database. "sunup" in ASCII.
 _LOCK = int.from_bytes(b"sunup", "big")
@@ -64,7 +61,7 @@ def upgrade(
     called when another run holds the lock. Raises `CommandError`, also when the file of an applied
     migration was changed or is gone, and `DatabaseUnavailable`.
     """
-    config, script = _script(folder)
+    config, script = open_folder(folder)
     with _locked(settings, credentials, on_wait) as connection:
         before = _applied(connection, script, folder)
         migration_files.create_table(connection)
@@ -90,7 +87,7 @@ def downgrade(
     on_wait: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Undo migrations down to `to` (`-1`: the last one; `base`: all); newest first."""
-    config, script = _script(folder)
+    config, script = open_folder(folder)
     with _locked(settings, credentials, on_wait) as connection:
         _applied(connection, script, folder)
         migration_files.create_table(connection)
@@ -102,7 +99,7 @@ def status(
     settings: Settings, folder: Path, *, credentials: CredentialSource | None = None
 ) -> list[Revision]:
     """Each migration and whether it is applied, oldest first. Changes nothing."""
-    _, script = _script(folder)
+    _, script = open_folder(folder)
     with _connection(settings, credentials) as connection:
         return states(connection, script, folder)
 
@@ -134,7 +131,7 @@ def sql(
     credentials: CredentialSource | None = None,
 ) -> str:
     """The statements that `upgrade` would execute, or all from the first migration on."""
-    config, script = _script(folder)
+    config, script = open_folder(folder)
     output = StringIO()
     with _connection(settings, credentials) as connection:
         applied = () if everything else MigrationContext.configure(connection).get_current_heads()
@@ -158,32 +155,6 @@ def sql(
         ):
             script.run_env()
     return output.getvalue()
-
-
-def open_script(folder: Path) -> ScriptDirectory:
-    """Alembic's view of the folder. Raises `CommandError`."""
-    return _script(folder)[1]
-
-
-def _script(folder: Path) -> tuple[Config, ScriptDirectory]:
-    if not (folder / "env.py").is_file():
-        raise CommandError(
-            f"there are no migrations in {folder} (no env.py)",
-            "Name the app's folder; `sunup new` makes a project that has them.",
-        )
-    config = configuration(folder)
-    with explained(folder):
-        script = ScriptDirectory.from_config(config)
-        script.get_heads()
-    return config, script
-
-
-def configuration(folder: Path) -> Config:
-    """Alembic's configuration without an alembic.ini."""
-    config = Config(attributes={}, cmd_opts=Namespace(quiet=True))
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
 
 
 @contextmanager
@@ -285,18 +256,3 @@ def _file(script: ScriptDirectory, revision: str) -> str:
     found = script.get_revision(revision)
     assert found is not None
     return Path(found.path).name
-
-
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Run the app's migrations, which may import its modules. Raises `CommandError`."""
-    try:
-        with importable(folder.parent):
-            yield
-    except (AlembicError, RevisionError) as error:
-        raise CommandError(
-            f"the migrations in {folder} cannot be applied: {error}",
-            "Is the database another app's, or is a file of versions/ gone?",
-        ) from None
-    except SyntaxError as error:
-        raise CommandError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
