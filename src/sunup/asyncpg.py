@@ -74,15 +74,18 @@ class Database:
         request.note_failure(None)
         try:
             yield connection
-        except BaseException as error:
+        except Exception as error:
             lost = while_using(error, closed=connection.is_closed())
-            await pool.release(connection, keep=lost is None)
+            pool.release(connection, keep=lost is None)
             if lost is None:
                 raise
             request.note_failure(lost)
             raise lost from error
+        except BaseException:
+            pool.release(connection)  # cancelled: it stays so, whatever became of the connection
+            raise
         else:
-            await pool.release(connection)
+            pool.release(connection)
 
     @asynccontextmanager
     async def transaction(

@@ -1,4 +1,4 @@
-"""asyncpg's own connection, which also counts its statements for the request's log line."""
+"""asyncpg's own connection, which knows whether it is clean, and counts its statements."""
 
 import asyncio
 import logging
@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from . import request
+from . import deadline, request
+from .asyncpg_wire import Wire
+from .session import RESET, Session
 
 logger = logging.getLogger("sunup.statements")
 
@@ -18,11 +20,67 @@ T = TypeVar("T")
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("lent", "rests_since")
+    __slots__ = ("holder", "lent", "rests_since", "session")
+
+    # asyncpg's own, which its types do not tell.
+    _listeners: dict[str, Any]
+    _protocol: Any
+    _top_xact: Any
+    # The request that uses it.
+    holder: request.Request | None
 
     rests_since: float
     # To another library, whose integration counts: it has statements of its own, such as BEGIN.
     lent: bool
+
+    def __init__(self, protocol: Any, *arguments: Any) -> None:
+        self.session = Session()
+        self.holder = None
+        self.rests_since = time.time()
+        self.lent = False
+        watched: Any = Wire(protocol, self.session)
+        super().__init__(watched, *arguments)
+
+    @property
+    def clean(self) -> bool:
+        """Whether it can be handed on as it is: by the protocol, the driver and the session."""
+        return (
+            self._top_xact is None
+            and self.session.clean
+            and not self._listeners
+            and not self._protocol.is_in_transaction()
+            and not self._protocol._is_cancelling()  # noqa: SLF001
+        )
+
+    async def put_right(self) -> bool:
+        """Make it clean, in at most `deadline.CLEANING` seconds; False: it has to be closed.
+
+        A cancelled statement is waited for, an open transaction rolled back, the session reset.
+        """
+        session = self.session
+        if session.active or session.replace:
+            return False  # another task still uses it
+        try:
+            async with asyncio.timeout(deadline.CLEANING):
+                self._top_xact = None
+                self._listeners.clear()
+                # Waits for the end of what was cancelled; only then is the status known.
+                await self.ping()
+                if self._protocol.is_in_transaction():
+                    await super().execute("rollback")
+                if session.touched:
+                    await super().execute(RESET)
+                    session.was_reset()
+        except Exception:
+            return False
+        return not self.is_closed() and self.clean
+
+    async def leave(self) -> None:
+        """Close it in at most `deadline.CLEANING` seconds; cancels a statement under way."""
+        try:
+            await self.close(timeout=deadline.CLEANING)
+        except Exception:
+            self.terminate()
 
     def descriptor(self) -> int:
         """The file descriptor of the socket, -1 when it is closed or being closed."""

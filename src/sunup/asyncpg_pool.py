@@ -10,6 +10,7 @@ import logging
 import select
 import time
 from collections import deque
+from functools import partial
 from typing import Any, Literal, cast
 
 import asyncpg
@@ -41,6 +42,8 @@ Unverified = Literal["disable", "allow", "prefer"]
 
 # Holds a connection for good: a pool of another library.
 _LENT = object()
+# Holds it until it is put right or closed.
+_ENDING = object()
 
 
 class Pool:
@@ -51,10 +54,11 @@ class Pool:
         self._credentials = credentials
         self._ping_after = ping_after(settings)
         self._idle: list[Connection] = []
-        # By whom: a task, nobody yet, or another pool.
+        # By whom: a task, nobody yet, another pool, or what ends its use.
         self._in_use: dict[Connection, object] = {}
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._opening: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._waking: Waking | None = None
         self._last_failure: DatabaseUnavailable | None = None
 
@@ -69,26 +73,34 @@ class Pool:
         if self._opening is None and len(self._idle) + len(self._in_use) < self._settings.pool_size:
             self._waking = Waking(self._settings)
             self._last_failure = None
-            self._opening = asyncio.create_task(self._open(self._waking), name="sunup-waking")
+            # No `create_task`: it is no request's task, and may go on after a freeze.
+            loop = asyncio.get_running_loop()
+            self._opening = asyncio.Task(self._open(self._waking), loop=loop, name="sunup-waking")
 
     async def acquire(self) -> Connection:
-        """A connection that works, until it is released. Raises `DatabaseUnavailable`."""
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`.
+
+        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        """
         began = time.time()
         limit = patience()
+        current = request.not_over()
         while self._idle:
             connection = self._idle.pop()
             # Counted as in use while it is asked, so that nobody opens one too many.
             self._in_use[connection] = asyncio.current_task()
+            self.held_by(connection, current)
             try:
                 alive = await self.check(connection)
             except BaseException:
-                self._discard(connection)
+                self.release(connection)
                 raise
             if alive:
                 return connection
             self._discard(connection)
         connection = await self._wait(began, limit)
         self._in_use[connection] = asyncio.current_task()
+        self.held_by(connection, current)
         waited = time.time() - began
         request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
         return connection
@@ -99,6 +111,7 @@ class Pool:
         That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
         """
         connection = await self.acquire()
+        self.no_longer_held(connection)
         self._in_use[connection] = _LENT
         connection.lent = True
         return connection
@@ -130,17 +143,60 @@ class Pool:
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self._offer(waiter.result())
 
-    async def release(self, connection: Connection, *, keep: bool = True) -> None:
-        """Take a connection back, or close it."""
-        if not keep or connection.is_closed():
+    def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back; it is put right or closed where it must be.
+
+        Nothing is awaited, so that nothing can interrupt it.
+        """
+        self.no_longer_held(connection)
+        if self._in_use.get(connection, _ENDING) is _ENDING:
+            return  # it was taken away from its holder
+        if connection.is_closed():
             self._discard(connection)
-        elif connection.is_in_transaction():
-            logger.warning("a connection came back inside a transaction: rolled back and closed")
-            self._discard(connection)
+        elif keep and connection.clean:
+            self._in_use.pop(connection)
+            connection.rests_since = time.time()
+            self._offer(connection)
         else:
+            self._end(connection, keep=keep)
+
+    def reclaim(self, connection: Connection) -> None:
+        """Take a connection away from its holder: its request has ended.
+
+        A statement under way is cancelled on the server, a transaction ends.
+        """
+        self.no_longer_held(connection)
+        if self._in_use.get(connection, _ENDING) is not _ENDING:
+            self._end(connection, keep=False)
+
+    def held_by(self, connection: Connection, holder: request.Request | None) -> None:
+        """A request uses it; what the request does not give back is taken away at its end."""
+        if holder is not None:
+            holder.held[connection] = partial(self.reclaim, connection)
+            connection.holder = holder
+
+    def no_longer_held(self, connection: Connection) -> None:
+        """No request uses it."""
+        if connection.holder is not None:
+            connection.holder.held.pop(connection, None)
+            connection.holder = None
+
+    def _end(self, connection: Connection, *, keep: bool) -> None:
+        self._in_use[connection] = _ENDING
+        task = asyncio.get_running_loop().create_task(
+            self._ended(connection, keep=keep), name="sunup-closing"
+        )
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _ended(self, connection: Connection, *, keep: bool) -> None:
+        if keep and await connection.put_right():
             self._in_use.pop(connection, None)
             connection.rests_since = time.time()
             self._offer(connection)
+        else:
+            await connection.leave()
+            self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""
@@ -150,13 +206,13 @@ class Pool:
             self._opening = None
         self._fail(DatabaseUnavailable("the Database was closed"))
         for connection in list(self._in_use):
-            self._discard(connection)
+            self.reclaim(connection)
         while self._idle:
             connection = self._idle.pop()
-            try:
-                await connection.close(timeout=PING_TIMEOUT)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection.terminate()
+            self._in_use[connection] = None
+            self.reclaim(connection)
+        while self._ending:
+            await asyncio.wait(self._ending)
 
     def _offer(self, connection: Connection) -> None:
         while self._waiters:
@@ -179,6 +235,7 @@ class Pool:
         return told
 
     def _discard(self, connection: Connection) -> None:
+        self.no_longer_held(connection)
         self._in_use.pop(connection, None)
         if not connection.is_closed():
             connection.terminate()
@@ -226,8 +283,6 @@ class Pool:
             connection.terminate()  # another attempt took its place
             return
         self._opening = None
-        connection.rests_since = time.time()
-        connection.lent = False
         self._offer(connection)
         if self._waiters:
             self.open()
@@ -261,6 +316,7 @@ class Pool:
             password=password_for(settings, credentials),
             connection_class=Connection,
         )
+        connection.session.startup_timeout = connection.session.timeout = settings.statement_timeout
         return connection
 
 

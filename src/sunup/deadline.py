@@ -14,7 +14,22 @@ _current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
 # Seconds between the deadline, at which waits for the database end, and cancelling the app.
 GRACE = 0.25
 
+# Seconds that a cancelled app has for its clean-up: what it still does then is left behind.
+CLEANUP = 0.25
+
+# Seconds after its answer that a request's background tasks have, before the process may be frozen.
+AFTERWARDS = 1.0
+
+# Seconds that putting a connection right after its block may take: a cancelled statement's end, a
+# rollback, a reset. At least so many are left for it when the deadline has passed.
+CLEANING = 1.0
+_LEAST_CLEANING = 0.2
+
 NEVER = float("inf")
+
+
+class DeadlineExceeded(BaseException):
+    """The request's time is up. No `Exception`, so that `except Exception` does not swallow it."""
 
 
 def at() -> float | None:
@@ -26,6 +41,11 @@ def remaining() -> float:
     """Seconds that the current request may still take: never negative, infinite without a limit."""
     limit = _current.get()
     return NEVER if limit is None else max(0.0, limit - time.time())
+
+
+def for_cleaning() -> float:
+    """Seconds that may be spent now on putting things right, also after the deadline."""
+    return min(CLEANING, max(_LEAST_CLEANING, remaining() + GRACE + CLEANUP))
 
 
 @contextmanager

@@ -255,11 +255,20 @@ def while_using(error: BaseException, *, closed: bool) -> DatabaseUnavailable | 
     lost = lost or type(error).__name__ == "InternalClientError"
     if lost or (closed and _of_database(error)):
         failure = ConnectionLost(plain_text(error))
-        # asyncpg refuses to send a statement after the server's farewell.
-        unsent = type(error).__name__ == "InternalClientError"
-        failure.nothing_executed = unsent or state in _NOTHING_EXECUTED_SQLSTATES
+        failure.nothing_executed = was_not_executed(error) or state in _NOTHING_EXECUTED_SQLSTATES
         return failure
     return None
+
+
+def was_not_executed(error: BaseException) -> bool:
+    """Whether an exception tells that the statement never began, although the connection is lost.
+
+    asyncpg refuses to send one after the server's farewell, or while another is under way.
+    """
+    return (
+        type(error).__name__ in ("InternalClientError", "InterfaceError")
+        or sqlstate_of(error) in _NOTHING_EXECUTED_SQLSTATES
+    )
 
 
 def _of_database(error: BaseException) -> bool:
@@ -280,3 +289,36 @@ def plain_text(error: BaseException) -> str:
         return f"{type(error).__name__}, SQLSTATE {state}"
     text = re.split(r"\n(?:DETAIL|HINT|CONTEXT|LINE \d+):", str(error), maxsplit=1)[0]
     return " ".join(text.split()).rstrip(".") or type(error).__name__
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """An exception with its causes, its contexts and, of a group, its members."""
+    found: list[BaseException] = []
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        each = ahead.pop()
+        if each is None or any(each is other for other in found):
+            continue
+        found.append(each)
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        ahead += [each.__context__, each.__cause__, *members]
+    return found
+
+
+def strip_data(error: BaseException) -> None:
+    """Take the values that PostgreSQL quotes out of an exception that somebody else will log."""
+    chain = chain_of(error)
+    texts = {str(each): plain_text(each) for each in chain if sqlstate_of(each) is not None}
+    for each in chain:
+        if sqlstate_of(each) is not None:
+            each.args = (texts[str(each)], *each.args[1:])
+            for name in ("detail", "hint"):  # asyncpg's, which its text repeats
+                if getattr(each, name, None):
+                    setattr(each, name, None)
+            continue
+        for text, plain in texts.items():
+            if text:
+                each.args = tuple(
+                    part.replace(text, plain) if isinstance(part, str) else part
+                    for part in each.args
+                )

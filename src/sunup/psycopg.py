@@ -71,15 +71,16 @@ class Database:
         try:
             yield connection
             connection.commit()
-        except BaseException as error:
+        except Exception as error:
             lost = while_using(error, closed=connection.closed)
-            if lost is None:
-                _roll_back(connection)
             pool.release(connection, keep=lost is None)
             if lost is None:
                 raise
             request.note_failure(lost)
             raise lost from error
+        except BaseException:
+            pool.release(connection)
+            raise
         else:
             pool.release(connection)
 
@@ -109,10 +110,3 @@ class Database:
 
     def _make_pool(self) -> Pool:
         return Pool(self.settings, self._credentials, self._connect)
-
-
-def _roll_back(connection: Connection) -> None:
-    try:
-        connection.rollback()
-    except psycopg.Error:
-        connection.close()

@@ -9,20 +9,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
-
-import psycopg
+from functools import partial
 
 from . import request
 from .credentials import CredentialSource
 from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
-from .psycopg_connection import connect, ping, readable
+from .psycopg_connection import Connection, connect, ping, readable
 from .settings import Settings
 from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, explained, gave_up, patience, ping_after
 
 logger = logging.getLogger("sunup.database")
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 Connect = Callable[[Settings, CredentialSource], Connection]
 
 # No thread: a pool of another library holds the connection for good.
@@ -57,22 +54,28 @@ class Pool:
             self._start()
 
     def acquire(self) -> Connection:
-        """A connection that works, until it is released. Raises `DatabaseUnavailable`."""
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`.
+
+        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        """
+        current = request.not_over()
         began = time.time()
         end = began + patience()
         while True:
             with self._changed:
                 connection, rests_since = self._take(began, end)
-            if rests_since is None:
-                waited = time.time() - began
-                request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
-                return connection
+                self.held_by(connection, current)
             try:
-                alive = self.check(connection, rests_since)
+                alive = rests_since is None or self.check(connection, rests_since)
+                if alive:
+                    connection.keep_time()
             except BaseException:
                 self.release(connection, keep=False)
                 raise
             if alive:
+                if rests_since is None:
+                    waited = time.time() - began
+                    request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
                 return connection
             self.release(connection, keep=False)
 
@@ -83,6 +86,7 @@ class Pool:
         """
         connection = self.acquire()
         with self._changed:
+            self.no_longer_held(connection)
             self._in_use[connection] = _LENT
         return connection
 
@@ -128,14 +132,47 @@ class Pool:
             self._waiting -= 1
 
     def release(self, connection: Connection, *, keep: bool = True) -> None:
-        """Take a connection back, or close it."""
+        """Take a connection back; it is put right or closed where it must be."""
+        try:
+            keep = keep and not connection.closed and (connection.clean or connection.put_right())
+        except BaseException:
+            self._back(connection, keep=False)
+            raise
+        self._back(connection, keep=keep)
+
+    def _back(self, connection: Connection, *, keep: bool) -> None:
         with self._changed:
-            self._in_use.pop(connection, None)
-            if keep and not connection.closed:
+            self.no_longer_held(connection)
+            known = self._in_use.pop(connection, None) is not None
+            if known and keep:
                 self._idle.append((connection, time.time()))
             else:
                 connection.close()
             self._changed.notify()
+
+    def reclaim(self, connection: Connection) -> None:
+        """Take a connection away from its holder: its request has ended.
+
+        A statement under way is cancelled on the server, a transaction ends.
+        """
+        with self._changed:
+            self.no_longer_held(connection)
+            if self._in_use.pop(connection, None) is None:
+                return
+            self._changed.notify()
+        connection.leave()
+
+    def held_by(self, connection: Connection, holder: request.Request | None) -> None:
+        """A request uses it; what the request does not give back is taken away at its end."""
+        if holder is not None:
+            holder.held[connection] = partial(self.reclaim, connection)
+            connection.holder = holder
+
+    def no_longer_held(self, connection: Connection) -> None:
+        """No request uses it."""
+        if connection.holder is not None:
+            connection.holder.held.pop(connection, None)
+            connection.holder = None
 
     def close(self) -> None:
         """Close all connections. The pool can be used again."""
@@ -182,7 +219,7 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                return self._connect_once(self._settings, self._credentials)
+                connection = self._connect_once(self._settings, self._credentials)
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:
@@ -192,4 +229,7 @@ class Pool:
                 pause = waking.pause_after(failure)
                 if pause is None or not self._waiting or self._waking is not waking:
                     raise failure from (error if failure is not error else None)
+            else:
+                connection.begun(self._settings)
+                return connection
             time.sleep(pause)

@@ -4,12 +4,18 @@ One `Request` is shared by everything that works on a request, also in other thr
 """
 
 import time
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from typing import Literal
 
+from .deadline import DeadlineExceeded
 from .failures import DatabaseUnavailable
+from .statements import Change
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+Executed = Literal["no", "unknown", "yes"]
 
 
 @dataclass(slots=True)
@@ -27,8 +33,33 @@ class Request:
     query_seconds: float = 0.0
     queries: int = 0
     rows: int = 0
-    # The last failure of the database that the app was told; it decides what an error answers.
+    # The last failure of the database that the app was told, and the driver's exception behind it.
     failure: DatabaseUnavailable | None = None
+    origin: BaseException | None = None
+    # What was committed, and what may have been: both stay, whatever happens later.
+    committed: Change = Change.NOTHING
+    doubtful: Change = Change.NOTHING
+    # The connections that it holds, each with how to take it away at the request's end.
+    held: dict[object, Callable[[], None]] = field(default_factory=dict)
+    # Answered with a failure: what it left running gets no connection any more.
+    over: bool = False
+
+    @property
+    def executed(self) -> Executed:
+        """Whether something that this request sent to the database was executed and stays.
+
+        A safe method promises to change nothing (RFC 9110, section 9.2.1), so functions that its
+        readings call are believed to change nothing.
+        """
+        least = Change.YES if self.method in SAFE_METHODS else Change.PERHAPS
+        if self.committed >= least:
+            return "yes"
+        return "unknown" if self.doubtful >= least else "no"
+
+    def reclaim(self) -> None:
+        """Take its connections away from whoever still holds them."""
+        for take in list(self.held.values()):
+            take()
 
     def note_query(self, seconds: float, rows: int) -> None:
         """Add one statement's time and number of rows."""
@@ -64,6 +95,42 @@ class Request:
 
 current: ContextVar[Request | None] = ContextVar("sunup_request", default=None)
 
+# What this process answers, where that is one request at a time: Lambda. Threads that were started
+# without a copy of the context (`loop.run_in_executor`) belong to it too.
+_serving: Request | None = None
+
+
+def begin(request: Request, *, alone: bool = False) -> Token[Request | None]:
+    """Make it the current request; `alone`: the process answers no other one meanwhile."""
+    global _serving
+    if alone:
+        _serving = request
+    return current.set(request)
+
+
+def end(token: Token[Request | None]) -> None:
+    """Put back what `begin` replaced."""
+    global _serving
+    _serving = None
+    current.reset(token)
+
+
+def active() -> Request | None:
+    """The request on whose behalf the calling code runs, if it is known."""
+    return current.get() or _serving
+
+
+def not_over() -> Request | None:
+    """As `active`, for who asks for a connection.
+
+    Raises `DeadlineExceeded` for a request that was answered with a failure: what it left running
+    must change nothing any more.
+    """
+    request = active()
+    if request is not None and request.over:
+        raise DeadlineExceeded("the request has been answered")
+    return request
+
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
@@ -71,7 +138,7 @@ def _ms(seconds: float) -> float:
 
 def note_wait(seconds: float, *, resuming: bool) -> None:
     """Add the time that the current request waited for a connection."""
-    request = current.get()
+    request = active()
     if request is None:
         return
     if resuming:
@@ -80,8 +147,21 @@ def note_wait(seconds: float, *, resuming: bool) -> None:
         request.connect_seconds += seconds
 
 
-def note_failure(failure: DatabaseUnavailable | None) -> None:
-    """Remember what the database's failure was for the current request's answer; None: it works."""
-    request = current.get()
+def note_failure(failure: DatabaseUnavailable | None, origin: BaseException | None = None) -> None:
+    """Remember what the database's failure was for the current request's answer; None: it works.
+
+    `origin` is the exception that the app sees, where that is not the failure itself.
+    """
+    request = active()
     if request is not None:
-        request.failure = failure
+        request.failure, request.origin = failure, origin
+
+
+def note_executed(change: Change, *, known: bool) -> None:
+    """Something was committed, or (not `known`) may have been."""
+    request = active()
+    if request is not None and change:
+        if known:
+            request.committed = max(request.committed, change)
+        else:
+            request.doubtful = max(request.doubtful, change)

@@ -41,6 +41,7 @@ class Settings:
     pool_size: int = 5
     idle_session_timeout: float = 60.0
     connect_timeout: float = 15.0
+    statement_timeout: float = 0.0
     gateway_timeout: float = 30.0
     log_level: str = "INFO"
     timezone: str = "UTC"
@@ -52,6 +53,7 @@ class Settings:
         read = _Reader(os.environ if environ is None else environ)
         host = read.host("DB_HOST")
         password = read.text("DB_PASSWORD")
+        gateway_timeout = read.seconds("GATEWAY_TIMEOUT", 30, 1, 900)
         settings = cls(
             host=host,
             port=read.integer("DB_PORT", 5432, 1, 65535),
@@ -66,7 +68,11 @@ class Settings:
             pool_size=read.integer("DB_POOL_SIZE", 1 if on_lambda(read.environ) else 5, 1, 100),
             idle_session_timeout=read.seconds("DB_IDLE_SESSION_TIMEOUT", 60, 0, 86_400),
             connect_timeout=read.seconds("DB_CONNECT_TIMEOUT", 15, 1, 300),
-            gateway_timeout=read.seconds("GATEWAY_TIMEOUT", 30, 1, 900),
+            # A function that Lambda has ended or frozen cancels nothing any more.
+            statement_timeout=read.seconds(
+                "DB_STATEMENT_TIMEOUT", gateway_timeout if on_lambda(read.environ) else 0, 0, 86_400
+            ),
+            gateway_timeout=gateway_timeout,
             log_level=read.log_level("LOG_LEVEL"),
             timezone=read.timezone("TZ"),
             app=read.text("SUNUP_APP"),

@@ -142,10 +142,21 @@ def ping_after(settings: Settings) -> float:
 def session_settings(settings: Settings) -> dict[str, str]:
     """The PostgreSQL settings that each session starts with.
 
-    `idle_session_timeout` is kept by the server: a client's timers stand still while it is frozen,
-    and an open connection keeps Aurora from pausing (Aurora User Guide, auto-pause).
+    They are kept by the server: a client's timers stand still while it is frozen.
+    `idle_session_timeout`, since an open connection keeps Aurora from pausing (Aurora User Guide,
+    auto-pause). `idle_in_transaction_session_timeout`, since a transaction keeps its locks, and
+    `statement_timeout`, since a server goes on with a statement whose client is gone.
     """
-    return {
+    idle = settings.idle_session_timeout
+    parameters = {
         "application_name": "sunup",
-        "idle_session_timeout": f"{int(settings.idle_session_timeout * 1000)}ms",
+        "idle_session_timeout": _milliseconds(idle),
+        "idle_in_transaction_session_timeout": _milliseconds(idle or LONGEST_WAIT),
     }
+    if settings.statement_timeout:
+        parameters["statement_timeout"] = _milliseconds(settings.statement_timeout)
+    return parameters
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"

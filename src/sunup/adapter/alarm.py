@@ -1,34 +1,59 @@
 """Ends an app that blocks the main thread beyond the request's deadline.
 
 asyncio can cancel only what awaits, and a WSGI app never does. A signal's handler runs between any
-two steps of the main thread's Python code, and can raise there.
+two steps of the main thread's Python code, and can raise there. It looks first at where that is:
+nothing is raised before the app was called or after it has returned, in the midst of what must not
+be torn (an event loop, a driver, a pool, a lock of logging's, an import), or in a clean-up. Then it
+looks again a moment later.
 """
 
-import asyncio
 import signal
+import sys
 import threading
 
-from .answers import DeadlineExceeded
+from sunup.deadline import DeadlineExceeded
 
-# An app that swallows the exception gets it again.
-_AGAIN = 0.25
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+# Seconds until it looks again.
+_AGAIN = 0.05
+
+# Packages whose code is not torn, nor what they call back.
+_WHOLE = frozenset(("asyncpg", "importlib", "logging", "sunup"))
+_WHOLE_MODULES = frozenset(
+    (
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+        "sqlalchemy.pool.base",
+        "sqlalchemy.pool.impl",
+    )
+)
+# Not torn themselves; what they wait for may be.
+_LOOPS = frozenset(("asyncio", "selectors"))
+# Stands between the runner and the app where it is used.
+_TRANSPARENT = "sunup.adapter.middleware"
+
+# Where a block ends, whatever happened in it.
+_CLEANUPS = frozenset(("__exit__", "__aexit__", "__del__"))
 
 _MAIN = threading.main_thread().ident
 _ready: bool | None = None
-_armed = False
-rang = False
+_armed: "tuple[CodeType, ...]" = ()
+_raised: list[DeadlineExceeded] = []
 
 
-def arm(seconds: float) -> None:
-    """Raise `DeadlineExceeded` in the app's code after so many seconds, unless disarmed.
+def arm(seconds: float, callers: "tuple[CodeType, ...]") -> None:
+    """Raise `DeadlineExceeded` in what `callers` call after so many seconds, unless disarmed.
 
-    An event loop's own code is left alone. Nothing happens on a thread that is not the main one,
-    and in a process that uses SIGALRM itself.
+    `callers` are the functions that call the app's code. Nothing happens on a thread that is not
+    the main one, and in a process that uses SIGALRM itself.
     """
-    global _armed, rang
-    rang = False
+    global _armed
+    _raised.clear()
     if _prepare():
-        _armed = True
+        _armed = callers
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
 
 
@@ -36,8 +61,13 @@ def disarm() -> None:
     """The app has answered."""
     global _armed
     if _armed:
-        _armed = False
+        _armed = ()
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def rang() -> bool:
+    """Whether it was raised since it was armed."""
+    return bool(_raised)
 
 
 def _prepare() -> bool:
@@ -51,16 +81,39 @@ def _prepare() -> bool:
     return _ready
 
 
-def _ring(*_: object) -> None:
-    global rang
-    if not _armed:
+def _ring(_: object, frame: "FrameType | None") -> None:
+    if not _armed or not _may_tear(frame, _armed) or _is_handled():
         return
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        pass  # a WSGI app
-    else:
-        if asyncio.current_task(loop) is None:
-            return  # the loop itself, which will see its timer
-    rang = True
-    raise DeadlineExceeded
+    error = DeadlineExceeded("the app blocked beyond the deadline")
+    _raised.append(error)
+    raise error
+
+
+def _may_tear(frame: "FrameType | None", callers: "tuple[CodeType, ...]") -> bool:
+    """Whether all that is under way is the app's own, from its caller down to this frame."""
+    app = False
+    while frame is not None:
+        if frame.f_code in callers:
+            return app
+        name = frame.f_globals.get("__name__", "")
+        package = name.partition(".")[0]
+        if package in _LOOPS and not app:
+            return False
+        app = True
+        if frame.f_code.co_name in _CLEANUPS or name in _WHOLE_MODULES:
+            return False
+        if package in _WHOLE and name != _TRANSPARENT:
+            return False
+        frame = frame.f_back
+    return False  # the app is not running, or elsewhere
+
+
+def _is_handled() -> bool:
+    """Whether the app is cleaning up after the last one: in an `except` or a `finally`."""
+    handled = sys.exception()
+    seen = 0
+    while handled is not None and seen < 100:
+        if handled in _raised:
+            return True
+        handled, seen = handled.__context__, seen + 1
+    return False

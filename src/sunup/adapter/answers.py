@@ -1,44 +1,66 @@
 """What a client is told when the app or the database failed."""
 
+import asyncio
 import json
 import logging
 
-from sunup.failures import DatabaseUnavailable
+from sunup.deadline import DeadlineExceeded
+from sunup.failures import DatabaseUnavailable, chain_of
 from sunup.request import SAFE_METHODS, Request
 
 from .http import Answer
 
 logger = logging.getLogger("sunup.request")
 
+# What a request may end with, if not with an answer. SystemExit and KeyboardInterrupt end the
+# process.
+ENDS = (Exception, DeadlineExceeded, BaseExceptionGroup, asyncio.CancelledError)
 
-class DeadlineExceeded(Exception):
-    """The app had not answered when its time was up; it was cancelled."""
 
+def of_exception(error: BaseException, request: Request, otherwise: Answer | None = None) -> Answer:
+    """The answer for an exception that the app let through; logs what nobody else explains.
 
-def instead_of(request: Request, status: int) -> Answer | None:
-    """The answer that replaces the app's own server error, when the database was its cause.
-
-    Frameworks turn any exception into a 500; a database that wakes up is not an error of the app.
+    Where nothing is known of its cause it is `otherwise`, or a 500 that tells nothing.
     """
-    if status >= 500 and request.failure is not None:
-        return of_failure(request.failure, request.method)
-    return None
-
-
-def of_exception(error: BaseException, request: Request) -> Answer:
-    """The answer for an exception that the app let through; logs what nobody else explains."""
-    if isinstance(error, DeadlineExceeded):
-        return _json(
-            503,
-            {"error": "The request took too long", "code": "deadline_exceeded"},
-            retry_after=1 if request.method in SAFE_METHODS else None,
-        )
-    failure = error if isinstance(error, DatabaseUnavailable) else request.failure
-    if failure is not None:
-        request.failure = failure
-        return of_failure(failure, request.method)
+    chain = chain_of(error)
+    for each in chain:
+        if isinstance(each, DatabaseUnavailable) or each is request.origin:
+            failure = each if isinstance(each, DatabaseUnavailable) else request.failure
+            assert failure is not None
+            request.failure = failure
+            return of_failure(failure, request)
+    request.failure = None  # one that the app had got over
+    if any(isinstance(each, DeadlineExceeded) for each in chain):
+        return of_deadline(request)
     log_unforeseen(error)
-    return internal_error()
+    return otherwise or internal_error()
+
+
+def of_deadline(request: Request) -> Answer:
+    """503 where the database executed nothing, 500 where a repetition might do it twice.
+
+    What else the app did, such as calls to other services, only the app knows: `Retry-After` is for
+    safe methods.
+    """
+    return _json(
+        503 if request.executed == "no" else 500,
+        {"error": "The request took too long", "code": "deadline_exceeded"},
+        request,
+        retry_after=1 if request.method in SAFE_METHODS else None,
+    )
+
+
+def of_failure(failure: DatabaseUnavailable, request: Request) -> Answer:
+    """503, with `Retry-After` where trying again helps, if nothing of the request was executed.
+
+    Else a 500, which no client repeats by itself.
+    """
+    return _json(
+        503 if request.executed == "no" else 500,
+        {"error": failure.message, "code": failure.code},
+        request,
+        retry_after=failure.retry_after,
+    )
 
 
 def log_unforeseen(error: BaseException) -> None:
@@ -46,28 +68,14 @@ def log_unforeseen(error: BaseException) -> None:
     logger.error("unhandled %s in the app", type(error).__name__, exc_info=error)
 
 
-def of_failure(failure: DatabaseUnavailable, method: str) -> Answer:
-    """503, with `Retry-After` where trying again helps and can do no harm.
-
-    A lost connection may have carried out a write: that is a 500, which no client repeats by
-    itself, unless the method is a safe one.
-    """
-    repeatable = failure.nothing_executed or method in SAFE_METHODS
-    return _json(
-        503 if repeatable else 500,
-        {"error": failure.message, "code": failure.code},
-        retry_after=failure.retry_after if repeatable else None,
-    )
-
-
 def bad_request(reason: str) -> Answer:
     """400 for an event that is no HTTP request that could be passed on."""
-    return _json(400, {"error": reason})
+    return _answer(400, {"error": reason})
 
 
 def internal_error() -> Answer:
     """500 that tells nothing."""
-    return _json(500, {"error": "Internal Server Error"})
+    return _answer(500, {"error": "Internal Server Error"})
 
 
 def log(request: Request, status: int) -> None:
@@ -87,12 +95,21 @@ def log(request: Request, status: int) -> None:
     )
 
 
-def _json(status: int, content: dict[str, str], *, retry_after: int | None = None) -> Answer:
+def _json(
+    status: int, content: dict[str, str], request: Request, *, retry_after: int | None
+) -> Answer:
+    answer = _answer(status, {**content, "executed": request.executed})
+    if retry_after is not None and request.executed == "no":
+        answer.headers.append((b"retry-after", str(retry_after).encode()))
+    # What it left running must change nothing any more.
+    request.over = True
+    return answer
+
+
+def _answer(status: int, content: dict[str, str]) -> Answer:
     body = json.dumps(content).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    if retry_after is not None:
-        headers.append((b"retry-after", str(retry_after).encode()))
     return Answer(status, headers, body)

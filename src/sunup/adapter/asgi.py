@@ -7,10 +7,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from sunup import deadline
+from sunup.deadline import DeadlineExceeded
+from sunup.request import Request
 
-from .answers import DeadlineExceeded
 from .http import Answer, Call
-from .loop import Loop
+from .loop import Loop, Overrun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -63,18 +68,34 @@ class AsgiRunner:
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
         if not self._started and not self.start(wait=deadline.remaining()):
-            raise DeadlineExceeded
+            raise DeadlineExceeded("the app's start-up goes on")
         limit = deadline.remaining() + deadline.GRACE
-        timeouts: list[BaseException] = []
-        work = self._serve(call, timeouts)
         try:
-            return self._loop.run(work, None if limit == deadline.NEVER else limit)
-        except TimeoutError as error:
-            if error in timeouts:
-                raise  # the app's own
-            raise DeadlineExceeded from error
+            return self._loop.run(self._serve(call), None if limit == deadline.NEVER else limit)
+        except Overrun as error:
+            raise DeadlineExceeded("the app was cancelled") from error
 
-    async def _serve(self, call: Call, timeouts: list[BaseException]) -> Answer:
+    @property
+    def callers(self) -> "tuple[CodeType, ...]":
+        """What calls the app's code, for the alarm: the request's task and tasks of the app's."""
+        return AsgiRunner._serve.__code__, asyncio.events.Handle._run.__code__  # noqa: SLF001
+
+    def finish(self, request: Request, *, answered: bool) -> list[str]:
+        """End what a request has left: connections, and tasks, which have a bounded time first.
+
+        Returns the names of the tasks that remain.
+        """
+        loop = self._loop
+        if not loop.busy and not request.held:
+            return []
+        limit = min(deadline.AFTERWARDS, deadline.remaining()) if answered else 0.0
+        left = loop.settle(max(limit, deadline.for_cleaning()))
+        if request.held:
+            loop.run(_reclaim(request), None)
+            loop.settle(deadline.for_cleaning())
+        return left
+
+    async def _serve(self, call: Call) -> Answer:
         exchange = Exchange(call)
         scope = {
             "type": "http",
@@ -96,12 +117,15 @@ class AsgiRunner:
         except Exception as error:
             # Frameworks answer 500 in the app's own words, and raise on for the server to log.
             if not exchange.complete:
-                timeouts.append(error)
                 raise
             answer = exchange.answer()
             answer.error = error
             return answer
         return exchange.answer()
+
+
+async def _reclaim(request: Request) -> None:
+    request.reclaim()
 
 
 class Exchange:

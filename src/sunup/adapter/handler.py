@@ -8,10 +8,12 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from sunup import deadline, logs, request, startup
+from sunup.failures import strip_data
 from sunup.settings import Settings
 
 from . import alarm, answers, lifecycle
 from . import events as formats
+from .bare import is_bare
 from .event_parts import encoded_body, prefix_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
@@ -19,6 +21,7 @@ from .loading import Interface, interface_of, load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from types import CodeType
 
     from .loop import Loop
 
@@ -51,6 +54,23 @@ class StartableDatabase(Protocol):
 
     def close(self) -> Awaitable[None] | None:
         """Close the connections, and forget credentials."""
+
+
+class Runner(Protocol):
+    """Calls an app of one interface."""
+
+    @property
+    def callers(self) -> "tuple[CodeType, ...]":
+        """What calls the app's code, for the alarm."""
+
+    def __call__(self, call: Call) -> Answer:
+        """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
+
+    def finish(self, request: request.Request, *, answered: bool) -> list[str]:
+        """End what a request has left; the names of the tasks that remain all the same."""
+
+    def stop(self, limit: float | None = None) -> None:
+        """Run the app's shut-down."""
 
 
 class LambdaContext(Protocol):
@@ -112,7 +132,7 @@ class Handler:
 
             runner = AsgiRunner(app, self._event_loop())
             runner.start()
-            self._run: Any = runner
+            self._run: Runner = runner
         else:
             from .wsgi import WsgiRunner
 
@@ -128,10 +148,7 @@ class Handler:
     def __call__(self, event: Any, context: LambdaContext) -> Any:
         """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""
         if self._events is not None and not formats.is_http(event):
-            result = self._events(event, context)
-            if isinstance(result, Awaitable):
-                return self._event_loop().run(_finish(result), None)
-            return result
+            return self._answer_event(self._events, event, context)
         try:
             call = formats.parse(event)
         except formats.BadEvent as error:
@@ -154,7 +171,7 @@ class Handler:
             gateway_started_ms=call.gateway_started_ms,
             gateway_timeout=self._settings.gateway_timeout,
         )
-        token = request.current.set(current)
+        token = request.begin(current, alone=True)
         try:
             outer = deadline.begin(limit)
             try:
@@ -163,7 +180,7 @@ class Handler:
                 deadline.end(outer)
             answers.log(current, answer.status)
         finally:
-            request.current.reset(token)
+            request.end(token)
         return formats.encode(event, answer)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
@@ -178,22 +195,25 @@ class Handler:
             self._loop.close()
 
     def _answer(self, call: Call, current: request.Request) -> Answer:
+        error: BaseException | None = None
         try:
             limit = deadline.remaining()
             if limit != deadline.NEVER:
-                alarm.arm(limit + _BLOCKED)
+                alarm.arm(limit + _BLOCKED, self._run.callers)
             try:
-                answer: Answer = self._run(call)
+                answer = self._run(call)
             finally:
                 alarm.disarm()
-        except Exception as error:  # whatever it is, the client gets an answer
+        except answers.ENDS as raised:  # whatever it is, the client gets an answer
+            error = raised
+        self._finish(current, answered=error is None)
+        # Only now is it settled what was executed.
+        if error is not None:
             answer = answers.of_exception(error, current)
-        else:
-            if answer.error is not None and current.failure is None:
-                answers.log_unforeseen(answer.error)
-            if alarm.rang and answer.status >= 500:
-                answer = answers.of_exception(answers.DeadlineExceeded(), current)
-            answer = answers.instead_of(current, answer.status) or answer
+        elif is_bare(answer.status, answer.body):
+            answer = self._instead_of(answer, current)
+        elif answer.error is not None and current.failure is None:
+            answers.log_unforeseen(answer.error)
         # base64 takes 4 bytes for 3.
         if (
             len(answer.body) * 4 // 3 > MAX_RESPONSE_BYTES
@@ -208,17 +228,76 @@ class Handler:
             answer.headers.append((b"x-lambda-log-stream", self._stream))
         return answer
 
+    def _instead_of(self, answer: Answer, current: request.Request) -> Answer:
+        """The answer in place of a framework's bare 500, where something is known of its cause."""
+        if answer.error is not None:
+            return answers.of_exception(answer.error, current, answer)
+        if current.failure is not None:
+            return answers.of_failure(current.failure, current)
+        return answers.of_deadline(current) if alarm.rang() else answer
+
+    def _finish(self, current: request.Request, *, answered: bool) -> None:
+        left = self._run.finish(current, answered=answered)
+        if left:
+            logger.warning(
+                "left running at the end of the request, until the next one: %s", ", ".join(left)
+            )
+
+    def _answer_event(
+        self, events: Callable[[Any, Any], Any], event: Any, context: LambdaContext
+    ) -> Any:
+        """The result of `events`, with the function's own deadline; raises what it raises."""
+        now = time.time()
+        current = request.Request(
+            method="EVENT", id=context.aws_request_id, cold_start=self._cold, started=now
+        )
+        self._cold = False
+        remaining_ms = context.get_remaining_time_in_millis()
+        token = request.begin(current, alone=True)
+        try:
+            with deadline.until(deadline.of_invocation(now=now, remaining_ms=remaining_ms)):
+                try:
+                    result = events(event, context)
+                    if isinstance(result, Awaitable):
+                        result = self._run_in_time(_finish(result))
+                except answers.ENDS as error:
+                    strip_data(error)  # the runtime logs it
+                    raise
+                finally:
+                    self._finish(current, answered=True)
+        finally:
+            request.end(token)
+        return result
+
+    def _run_in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        from .loop import Overrun
+
+        limit = deadline.remaining()
+        try:
+            return self._event_loop().run(work, None if limit == deadline.NEVER else limit)
+        except Overrun:
+            raise TimeoutError("the event took too long: the function's time is up") from None
+
     def _prime(self, path: str) -> None:
         """Ask the app for a path. What it answers, or raises, is of no account."""
         path, _, query = path.partition("?")
         headers = [(b"host", b"localhost"), (b"user-agent", b"sunup-prime")]
         call = Call("GET", path, query.encode(), headers, server=("localhost", 443))
+        current = request.Request(method="GET", path=path)
+        token = request.begin(current, alone=True)
         try:
             with deadline.within(PRIME_LIMIT):
-                self._run(call)
-        except Exception as error:
+                alarm.arm(PRIME_LIMIT + _BLOCKED, self._run.callers)
+                try:
+                    self._run(call)
+                finally:
+                    alarm.disarm()
+                    self._finish(current, answered=False)
+        except answers.ENDS as error:
             # A database that sleeps, nearly always: the request will wait for it.
             logger.info("priming with %s ended with %s", path, type(error).__name__)
+        finally:
+            request.end(token)
 
     def _begin_connecting(self) -> None:
         if self._database is not None:

@@ -3,15 +3,25 @@
 During INIT it runs on a thread of its own: it connects while the main thread imports the app. A
 request takes it over and runs it on the calling thread, since waking another thread for each one
 costs more than the adapter itself. Between requests it stands still, as a frozen process does.
+
+The life of a request's task: it runs until it is done or its time is up; then it is cancelled and
+has `deadline.CLEANUP` seconds; what is not done then is left behind. Afterwards `settle` gives the
+tasks that the request began, and did not wait for, a bounded time, and names those that remain.
 """
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from sunup import deadline
+
 T = TypeVar("T")
+
+
+class Overrun(TimeoutError):
+    """The time was up before the work was done."""
 
 
 class Loop:
@@ -19,6 +29,11 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_task_factory(self._make_task)
+        # What the app began with `create_task` and the like, and is not done.
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # Of these, what may go on from one request to the next.
+        self._residents: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()
 
@@ -36,30 +51,44 @@ class Loop:
     def run(self, work: Coroutine[Any, Any, T], limit: float | None) -> T:
         """Run a coroutine to its end on the calling thread, with all else that the loop has to do.
 
-        Raises `TimeoutError` after `limit` seconds; the coroutine is cancelled then, and not waited
-        for.
+        Raises `Overrun` when it is not done in `limit` seconds: it was cancelled then. Raises
+        `CancelledError` when it cancelled itself.
         """
         with self._turn:
             self._end()
-            loop = self._loop
-            task = loop.create_task(work)
-            task.add_done_callback(self._stop)
-            timer = None if limit is None else loop.call_later(limit, loop.stop)
-            try:
-                loop.run_forever()
-                if not task.done():
-                    task.cancel()
-                    loop.call_soon(loop.stop)
-                    loop.run_forever()
-                    if not task.done():
-                        raise TimeoutError
-            finally:
-                task.remove_done_callback(self._stop)
-                if timer is not None:
-                    timer.cancel()
-            if task.cancelled():
-                raise TimeoutError
+            self._residents = self._tasks.copy() if self._tasks else set()
+            task = asyncio.Task(work, loop=self._loop)
+            if not self._until((task,), limit):
+                task.cancel()
+                if not self._until((task,), deadline.CLEANUP):
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                    raise Overrun
+                if task.cancelled():
+                    raise Overrun
             return task.result()
+
+    def settle(self, limit: float) -> list[str]:
+        """Run what the last work began and did not wait for, for at most so many seconds.
+
+        Returns what is not done then, by the tasks' names and coroutines. It goes on when the loop
+        runs again.
+        """
+        if self._tasks <= self._residents:
+            return []
+        with self._turn:
+            self._end()
+            self._until(self._tasks - self._residents, limit)
+        return [_name(task) for task in self._tasks - self._residents]
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last work began something that is not done."""
+        return not self._tasks <= self._residents
+
+    def soon(self, callback: Callable[[], object]) -> None:
+        """Call something on the loop when it runs next."""
+        self._loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
         """End the loop."""
@@ -71,6 +100,43 @@ class Loop:
     def running_here(self) -> bool:
         """Whether the loop runs on the calling thread: what it does cannot be waited for."""
         return self._loop.is_running() and self._thread is None
+
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
+    ) -> "asyncio.Task[Any]":
+        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+        if not task.done():  # an eager one may be
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _until(
+        self, tasks: "tuple[asyncio.Task[Any], ...] | set[asyncio.Task[Any]]", limit: float | None
+    ) -> bool:
+        """Run the loop until all these are done, at most `limit` seconds; whether they are.
+
+        A stop of the loop means only that there is something to look at: one that comes late, from
+        an earlier turn, does no harm.
+        """
+        loop = self._loop
+        expired: list[bool] = []
+
+        def expire() -> None:
+            expired.append(True)
+            loop.stop()
+
+        timer = None if limit is None else loop.call_later(limit, expire)
+        for task in tasks:
+            task.add_done_callback(self._stop)
+        try:
+            while not (done := all(task.done() for task in tasks)) and not expired:
+                loop.run_forever()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for task in tasks:
+                task.remove_done_callback(self._stop)
+        return done
 
     def _stop(self, _: object) -> None:
         self._loop.stop()
@@ -89,3 +155,8 @@ class Loop:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+def _name(task: "asyncio.Task[Any]") -> str:
+    work = task.get_coro()
+    return f"{task.get_name()} ({getattr(work, '__qualname__', type(work).__name__)})"

@@ -1,5 +1,6 @@
 """What the Lambda handler does around an app, for an app that another ASGI server runs."""
 
+import asyncio
 import time
 
 from sunup import deadline, request
@@ -7,6 +8,7 @@ from sunup.settings import Settings
 
 from . import answers
 from .asgi import App, Message, Receive, Scope, Send
+from .bare import is_bare
 from .http import Answer
 
 
@@ -27,7 +29,7 @@ class RequestMiddleware:
             return
         raw_path = scope.get("raw_path") or scope["path"].encode()
         current = request.Request(method=scope["method"], path=raw_path.decode("latin-1"))
-        token = request.current.set(current)
+        token = request.begin(current)
         limit = deadline.of_invocation(
             now=time.time(),
             gateway_started_ms=int(current.started * 1000),
@@ -36,38 +38,81 @@ class RequestMiddleware:
         guarded = _Guard(current, send)
         try:
             with deadline.until(limit):
-                await self._app(scope, receive, guarded.send)
-        except Exception as error:
-            if guarded.status is None:
-                await guarded.answer(answers.of_exception(error, current))
-            elif current.failure is None:
-                answers.log_unforeseen(error)  # the framework has answered 500 by itself
+                await self._in_time(scope, receive, guarded.send)
+        except (Exception, deadline.DeadlineExceeded) as error:
+            current.reclaim()
+            await guarded.end(error)
+        else:
+            await guarded.end(None)
         finally:
             answers.log(current, guarded.status or 500)
-            request.current.reset(token)
+            request.end(token)
+
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = deadline.remaining() + deadline.GRACE
+        try:
+            async with asyncio.timeout(None if limit == deadline.NEVER else limit) as timeout:
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if timeout.expired():
+                raise deadline.DeadlineExceeded from None
+            raise
 
 
 class _Guard:
-    """Lets a response pass, unless it is a server error that the database caused."""
+    """Lets a response pass, unless it is a bare 500 that hides a failure of the database.
+
+    The start of a 500 is held back until its page is there.
+    """
 
     def __init__(self, current: request.Request, send: Send) -> None:
         self._current = current
         self._send = send
-        self._replaced = False
+        self._held: Message | None = None
+        self._page = b""
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
+        """Pass on, or hold back, a part of the app's response."""
         if message["type"] == "http.response.start":
-            instead = answers.instead_of(self._current, message["status"])
-            if instead is not None:
-                self._replaced = True
-                await self.answer(instead)
-                return
             self.status = message["status"]
-        if not self._replaced:
-            await self._send(message)
+            if self.status == 500:
+                self._held = message
+                return
+        elif self._held is not None and message["type"] == "http.response.body":
+            self._page += message.get("body", b"")
+            if is_bare(500, self._page) and not message.get("more_body", False):
+                return  # until it is known why
+            await self._let_go(more=message.get("more_body", False))
+            return
+        await self._send(message)
 
-    async def answer(self, answer: Answer) -> None:
+    async def end(self, error: BaseException | None) -> None:
+        """The app has returned, or raised."""
+        current = self._current
+        if self.status is None:
+            if error is not None:
+                await self._answer(answers.of_exception(error, current))
+            return
+        if self._held is None:
+            if error is not None and current.failure is None:
+                answers.log_unforeseen(error)  # the framework has answered by itself
+            return
+        page = Answer(500, list(self._held.get("headers", ())), self._page)
+        if error is not None:
+            page = answers.of_exception(error, current, page)
+        elif current.failure is not None:
+            page = answers.of_failure(current.failure, current)
+        await self._answer(page)
+
+    async def _let_go(self, *, more: bool) -> None:
+        held, self._held = self._held, None
+        assert held is not None
+        await self._send(held)
+        page = {"type": "http.response.body", "body": self._page, "more_body": more}
+        await self._send(page)
+
+    async def _answer(self, answer: Answer) -> None:
         self.status = answer.status
         await self._send(
             {

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from sunup.request import Request
+
+from . import alarm
 from .http import Answer, Call, Headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
 
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -28,6 +35,17 @@ class WsgiRunner:
 
     def stop(self, limit: float | None = None) -> None:
         """Nothing: WSGI has no shut-down."""
+
+    @property
+    def callers(self) -> "tuple[CodeType, ...]":
+        """What calls the app's code, for the alarm."""
+        return (WsgiRunner.__call__.__code__,)
+
+    def finish(self, request: Request, *, answered: bool) -> list[str]:
+        """End what a request has left: connections that it did not give back."""
+        if request.held:
+            request.reclaim()
+        return []
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises what the app raised."""
@@ -51,6 +69,7 @@ class WsgiRunner:
         finally:
             close = getattr(result, "close", None)
             if close is not None:
+                alarm.disarm()  # the app's clean-up
                 close()
         if not started:
             raise RuntimeError("the WSGI app returned without calling start_response")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sunup.asyncpg import Database as AsyncpgDatabase
     from sunup.psycopg import Database as PsycopgDatabase
 
+    _Database = PsycopgDatabase | AsyncpgDatabase
+
 __all__ = ["create_async_engine", "create_engine"]
 
 logger = logging.getLogger("sunup.statements")
@@ -57,12 +59,19 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
             raise
 
     def alive(connection: Any, rests_since: float) -> bool:
-        return db.pool().check(connection, rests_since)
+        if not db.pool().check(connection, rests_since):
+            return False
+        connection.keep_time()
+        return True
+
+    def put_right(connection: Any) -> bool:
+        return bool(connection.closed or connection.clean or connection.put_right())
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=creator, **_options(db.settings, _QueuePool, options)
     )
-    _check_before_use(engine, alive)
+    _check_before_use(engine, db, alive)
+    _put_right_after_use(engine, db, put_right)
     event.listen(engine, "handle_error", _explain)
     return engine
 
@@ -93,12 +102,19 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
 
         return bool(connection.run_async(check))
 
+    def put_right(connection: Any) -> bool:
+        driver_connection = connection.driver_connection
+        if driver_connection.is_closed() or driver_connection.clean:
+            return True
+        return bool(connection.run_async(lambda each: each.put_right()))
+
     engine = asyncio.create_async_engine(
         "postgresql+asyncpg://",
         async_creator=creator,
         **_options(db.settings, _AsyncQueuePool, options),
     )
-    _check_before_use(engine.sync_engine, alive)
+    _check_before_use(engine.sync_engine, db, alive)
+    _put_right_after_use(engine.sync_engine, db, put_right)
     event.listen(engine.sync_engine, "handle_error", _explain)
     # psycopg's statements are counted by sunup's own cursor; SQLAlchemy prepares asyncpg's itself.
     event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
@@ -146,16 +162,12 @@ class _AsyncQueuePool(_Patient, pool.AsyncAdaptedQueuePool):
     __module__ = pool.AsyncAdaptedQueuePool.__module__
 
 
-def _check_before_use(engine: sqlalchemy.Engine, alive: Any) -> None:
+def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) -> None:
     """Have each connection that rested checked before it is handed out, and replaced if dead."""
 
     @event.listens_for(engine, "connect")
     def connected(_: Any, record: Any) -> None:
         record.info["sunup_process"] = os.getpid()
-        record.info["sunup_rests_since"] = time.time()
-
-    @event.listens_for(engine, "checkin")
-    def returned(_: Any, record: Any) -> None:
         record.info["sunup_rests_since"] = time.time()
 
     @event.listens_for(engine, "checkout")
@@ -164,9 +176,28 @@ def _check_before_use(engine: sqlalchemy.Engine, alive: Any) -> None:
             # The parent's; closing it here would say goodbye on the parent's socket.
             record.dbapi_connection = proxy.dbapi_connection = None
             raise exc.DisconnectionError("the connection belongs to another process")
+        current = request.not_over()
         if not alive(connection, record.info["sunup_rests_since"]):
             raise exc.DisconnectionError("the connection ended while it rested")
+        db.pool().held_by(_driver_connection(connection), current)
         request.note_failure(None)
+
+
+def _put_right_after_use(engine: sqlalchemy.Engine, db: "_Database", put_right: Any) -> None:
+    """Have what a block changed of its session put back; where that fails it is replaced."""
+
+    @event.listens_for(engine, "checkin")
+    def returned(connection: Any, record: Any) -> None:
+        record.info["sunup_rests_since"] = time.time()
+        if connection is not None and record.info["sunup_process"] == os.getpid():
+            db.pool().no_longer_held(_driver_connection(connection))
+            if not put_right(connection):
+                record.invalidate()
+
+
+def _driver_connection(connection: Any) -> Any:
+    """Asyncpg's own, in SQLAlchemy's; psycopg's is used as it is."""
+    return getattr(connection, "driver_connection", connection)
 
 
 def _explain(context: Any) -> DatabaseUnavailable | None:

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import psycopg
 from psycopg.adapt import AdaptersMap
 
 from sunup.credentials import CredentialSource
 from sunup.process import Local
 from sunup.psycopg import Database
+from sunup.psycopg_connection import Connection as PsycopgConnection
 from sunup.psycopg_connection import connect_parameters
 from sunup.settings import Settings, on_lambda
 
@@ -28,19 +28,25 @@ __all__ = ["database"]
 # Each thread of a development server holds a connection; on Lambda there is one thread.
 _THREADS = 100
 
-_databases: Local[dict[tuple[Settings, tuple[tuple[str, Any], ...]], Database]] = Local(dict)
+_Key = tuple[Settings, tuple[tuple[str, Any], ...], tuple[object, ...]]
+
+_databases: Local[dict[_Key, Database]] = Local(dict)
 
 
 def database(
-    settings: Settings | None = None, options: Mapping[str, Any] | None = None
+    settings: Settings | None = None,
+    options: Mapping[str, Any] | None = None,
+    apart: tuple[object, ...] = (),
 ) -> Database:
     """The `Database` from which Django's connections come, for `Handler(..., database=...)`.
 
-    `settings` are those of the environment unless given. Raises `SettingsError`.
+    `settings` are those of the environment unless given. Aliases with the same settings and options
+    share one, unless `apart` differs: what Django does to a session, such as its role. Raises
+    `SettingsError`.
     """
     settings = settings or Settings.from_environment()
     extra = dict(options or {})
-    key = settings, tuple(sorted(extra.items()))
+    key = settings, tuple(sorted(extra.items())), apart
     databases = _databases.get()
     if key not in databases:
         wide = settings if on_lambda() else replace(settings, pool_size=_THREADS)
@@ -56,7 +62,7 @@ def database(
     return databases[key]
 
 
-class Connection(psycopg.Connection[tuple[Any, ...]]):
+class Connection(PsycopgConnection):
     """Opened perhaps before Django is there; Django's adapters come when it takes it."""
 
     django_adapters: AdaptersMap | None = None

@@ -15,11 +15,25 @@ from psycopg.pq import TransactionStatus
 
 from sunup import request
 from sunup.failures import DatabaseUnavailable, while_using
-from sunup.psycopg_connection import ping
+from sunup.psycopg_connection import Telling, ping
 from sunup.settings import Settings
 from sunup.waking import PING_TIMEOUT
 
 from . import Connection, database
+
+
+class Cursor(Telling, postgresql.Cursor):
+    """Django's, which tells its connection what it sends."""
+
+
+class ServerBindingCursor(Telling, postgresql.ServerBindingCursor):
+    """Django's, which tells its connection what it sends."""
+
+
+_TELLING = {
+    postgresql.Cursor: Cursor,
+    postgresql.ServerBindingCursor: ServerBindingCursor,
+}
 
 
 class DatabaseWrapper(postgresql.DatabaseWrapper):
@@ -40,10 +54,10 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         adapters = AdaptersMap(params.pop("context").adapters)
         prepare_threshold = params.pop("prepare_threshold")
         cursor_factory = params.pop("cursor_factory")
-        settings = self._settings(params)
+        self._use(params)
         self.isolation_level = self._isolation_level()
         try:
-            connection = database(settings, params).pool().acquire()
+            connection = database(*self._key).pool().acquire()
         except DatabaseUnavailable as failure:
             request.note_failure(failure)
             raise
@@ -51,7 +65,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         request.note_failure(None)
         connection.django_adapters = adapters
         connection.prepare_threshold = prepare_threshold
-        connection.cursor_factory = cursor_factory
+        connection.cursor_factory = _TELLING.get(cursor_factory, cursor_factory)
         if "isolation_level" in self.settings_dict["OPTIONS"]:
             connection.isolation_level = self.isolation_level
         self.lost = False
@@ -75,8 +89,13 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         """Raise Django's exceptions for psycopg's, and note a lost connection."""
         return _ErrorWrapper(self)
 
-    def _settings(self, params: dict[str, Any]) -> Settings:
-        """The environment's settings, but for what DATABASES says; taken out of `params`."""
+    def init_connection_state(self) -> None:
+        """Django's own: role and time zone, which are this alias's, and stay."""
+        super().init_connection_state()
+        self.connection.session.touched = False
+
+    def _use(self, params: dict[str, Any]) -> None:
+        """Take the environment's settings, but for what DATABASES says, out of `params`."""
         environ = {**os.environ, "DB_NAME": params.pop("dbname")}
         for name in ("host", "port", "user", "password"):
             if name in params:
@@ -84,8 +103,9 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         del params["client_encoding"]
         settings = Settings.from_environment(environ)
         settings.check_database()
-        self._key = settings, params
-        return settings
+        options = self.settings_dict["OPTIONS"]
+        apart = options.get("assume_role"), options.get("isolation_level")
+        self._key = settings, params, apart
 
     def _isolation_level(self) -> IsolationLevel:
         level = self.settings_dict["OPTIONS"].get("isolation_level")

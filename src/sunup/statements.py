@@ -1,0 +1,140 @@
+"""What a statement may do, judged by its text: change data, end a transaction, alter the session.
+
+A judgement errs on one side only. What is called a reading changes nothing; what cannot be told,
+such as a function of the app's own, counts as a change.
+"""
+
+import re
+from enum import IntEnum
+from itertools import pairwise
+
+
+class Change(IntEnum):
+    """Whether a statement changes data."""
+
+    NOTHING = 0
+    # It only selects, but calls a function that is not known to be harmless.
+    PERHAPS = 1
+    YES = 2
+
+
+class Effect:
+    """What is known of one statement, or of several in one string."""
+
+    __slots__ = ("begins", "change", "commits", "replaces", "rolls_back", "session")
+
+    def __init__(self, text: str) -> None:
+        self.change = Change.NOTHING
+        self.begins = self.commits = False
+        # Alters what a later statement of the session sees, beyond its transaction; and in a way
+        # that nothing but a new session puts right.
+        self.session = self.replaces = False
+        # Nothing but the end of a transaction that leaves no trace.
+        self.rolls_back = True
+        for words in _statements(text):
+            self._add(words)
+        if "\\'" in text:  # an escaped quote: where literals end cannot be told
+            self.change = Change.YES
+
+    @classmethod
+    def together(cls, effects: "list[Effect]") -> "Effect":
+        """The effect of statements that are sent together."""
+        one = cls("")
+        one.begins = any(effect.begins for effect in effects)
+        one.commits = any(effect.commits for effect in effects)
+        one.rolls_back = all(effect.rolls_back for effect in effects)
+        one.session = any(effect.session for effect in effects)
+        one.replaces = any(effect.replaces for effect in effects)
+        one.change = max((effect.change for effect in effects), default=Change.NOTHING)
+        return one
+
+    def _add(self, words: list[str]) -> None:
+        first, second = words[0], words[1] if len(words) > 1 else ""
+        names = set(words)
+        self.begins |= first in ("begin", "start")
+        self.commits |= first in ("commit", "end", "call", "do") or words[:2] == [
+            "prepare",
+            "transaction",
+        ]
+        self.rolls_back &= first in ("rollback", "abort") and "to" not in names
+        local = first == "set" and second in ("local", "transaction", "constraints")
+        self.session |= (first in _SESSION and not local) or any(
+            name.endswith(("set_config", "advisory_lock", "advisory_lock_shared"))
+            or name in ("temp", "temporary")
+            or name.startswith("pg_temp")
+            for name in names
+        )
+        self.replaces |= first in ("prepare", "deallocate", "discard", "load")
+        if first in _HARMLESS:
+            return
+        if first not in _READING or not names.isdisjoint(_WRITING):
+            self.change = Change.YES
+            return
+        for name, following in pairwise(words):
+            if following == "(" and name not in _HARMLESS_CALLS and name != "(":
+                self.change = max(self.change, Change.PERHAPS)
+
+
+def effect_of(text: str) -> Effect:
+    """The effect of a statement; texts come again and again, so judgements are kept."""
+    found = _known.get(text)
+    if found is None:
+        found = Effect(text)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[text] = found
+    return found
+
+
+def _statements(text: str) -> list[list[str]]:
+    """The words and parentheses of each statement, without literals and comments."""
+    found: list[list[str]] = [[]]
+    for word in _TOKEN.findall(text.lower()):
+        if word == ";":
+            found.append([])
+        elif word[0] != "'" and word[:2] not in ("--", "/*"):
+            found[-1].append(word)
+    return [words for words in found if words]
+
+
+_known: dict[str, Effect] = {}
+_MOST_KNOWN = 500
+
+# Dollar quotes are not followed: what is in them counts as words.
+_TOKEN = re.compile(r"'[^']*'|--[^\n]*|/\*.*?\*/|[\w.$\"]+|[(;$\\]", re.DOTALL)
+
+_SESSION = frozenset(
+    ("set", "reset", "listen", "unlisten", "declare", "discard", "load", "prepare")
+)
+_READING = frozenset(("select", "with", "values", "table", "explain", "("))
+
+_harmless = """begin start commit end rollback abort savepoint release set reset show listen
+    unlisten fetch move close discard deallocate declare"""
+_HARMLESS = frozenset(_harmless.split())
+
+_writing = """insert update delete merge truncate create drop alter call do copy into grant revoke
+    lock execute refresh $ $$ \\"""
+_WRITING = frozenset(_writing.split())
+
+# Words that stand before a parenthesis and are no functions, then functions of PostgreSQL's own
+# that change nothing.
+_harmless_calls = """
+    all and any array as between by case cube distinct else except exists filter from group
+    grouping having ilike in intersect is join lateral like limit materialized not offset on or
+    order over partition recursive rollup row select sets some then union using values when where
+    with within
+
+    abs age array_agg array_length array_to_json avg bool_and bool_or cardinality cast ceil
+    char_length clock_timestamp coalesce concat concat_ws count cume_dist current_database
+    current_schema current_setting date_part date_trunc dense_rank encode extract first_value
+    floor format gen_random_uuid generate_series greatest initcap json_agg json_build_array
+    json_build_object json_object_agg jsonb_agg jsonb_array_elements jsonb_build_array
+    jsonb_build_object jsonb_object_agg jsonb_path_query jsonb_set lag last_value lead least left
+    length lower lpad ltrim make_date make_interval max md5 min mod now ntile nullif numeric
+    octet_length overlay pg_advisory_unlock_all pg_backend_pid pg_catalog.version
+    pg_is_in_recovery pg_sleep pg_typeof plainto_tsquery position power random rank regexp_match
+    regexp_replace repeat replace right round row_number row_to_json rpad rtrim similarity
+    split_part sqrt string_agg string_to_array substr substring sum to_char to_date to_json
+    to_jsonb to_number to_timestamp to_tsquery to_tsvector trim trunc ts_rank unnest upper varchar
+    version websearch_to_tsquery width_bucket"""
+_HARMLESS_CALLS = frozenset(_harmless_calls.split())
