@@ -44,31 +44,35 @@ class Wire:
             _PARSING, self._protocol.prepare(stmt_name, query, *args, **options)
         )
 
-    async def bind_execute(self, state: Any, *args: Any) -> Any:
+    async def bind_execute(self, state: Any, *args: Any, **options: Any) -> Any:
         """Run a prepared statement."""
         await self._keep_time()
         return await self._watched(
-            effect_of(state.query), self._protocol.bind_execute(state, *args)
+            effect_of(state.query), self._protocol.bind_execute(state, *args, **options)
         )
 
-    async def bind_execute_many(self, state: Any, *args: Any) -> Any:
+    async def bind_execute_many(self, state: Any, *args: Any, **options: Any) -> Any:
         """Run a prepared statement once for each sequence of arguments."""
         await self._keep_time()
         return await self._watched(
-            effect_of(state.query), self._protocol.bind_execute_many(state, *args)
+            effect_of(state.query), self._protocol.bind_execute_many(state, *args, **options)
         )
 
-    async def execute(self, state: Any, *args: Any) -> Any:
+    async def execute(self, state: Any, *args: Any, **options: Any) -> Any:
         """Go on with a cursor."""
-        return await self._watched(effect_of(state.query), self._protocol.execute(state, *args))
+        return await self._watched(
+            effect_of(state.query), self._protocol.execute(state, *args, **options)
+        )
 
-    async def copy_in(self, copy_stmt: str, *args: Any) -> Any:
+    async def copy_in(self, copy_stmt: str, *args: Any, **options: Any) -> Any:
         """COPY ... FROM."""
-        return await self._watched(effect_of(copy_stmt), self._protocol.copy_in(copy_stmt, *args))
+        return await self._watched(
+            effect_of(copy_stmt), self._protocol.copy_in(copy_stmt, *args, **options)
+        )
 
-    async def copy_out(self, copy_stmt: str, *args: Any) -> Any:
+    async def copy_out(self, copy_stmt: str, *args: Any, **options: Any) -> Any:
         """COPY ... TO."""
-        return await self._watched(_PARSING, self._protocol.copy_out(copy_stmt, *args))
+        return await self._watched(_PARSING, self._protocol.copy_out(copy_stmt, *args, **options))
 
     async def _keep_time(self) -> None:
         milliseconds = self.session.timeout_to_set()

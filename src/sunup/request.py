@@ -56,6 +56,13 @@ class Request:
             return "yes"
         return "unknown" if self.doubtful >= least else "no"
 
+    def note_executed(self, change: Change, *, known: bool) -> None:
+        """Something was committed, or (not `known`) may have been."""
+        if known:
+            self.committed = max(self.committed, change)
+        else:
+            self.doubtful = max(self.doubtful, change)
+
     def reclaim(self) -> None:
         """Take its connections away from whoever still holds them."""
         for take in list(self.held.values()):
@@ -160,8 +167,5 @@ def note_failure(failure: DatabaseUnavailable | None, origin: BaseException | No
 def note_executed(change: Change, *, known: bool) -> None:
     """Something was committed, or (not `known`) may have been."""
     request = active()
-    if request is not None and change:
-        if known:
-            request.committed = max(request.committed, change)
-        else:
-            request.doubtful = max(request.doubtful, change)
+    if request is not None:
+        request.note_executed(change, known=known)

@@ -16,8 +16,9 @@ from sunup import deadline
 from sunup.adapter.handler import Handler
 from sunup.adapter.http import Answer
 from sunup.failures import ConnectionLost, DatabaseResuming, DatabaseUnavailable
-from sunup.request import note_failure
+from sunup.request import note_executed, note_failure
 from sunup.settings import Settings, SettingsError
+from sunup.statements import Change
 
 from .test_events import event_1, event_2
 from .test_lattice import version_1 as lattice_event
@@ -172,6 +173,8 @@ def fails_with(failure: DatabaseUnavailable, status: int | None) -> Any:
         if scope["type"] != "http":
             raise NotImplementedError
         note_failure(failure)
+        if not failure.nothing_executed:
+            note_executed(Change.PERHAPS, known=False)
         if status is None:
             raise failure
         await reply(send, status, b"Internal Server Error")
@@ -191,6 +194,7 @@ def test_a_resuming_database_is_a_503_also_when_the_framework_made_it_a_500(
     assert json.loads(response["body"]) == {
         "error": "The database is waking up",
         "code": "database_resuming",
+        "executed": "no",
     }
 
 

@@ -53,7 +53,11 @@ def test_a_wake_that_takes_too_long_is_a_503_before_the_gateway_s_own(
     asleep(aws)
     reply, took = timed(f"{aws.url}/users")
     assert reply.status_code == 503
-    assert reply.json() == {"error": "The database is waking up", "code": "database_resuming"}
+    assert reply.json() == {
+        "error": "The database is waking up",
+        "code": "database_resuming",
+        "executed": "no",
+    }
     assert int(reply.headers["retry-after"]) > 0
     assert took < 4
     time.sleep(6.5 - took)

@@ -7,6 +7,7 @@ import logging
 from sunup.deadline import DeadlineExceeded
 from sunup.failures import DatabaseUnavailable, chain_of
 from sunup.request import SAFE_METHODS, Request
+from sunup.statements import Change
 
 from .http import Answer
 
@@ -27,8 +28,9 @@ def of_exception(error: BaseException, request: Request, otherwise: Answer | Non
         if isinstance(each, DatabaseUnavailable) or each is request.origin:
             failure = each if isinstance(each, DatabaseUnavailable) else request.failure
             assert failure is not None
+            answer = of_failure(failure, request)
             request.failure = failure
-            return of_failure(failure, request)
+            return answer
     request.failure = None  # one that the app had got over
     if any(isinstance(each, DeadlineExceeded) for each in chain):
         return of_deadline(request)
@@ -55,12 +57,26 @@ def of_failure(failure: DatabaseUnavailable, request: Request) -> Answer:
 
     Else a 500, which no client repeats by itself.
     """
+    if not failure.nothing_executed and failure is not request.failure:
+        request.note_executed(Change.PERHAPS, known=False)  # on a connection that is not sunup's
     return _json(
         503 if request.executed == "no" else 500,
         {"error": failure.message, "code": failure.code},
         request,
         retry_after=failure.retry_after,
     )
+
+
+def of_page(page: Answer, request: Request, *, late: bool = False) -> Answer:
+    """The answer in place of a 500, if that is a framework's bare one and its cause is known.
+
+    `late`: the app was interrupted at its deadline.
+    """
+    from .bare import is_bare
+
+    if (request.failure is None and not late) or not is_bare(page.status, page.body):
+        return page
+    return of_deadline(request) if request.failure is None else of_failure(request.failure, request)
 
 
 def log_unforeseen(error: BaseException) -> None:

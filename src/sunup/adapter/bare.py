@@ -18,7 +18,8 @@ _PAGES = re.compile(
     rb"|error 500 internal server error error 500 internal server error sorry the requested url "
     rb".* caused an error internal server error"  # Bottle
 )
-_MARKUP = re.compile(rb"<style.*?</style>|<[^>]*>|[^a-z0-9]+", re.DOTALL)
+_MARKUP = re.compile(rb"<style.*?</style>|<[^>]*>|&#039;", re.DOTALL)
+_NO_WORD = re.compile(rb"[^a-z0-9]+")
 _LONGEST = 4096
 
 
@@ -26,5 +27,5 @@ def is_bare(status: int, body: bytes) -> bool:
     """Whether this answer is a framework's own page for an exception that the app let through."""
     if status != 500 or len(body) > _LONGEST:
         return False
-    words = b" ".join(_MARKUP.sub(b" ", body.lower()).split())
+    words = _NO_WORD.sub(b" ", _MARKUP.sub(b" ", body.lower())).strip()
     return _PAGES.fullmatch(words) is not None

@@ -13,7 +13,6 @@ from sunup.settings import Settings
 
 from . import alarm, answers, lifecycle
 from . import events as formats
-from .bare import is_bare
 from .event_parts import encoded_body, prefix_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
@@ -210,10 +209,10 @@ class Handler:
         # Only now is it settled what was executed.
         if error is not None:
             answer = answers.of_exception(error, current)
-        elif is_bare(answer.status, answer.body):
-            answer = self._instead_of(answer, current)
-        elif answer.error is not None and current.failure is None:
-            answers.log_unforeseen(answer.error)
+        elif answer.error is not None:  # answered by a framework or a catch-all, and raised on
+            answer = answers.of_exception(answer.error, current, answer)
+        elif answer.status == 500:
+            answer = answers.of_page(answer, current, late=alarm.rang())
         # base64 takes 4 bytes for 3.
         if (
             len(answer.body) * 4 // 3 > MAX_RESPONSE_BYTES
@@ -227,14 +226,6 @@ class Handler:
         if self._stream is not None:
             answer.headers.append((b"x-lambda-log-stream", self._stream))
         return answer
-
-    def _instead_of(self, answer: Answer, current: request.Request) -> Answer:
-        """The answer in place of a framework's bare 500, where something is known of its cause."""
-        if answer.error is not None:
-            return answers.of_exception(answer.error, current, answer)
-        if current.failure is not None:
-            return answers.of_failure(current.failure, current)
-        return answers.of_deadline(current) if alarm.rang() else answer
 
     def _finish(self, current: request.Request, *, answered: bool) -> None:
         left = self._run.finish(current, answered=answered)

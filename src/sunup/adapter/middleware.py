@@ -8,7 +8,6 @@ from sunup.settings import Settings
 
 from . import answers
 from .asgi import App, Message, Receive, Scope, Send
-from .bare import is_bare
 from .http import Answer
 
 
@@ -60,9 +59,9 @@ class RequestMiddleware:
 
 
 class _Guard:
-    """Lets a response pass, unless it is a bare 500 that hides a failure of the database.
+    """Lets a response pass, unless it is a 500 that hides a failure of the database.
 
-    The start of a 500 is held back until its page is there.
+    A 500 is held back until it is known whether the app raised on, unless it comes in parts.
     """
 
     def __init__(self, current: request.Request, send: Send) -> None:
@@ -81,9 +80,8 @@ class _Guard:
                 return
         elif self._held is not None and message["type"] == "http.response.body":
             self._page += message.get("body", b"")
-            if is_bare(500, self._page) and not message.get("more_body", False):
-                return  # until it is known why
-            await self._let_go(more=message.get("more_body", False))
+            if message.get("more_body", False):
+                await self._let_go()
             return
         await self._send(message)
 
@@ -101,15 +99,15 @@ class _Guard:
         page = Answer(500, list(self._held.get("headers", ())), self._page)
         if error is not None:
             page = answers.of_exception(error, current, page)
-        elif current.failure is not None:
-            page = answers.of_failure(current.failure, current)
+        else:
+            page = answers.of_page(page, current)
         await self._answer(page)
 
-    async def _let_go(self, *, more: bool) -> None:
+    async def _let_go(self) -> None:
         held, self._held = self._held, None
         assert held is not None
         await self._send(held)
-        page = {"type": "http.response.body", "body": self._page, "more_body": more}
+        page = {"type": "http.response.body", "body": self._page, "more_body": True}
         await self._send(page)
 
     async def _answer(self, answer: Answer) -> None:

@@ -104,8 +104,10 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         settings = Settings.from_environment(environ)
         settings.check_database()
         options = self.settings_dict["OPTIONS"]
-        apart = options.get("assume_role"), options.get("isolation_level")
-        self._key = settings, params, apart
+        apart = {
+            name: options[name] for name in ("assume_role", "isolation_level") if name in options
+        }
+        self._key = settings, params, tuple(apart.items())
 
     def _isolation_level(self) -> IsolationLevel:
         level = self.settings_dict["OPTIONS"].get("isolation_level")
