@@ -4,14 +4,15 @@ Everything of asyncpg's, cursors, prepared statements and COPY among them, goes 
 connection's protocol object (`Connection._protocol`); this stands in its place.
 """
 
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from .failures import sqlstate_of, was_not_executed
 from .session import Session
-from .statements import Effect, effect_of
+from .statements import Change, Effect, effect_of
 
-T = TypeVar("T")
+# Parsing a statement executes nothing.
+_NOTHING = effect_of("")
 
 
 class Wire:
@@ -28,6 +29,7 @@ class Wire:
 
     async def query(self, query: str, timeout: float | None) -> Any:
         """Run a command, or several, without parameters."""
+        await self._settled()
         effect = effect_of(query)
         milliseconds = self.session.timeout_to_set()
         if milliseconds is not None and not self._protocol.is_in_transaction():
@@ -36,61 +38,66 @@ class Wire:
                 query = f"{query.rstrip('; ')}; set local statement_timeout = {milliseconds}"
             else:
                 await self._set_timeout(milliseconds)
-        return await self._watched(effect, self._protocol.query(query, timeout))
+        return await self._watched(effect, self._protocol.query, query, timeout)
 
-    async def prepare(self, stmt_name: str, query: str, *args: Any, **options: Any) -> Any:
-        """Have a statement parsed, which executes nothing."""
-        return await self._watched(
-            _PARSING, self._protocol.prepare(stmt_name, query, *args, **options)
-        )
+    async def prepare(self, *args: Any, **options: Any) -> Any:
+        """Have a statement parsed."""
+        await self._settled()
+        return await self._watched(_NOTHING, self._protocol.prepare, *args, **options)
 
     async def bind_execute(self, state: Any, *args: Any, **options: Any) -> Any:
         """Run a prepared statement."""
-        await self._keep_time()
-        return await self._watched(
-            effect_of(state.query), self._protocol.bind_execute(state, *args, **options)
-        )
+        return await self._run(self._protocol.bind_execute, state, *args, **options)
 
     async def bind_execute_many(self, state: Any, *args: Any, **options: Any) -> Any:
         """Run a prepared statement once for each sequence of arguments."""
-        await self._keep_time()
-        return await self._watched(
-            effect_of(state.query), self._protocol.bind_execute_many(state, *args, **options)
-        )
+        return await self._run(self._protocol.bind_execute_many, state, *args, **options)
 
     async def execute(self, state: Any, *args: Any, **options: Any) -> Any:
         """Go on with a cursor."""
-        return await self._watched(
-            effect_of(state.query), self._protocol.execute(state, *args, **options)
-        )
+        return await self._run(self._protocol.execute, state, *args, **options)
 
     async def copy_in(self, copy_stmt: str, *args: Any, **options: Any) -> Any:
         """COPY ... FROM."""
-        return await self._watched(
-            effect_of(copy_stmt), self._protocol.copy_in(copy_stmt, *args, **options)
-        )
+        await self._settled()
+        effect = effect_of(copy_stmt)
+        return await self._watched(effect, self._protocol.copy_in, copy_stmt, *args, **options)
 
-    async def copy_out(self, copy_stmt: str, *args: Any, **options: Any) -> Any:
+    async def copy_out(self, *args: Any, **options: Any) -> Any:
         """COPY ... TO."""
-        return await self._watched(_PARSING, self._protocol.copy_out(copy_stmt, *args, **options))
+        await self._settled()
+        return await self._watched(_NOTHING, self._protocol.copy_out, *args, **options)
 
-    async def _keep_time(self) -> None:
+    async def _run(
+        self, send: Callable[..., Awaitable[Any]], state: Any, *args: Any, **options: Any
+    ) -> Any:
+        await self._settled()
         milliseconds = self.session.timeout_to_set()
         if milliseconds is not None and not self._protocol.is_in_transaction():
             await self._set_timeout(milliseconds)
+        return await self._watched(effect_of(state.query), send, state, *args, **options)
 
     async def _set_timeout(self, milliseconds: int) -> None:
-        await self._watched(
-            _PARSING, self._protocol.query(f"set statement_timeout = {milliseconds}", None)
-        )
+        statement = f"set statement_timeout = {milliseconds}"
+        await self._watched(_NOTHING, self._protocol.query, statement, None)
         self.session.timeout = milliseconds / 1000
 
-    async def _watched(self, effect: Effect, work: Awaitable[T]) -> T:
+    async def _settled(self) -> None:
+        """Wait until what was cancelled has ended: before, the transaction's state is not known."""
+        protocol = self._protocol
+        if protocol._is_cancelling():  # noqa: SLF001
+            await protocol._wait_for_cancellation()  # noqa: SLF001
+        if not protocol.is_in_transaction():
+            self.session.changed = Change.NOTHING
+
+    async def _watched(
+        self, effect: Effect, send: Callable[..., Awaitable[Any]], *args: Any, **options: Any
+    ) -> Any:
         protocol, session = self._protocol, self.session
         before: bool = protocol.is_in_transaction()
         session.active += 1
         try:
-            result = await work
+            result = await send(*args, **options)
         except BaseException as error:
             if sqlstate_of(error) is not None and protocol.is_connected():
                 session.refused(effect, before=before, after=protocol.is_in_transaction())
@@ -102,11 +109,8 @@ class Wire:
                 effect,
                 before=before,
                 after=protocol.is_in_transaction(),
-                rolled_back=result == b"ROLLBACK" or result == "ROLLBACK",
+                rolled_back=result in (b"ROLLBACK", "ROLLBACK"),
             )
             return result
         finally:
             session.active -= 1
-
-
-_PARSING = effect_of("")

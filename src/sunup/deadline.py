@@ -45,7 +45,10 @@ def remaining() -> float:
 
 def for_cleaning() -> float:
     """Seconds that may be spent now on putting things right, also after the deadline."""
-    return min(CLEANING, max(_LEAST_CLEANING, remaining() + GRACE + CLEANUP))
+    limit = _current.get()
+    if limit is None:
+        return CLEANING
+    return min(CLEANING, max(_LEAST_CLEANING, limit + GRACE + CLEANUP - time.time()))
 
 
 @contextmanager

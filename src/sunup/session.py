@@ -78,7 +78,7 @@ class Session:
 
     def was_reset(self) -> None:
         """`RESET` was executed."""
-        self.touched = False
+        self.touched = self.replace = False
         self.timeout = self.startup_timeout
 
     def timeout_to_set(self) -> int | None:
