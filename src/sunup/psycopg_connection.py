@@ -83,8 +83,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             if status != _IDLE:
                 self.rollback()
             if session.touched:
-                with self.lock:
-                    self.wait(self._exec_command(RESET))
+                self.autocommit = True
+                psycopg.Cursor(self).execute(RESET)
                 session.was_reset()
             self._untold = False
             if self._state and self._driver_state() != self._state:
