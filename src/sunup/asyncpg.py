@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
-from . import asyncpg_pool as pools
+from . import asyncpg_attempt as attempts
 from . import request
 from .asyncpg_pool import Pool
 from .credentials import CredentialSource
@@ -123,7 +123,7 @@ class Database:
             credentials = await loop.run_in_executor(None, self._credentials.find)
             return password_for(self.settings, credentials)
 
-        return {**pools.connect_parameters(self.settings), "password": password}
+        return {**attempts.connect_parameters(self.settings), "password": password}
 
     def pool(self) -> Pool:
         """The connections of the running event loop: for integrations with other libraries."""

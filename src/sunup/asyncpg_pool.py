@@ -11,11 +11,9 @@ import select
 import time
 from collections import deque
 from functools import partial
-from typing import Any, Literal, cast
 
-import asyncpg
-
-from . import request, tls
+from . import request
+from .asyncpg_attempt import connect
 from .asyncpg_connection import Connection
 from .credentials import CredentialSource
 from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
@@ -29,16 +27,12 @@ from .waking import (
     password_for,
     patience,
     ping_after,
-    session_settings,
 )
 
 logger = logging.getLogger("sunup.database")
 
 # Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
 _TURNS_TO_READ = 4
-
-# What `tls.context` leaves to the driver.
-Unverified = Literal["disable", "allow", "prefer"]
 
 # Holds a connection for good: a pool of another library.
 _LENT = object()
@@ -207,11 +201,12 @@ class Pool:
         self._fail(DatabaseUnavailable("the Database was closed"))
         for connection in list(self._in_use):
             self.reclaim(connection)
-        while self._idle:
-            connection = self._idle.pop()
-            self._in_use[connection] = None
-            self.reclaim(connection)
-        while self._ending:
+        # What is just being put right comes back as idle.
+        while self._idle or self._ending:
+            while self._idle:
+                connection = self._idle.pop()
+                self._in_use[connection] = None
+                self.reclaim(connection)
             await asyncio.wait(self._ending)
 
     def _offer(self, connection: Connection) -> None:
@@ -291,7 +286,7 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                return await self._attempt()
+                return await self._attempt(waking.tries - 1)
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:
@@ -303,7 +298,7 @@ class Pool:
                     raise failure from (error if failure is not error else None)
             await asyncio.sleep(pause)
 
-    async def _attempt(self) -> Connection:
+    async def _attempt(self, number: int) -> Connection:
         settings = self._settings
         credentials = None
         if settings.uses_token:
@@ -311,26 +306,7 @@ class Pool:
             if credentials is None:
                 loop = asyncio.get_running_loop()
                 credentials = await loop.run_in_executor(None, self._credentials.find)
-        connection: Connection = await asyncpg.connect(
-            **connect_parameters(settings),
-            password=password_for(settings, credentials),
-            connection_class=Connection,
-        )
-        connection.session.startup_timeout = connection.session.timeout = settings.statement_timeout
-        return connection
-
-
-def connect_parameters(settings: Settings) -> dict[str, Any]:
-    """What `asyncpg.connect` is told, but for the password."""
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "user": settings.user,
-        "database": settings.database,
-        "ssl": tls.context(settings) or cast("Unverified", settings.sslmode),
-        "server_settings": session_settings(settings),
-        "timeout": settings.connect_timeout,
-    }
+        return await connect(settings, password_for(settings, credentials), number)
 
 
 def _readable(connection: Connection) -> bool:

@@ -16,7 +16,7 @@ from . import request
 from .credentials import CredentialSource
 from .failures import DatabaseUnavailable, while_using
 from .process import Local
-from .psycopg_connection import connect, connect_parameters
+from .psycopg_attempt import connect, connect_parameters
 from .psycopg_pool import Connect, Pool
 from .settings import Settings
 

@@ -9,13 +9,11 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq, waiting
 
-from . import deadline, request, tls
-from .credentials import CredentialSource
+from . import deadline, request
 from .failures import sqlstate_of, was_not_executed
 from .session import RESET, Session
 from .settings import Settings
 from .statements import Effect, effect_of
-from .waking import password_for, session_settings
 
 logger = logging.getLogger("sunup.statements")
 
@@ -295,42 +293,6 @@ def _text(query: Any, context: Any) -> str:
     if isinstance(query, bytes):
         query = query.decode(errors="replace")
     return str(query)
-
-
-def connect(settings: Settings, credentials: CredentialSource) -> Connection:
-    """One attempt to connect, with a token of its own; blocks for at most `connect_timeout`."""
-    return Connection.connect(**connect_parameters(settings, credentials), cursor_factory=Cursor)
-
-
-def connect_parameters(settings: Settings, credentials: CredentialSource) -> dict[str, Any]:
-    """What `psycopg.connect` is told, with a fresh token where one is needed.
-
-    Raises `CredentialsMissing` and `TLSFailed`.
-    """
-    options = " ".join(
-        f"-c {name}={value}"
-        for name, value in session_settings(settings).items()
-        if name != "application_name"
-    )
-    parameters: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "user": settings.user,
-        "password": password_for(settings, credentials.find() if settings.uses_token else None),
-        "dbname": settings.database,
-        "sslmode": settings.sslmode,
-        # libpq would ask for a Kerberos ticket first.
-        "gssencmode": "disable",
-        # libpq takes whole seconds, and at least 2.
-        "connect_timeout": max(2, round(settings.connect_timeout)),
-        "application_name": session_settings(settings)["application_name"],
-        "options": options,
-        # A peer that vanished is noticed by the kernel, in milliseconds here, not in hours.
-        "tcp_user_timeout": 10_000,
-    }
-    if settings.sslmode.startswith("verify-"):
-        parameters["sslrootcert"] = tls.root_file(settings)
-    return parameters
 
 
 def readable(connection: "psycopg.Connection[Any]") -> bool:

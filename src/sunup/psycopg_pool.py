@@ -14,13 +14,15 @@ from functools import partial
 from . import request
 from .credentials import CredentialSource
 from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
-from .psycopg_connection import Connection, connect, ping, readable
+from .psycopg_attempt import connect
+from .psycopg_connection import Connection, ping, readable
 from .settings import Settings
 from .waking import PING_TIMEOUT, RESUMING_AFTER, Waking, explained, gave_up, patience, ping_after
 
 logger = logging.getLogger("sunup.database")
 
-Connect = Callable[[Settings, CredentialSource], Connection]
+# The settings, where credentials are found, the attempt's number.
+Connect = Callable[[Settings, CredentialSource, int], Connection]
 
 # No thread: a pool of another library holds the connection for good.
 _LENT = 0
@@ -219,7 +221,7 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                connection = self._connect_once(self._settings, self._credentials)
+                connection = self._connect_once(self._settings, self._credentials, waking.tries - 1)
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:

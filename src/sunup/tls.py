@@ -43,17 +43,19 @@ def root_file(settings: Settings) -> str:
     raise TLSFailed("this system has no file of root certificates; set DB_SSLROOTCERT")
 
 
-def context(settings: Settings) -> "ssl.SSLContext | None":
+def context(
+    settings: Settings, kind: "type[ssl.SSLContext] | None" = None
+) -> "ssl.SSLContext | None":
     """The TLS client that DB_SSLMODE describes, with libpq's meanings; None for `disable`.
 
-    `allow` and `prefer` are the driver's business: None too. Raises `TLSFailed` when the file of
-    roots cannot be read.
+    It is made of `kind`, a class of the caller's own, if given. `allow` and `prefer` are the
+    driver's business: None too. Raises `TLSFailed` when the file of roots cannot be read.
     """
     if settings.sslmode in ("disable", "allow", "prefer"):
         return None
     import ssl
 
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client = (kind or ssl.SSLContext)(ssl.PROTOCOL_TLS_CLIENT)
     client.minimum_version = ssl.TLSVersion.TLSv1_2
     client.check_hostname = settings.sslmode == "verify-full"
     if settings.sslmode == "require":

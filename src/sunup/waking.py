@@ -22,6 +22,10 @@ from .settings import Settings
 # handshake on 7 % of a processor). What takes longer is a database that resumes.
 RESUMING_AFTER = 3.0
 
+# Seconds without TLS after which a second attempt is begun beside the first. With a server that is
+# awake a handshake takes milliseconds, at 128 MB up to 2 s.
+SECOND_AFTER = 5.0
+
 # How long a caller without a deadline waits: the documented 30 s "or more" of a deep sleep, twice.
 LONGEST_WAIT = 60.0
 
@@ -42,14 +46,15 @@ class Waking:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tries = 0
+        # Attempts begun.
+        self.tries = 0
         self.began = time.time()
         self.attempt_began = self.began
         self._failing: tuple[type[DatabaseUnavailable], float] | None = None
 
     def begin_attempt(self) -> None:
         """Note that an attempt starts now."""
-        self._tries += 1
+        self.tries += 1
         self.attempt_began = time.time()
 
     @property
@@ -66,7 +71,7 @@ class Waking:
             return None
         down = isinstance(failure, DatabaseUnreachable | DatabaseResuming)
         longest = _LONGEST_PAUSE_WHILE_DOWN if down else _LONGEST_PAUSE
-        ceiling = min(longest, _FIRST_PAUSE * 2 ** min(self._tries, 10))
+        ceiling = min(longest, _FIRST_PAUSE * 2 ** min(self.tries, 10))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311  # jitter, not a secret
 
 

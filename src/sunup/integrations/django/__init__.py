@@ -19,8 +19,8 @@ from psycopg.adapt import AdaptersMap
 from sunup.credentials import CredentialSource
 from sunup.process import Local
 from sunup.psycopg import Database
+from sunup.psycopg_attempt import connect_parameters, open_with
 from sunup.psycopg_connection import Connection as PsycopgConnection
-from sunup.psycopg_connection import connect_parameters
 from sunup.settings import Settings, on_lambda
 
 __all__ = ["database"]
@@ -51,12 +51,13 @@ def database(
     if key not in databases:
         wide = settings if on_lambda() else replace(settings, pool_size=_THREADS)
 
-        def connect(settings: Settings, credentials: CredentialSource) -> "Connection":
+        def connect(settings: Settings, credentials: CredentialSource, number: int) -> "Connection":
             parameters = connect_parameters(settings, credentials)
             # Django's own choice; and what the user says in OPTIONS, without losing sunup's.
             parameters["client_encoding"] = "UTF8"
             session = f"{parameters['options']} {extra.get('options', '')}".strip()
-            return Connection.connect(**{**parameters, **extra, "options": session})
+            parameters.update(extra, options=session)
+            return open_with(parameters, settings, number, Connection)
 
         databases[key] = Database(wide, connect=connect)
     return databases[key]
