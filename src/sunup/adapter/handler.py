@@ -205,7 +205,8 @@ class Handler:
                 alarm.disarm()
         except answers.ENDS as raised:  # whatever it is, the client gets an answer
             error = raised
-        self._finish(current, answered=error is None)
+        if left := self._run.finish(current, answered=error is None):
+            _tell(left)
         # Only now is it settled what was executed.
         if error is not None:
             answer = answers.of_exception(error, current)
@@ -226,13 +227,6 @@ class Handler:
         if self._stream is not None:
             answer.headers.append((b"x-lambda-log-stream", self._stream))
         return answer
-
-    def _finish(self, current: request.Request, *, answered: bool) -> None:
-        left = self._run.finish(current, answered=answered)
-        if left:
-            logger.warning(
-                "left running at the end of the request, until the next one: %s", ", ".join(left)
-            )
 
     def _answer_event(
         self, events: Callable[[Any, Any], Any], event: Any, context: LambdaContext
@@ -255,7 +249,7 @@ class Handler:
                     strip_data(error)  # the runtime logs it
                     raise
                 finally:
-                    self._finish(current, answered=True)
+                    _tell(self._run.finish(current, answered=True))
         finally:
             request.end(token)
         return result
@@ -283,7 +277,7 @@ class Handler:
                     self._run(call)
                 finally:
                     alarm.disarm()
-                    self._finish(current, answered=False)
+                    _tell(self._run.finish(current, answered=False))
         except answers.ENDS as error:
             # A database that sleeps, nearly always: the request will wait for it.
             logger.info("priming with %s ended with %s", path, type(error).__name__)
@@ -324,6 +318,12 @@ class Handler:
 
             self._loop = Loop()
         return self._loop
+
+
+def _tell(left: list[str]) -> None:
+    if left:
+        names = ", ".join(left)
+        logger.warning("left running at the end of the request, until the next one: %s", names)
 
 
 async def _finish(work: Awaitable[T]) -> T:

@@ -12,12 +12,16 @@ tasks that the request began, and did not wait for, a bounded time, and names th
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from sunup import deadline
 
 T = TypeVar("T")
+
+
+_NO_TASKS: "AbstractSet[asyncio.Task[Any]]" = frozenset()
 
 
 class Overrun(TimeoutError):
@@ -33,9 +37,10 @@ class Loop:
         # What the app began with `create_task` and the like, and is not done.
         self._tasks: set[asyncio.Task[Any]] = set()
         # Of these, what may go on from one request to the next.
-        self._residents: set[asyncio.Task[Any]] = set()
+        self._residents: AbstractSet[asyncio.Task[Any]] = _NO_TASKS
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()
+        self._expired = False
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start a coroutine in the background, in a copy of the caller's context."""
@@ -55,12 +60,13 @@ class Loop:
         `CancelledError` when it cancelled itself.
         """
         with self._turn:
-            self._end()
-            self._residents = self._tasks.copy() if self._tasks else set()
+            if self._thread is not None:
+                self._end()
+            self._residents = self._tasks.copy() if self._tasks else _NO_TASKS
             task = asyncio.Task(work, loop=self._loop)
-            if not self._until((task,), limit):
+            if not self._until(task, limit):
                 task.cancel()
-                if not self._until((task,), deadline.CLEANUP):
+                if not self._until(task, deadline.CLEANUP):
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                     raise Overrun
@@ -78,7 +84,8 @@ class Loop:
             return []
         with self._turn:
             self._end()
-            self._until(self._tasks - self._residents, limit)
+            waiting = asyncio.wait(self._tasks - self._residents, timeout=limit)
+            self._until(asyncio.Task(waiting, loop=self._loop), None)
         return [_name(task) for task in self._tasks - self._residents]
 
     @property
@@ -110,33 +117,27 @@ class Loop:
             task.add_done_callback(self._tasks.discard)
         return task
 
-    def _until(
-        self, tasks: "tuple[asyncio.Task[Any], ...] | set[asyncio.Task[Any]]", limit: float | None
-    ) -> bool:
-        """Run the loop until all these are done, at most `limit` seconds; whether they are.
+    def _until(self, task: "asyncio.Task[Any]", limit: float | None) -> bool:
+        """Run the loop until the task is done, at most `limit` seconds; whether it is.
 
         A stop of the loop means only that there is something to look at: one that comes late, from
         an earlier turn, does no harm.
         """
         loop = self._loop
-        expired: list[bool] = []
-
-        def expire() -> None:
-            expired.append(True)
-            loop.stop()
-
-        timer = None if limit is None else loop.call_later(limit, expire)
-        for task in tasks:
-            task.add_done_callback(self._stop)
+        self._expired = False
+        timer = None if limit is None else loop.call_later(limit, self._expire)
+        task.add_done_callback(self._stop)
         try:
-            while not (done := all(task.done() for task in tasks)) and not expired:
+            while not task.done() and not self._expired:
                 loop.run_forever()
         finally:
             if timer is not None:
                 timer.cancel()
-            for task in tasks:
-                task.remove_done_callback(self._stop)
-        return done
+        return task.done()
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._loop.stop()
 
     def _stop(self, _: object) -> None:
         self._loop.stop()
