@@ -1,0 +1,108 @@
+"""`python -m tests.simulator`: run sequences until enough has happened; say what broke, shortened."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+import warnings
+from collections import Counter
+from random import Random
+
+from .sequences import Broken, Step, make, run
+
+LENGTH = 12
+
+
+def sequence_of(seed: int) -> tuple[list[Step], int]:
+    """The steps and the pool's size of a seed."""
+    random = Random(seed)
+    return make(random, random.randint(1, LENGTH)), random.choice((1, 1, 2))
+
+
+def attempt(steps: list[Step], seed: int, pool_size: int) -> tuple[int, str, str]:
+    """Events, and the invariant that broke with its detail; empty when all held."""
+    try:
+        return run(steps, seed, pool_size), "", ""
+    except Broken as error:
+        return 0, error.invariant, str(error)
+    except Exception as error:
+        return 0, type(error).__name__, f"{type(error).__name__}: {error}"
+
+
+def shortened(steps: list[Step], seed: int, pool_size: int, invariant: str) -> list[Step]:
+    """Leave out steps as long as the same invariant breaks."""
+    shorter = True
+    while shorter:
+        shorter = False
+        for at in range(len(steps)):
+            fewer = steps[:at] + steps[at + 1 :]
+            if attempt(fewer, seed, pool_size)[1] == invariant:
+                steps, shorter = fewer, True
+                break
+    return steps
+
+
+def _one(seed: int) -> tuple[int, int, str, str]:
+    warnings.simplefilter("ignore")
+    steps, pool_size = sequence_of(seed)
+    return (seed, *attempt(steps, seed, pool_size))
+
+
+def explain(seed: int, invariant: str) -> str:
+    """A failure for people: the shortest sequence found, and how to see it again."""
+    steps, pool_size = sequence_of(seed)
+    steps = shortened(steps, seed, pool_size, invariant)
+    detail = attempt(steps, seed, pool_size)[2]
+    listed = "\n".join(f"  {step}" for step in steps)
+    return (
+        f"{detail}\n  pool of {pool_size}; shortest sequence found:\n{listed}\n"
+        f"  again: python -m tests.simulator --seed {seed}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
+    parser.add_argument("--steps", type=int, default=100_000, help="events that shall happen")
+    parser.add_argument("--seed", type=int, help="only this sequence")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--keep-on", action="store_true", help="collect what breaks, of each kind")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.seed is not None:
+        seed, _, invariant, _ = _one(options.seed)
+        print(explain(seed, invariant) if invariant else f"seed {seed}: all held")
+        return bool(invariant)
+    began, events, count = time.monotonic(), 0, 0
+    broken: dict[str, int] = {}
+    kinds: Counter[str] = Counter()
+    shown = began
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        seeds = iter(range(options.first, sys.maxsize))
+        for seed, happened, invariant, _ in pool.imap(_one, seeds_until(seeds), chunksize=20):
+            events += happened
+            count += 1
+            if invariant:
+                kinds[invariant] += 1
+                broken.setdefault(invariant, seed)
+                if not options.keep_on:
+                    break
+            if time.monotonic() - shown > 5:
+                shown = time.monotonic()
+                print(f"{events:,} steps, {count:,} sequences, {sum(kinds.values())} failed", flush=True)
+            if events >= options.steps or (options.keep_on and count > options.steps / 50):
+                break
+        pool.terminate()
+    took = time.monotonic() - began
+    print(f"{events:,} steps in {count:,} sequences, {took:.0f} s, {events / took:,.0f} steps/s")
+    for invariant, seed in broken.items():
+        print(f"\n{kinds[invariant]} x {explain(seed, invariant)}")
+    return bool(broken)
+
+
+def seeds_until(seeds: "object") -> "object":
+    return seeds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
