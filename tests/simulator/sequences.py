@@ -5,7 +5,6 @@ import base64
 import gc
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -113,8 +112,8 @@ class Run:
         await asyncio.sleep(LATENCY)
         if self.server.refuses:
             raise ConnectionRefusedError("refused")
-        if self.server.hangs:
-            await asyncio.sleep(10_000)
+        while self.server.hangs:
+            await asyncio.sleep(1)  # TCP tries again
         wire = Wire(self.world, self.random)
         for step in self.plan:
             if step.kind == "stall_the_next":
@@ -336,9 +335,8 @@ def _end(loop: VirtualLoop, db: Database) -> None:
         except (Exception, asyncio.CancelledError):  # noqa: S110
             pass
 
-    thread = time.monotonic() + 1
-    while loop.is_running() and time.monotonic() < thread:
-        loop.call_soon_threadsafe(loop.stop)
-    asyncio.events._set_running_loop(None)
-    loop.run_until_complete(end())
+    task = loop.create_task(end())
+    while not task.done():
+        loop.call_later(60, loop.stop)
+        loop.run_forever()
     loop.close()
