@@ -17,7 +17,7 @@ from . import asyncpg_attempt as attempts
 from . import request
 from .asyncpg_pool import Pool
 from .credentials import CredentialSource
-from .failures import DatabaseUnavailable, while_using
+from .failures import DatabaseUnavailable, chain_of, while_using
 from .process import Local
 from .settings import Settings
 from .waking import password_for
@@ -80,6 +80,8 @@ class Database:
             if lost is None:
                 raise
             request.note_failure(lost)
+            if _was_cancelled(error):
+                raise asyncio.CancelledError from lost
             raise lost from error
         except BaseException:
             pool.release(connection)  # cancelled: it stays so, whatever became of the connection
@@ -134,3 +136,11 @@ class Database:
                 del mine[other]
             mine[loop] = Pool(self.settings, self._credentials)
         return mine[loop]
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether the task was cancelled, and only what its clean-up met hides that."""
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return False
+    return any(isinstance(each, asyncio.CancelledError) for each in chain_of(error))

@@ -53,7 +53,7 @@ class Connection(asyncpg.Connection):
         )
 
     async def put_right(self) -> bool:
-        """Make it clean, in at most `deadline.CLEANING` seconds; False: it has to be closed.
+        """Make it clean, in the time that is left for it; False: it has to be closed.
 
         A cancelled statement is waited for, an open transaction rolled back, the session reset.
         """
@@ -61,7 +61,7 @@ class Connection(asyncpg.Connection):
         if session.active or session.replace:
             return False  # another task still uses it
         try:
-            async with asyncio.timeout(deadline.CLEANING):
+            async with asyncio.timeout(deadline.for_cleaning()):
                 self._top_xact = None
                 self._listeners.clear()
                 # Waits for the end of what was cancelled; only then is the status known.
@@ -76,9 +76,9 @@ class Connection(asyncpg.Connection):
         return not self.is_closed() and self.clean
 
     async def leave(self) -> None:
-        """Close it in at most `deadline.CLEANING` seconds; cancels a statement under way."""
+        """Close it in the time that is left for it; a statement under way is cancelled."""
         try:
-            await self.close(timeout=deadline.CLEANING)
+            await self.close(timeout=deadline.for_cleaning())
         except Exception:
             self.terminate()
 

@@ -16,6 +16,7 @@ from . import request
 from .asyncpg_attempt import connect
 from .asyncpg_connection import Connection
 from .credentials import CredentialSource
+from .deadline import DeadlineExceeded
 from .failures import ConnectionsBusy, DatabaseUnavailable, while_connecting
 from .settings import Settings
 from .waking import (
@@ -94,6 +95,11 @@ class Pool:
             self._discard(connection)
         connection = await self._wait(began, limit)
         self._in_use[connection] = asyncio.current_task()
+        try:
+            request.not_over()  # it may have been answered meanwhile
+        except DeadlineExceeded:
+            self.release(connection)
+            raise
         self.held_by(connection, current)
         waited = time.time() - began
         request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
@@ -184,13 +190,14 @@ class Pool:
         task.add_done_callback(self._ending.discard)
 
     async def _ended(self, connection: Connection, *, keep: bool) -> None:
-        if keep and await connection.put_right():
+        if not keep:
+            await connection.leave()
+        elif await connection.put_right():
             self._in_use.pop(connection, None)
             connection.rests_since = time.time()
             self._offer(connection)
-        else:
-            await connection.leave()
-            self._discard(connection)
+            return
+        self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""
@@ -286,7 +293,10 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                return await self._attempt(waking.tries - 1)
+                connection = await self._attempt(waking.tries - 1)
+                if not await self.check(connection):
+                    # It was opened while the process was frozen, and closed too.
+                    raise ConnectionResetError("the server closed the session at once")
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:
@@ -296,6 +306,8 @@ class Pool:
                 pause = waking.pause_after(failure)
                 if pause is None or not self._waiters:
                     raise failure from (error if failure is not error else None)
+            else:
+                return connection
             await asyncio.sleep(pause)
 
     async def _attempt(self, number: int) -> Connection:

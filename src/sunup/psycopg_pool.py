@@ -127,6 +127,7 @@ class Pool:
                 # Wakes up by itself now and then: a waking may have gone stale in a freeze.
                 self._changed.wait(min(remaining, 1.0))
                 waited = True
+                request.not_over()  # it may have been answered meanwhile
             connection, rests_since = self._idle.pop()
             self._in_use[connection] = threading.get_ident()
             return connection, None if waited else rests_since

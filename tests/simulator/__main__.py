@@ -89,7 +89,10 @@ def main() -> int:
                     break
             if time.monotonic() - shown > 5:
                 shown = time.monotonic()
-                print(f"{events:,} steps, {count:,} sequences, {sum(kinds.values())} failed", flush=True)
+                print(
+                    f"{events:,} steps, {count:,} sequences, {sum(kinds.values())} failed",
+                    flush=True,
+                )
             if events >= options.steps or (options.keep_on and count > options.steps / 50):
                 break
         pool.terminate()

@@ -23,8 +23,10 @@ from .world import VirtualLoop, World
 # Seconds that a plain request may take once nothing is wrong any more, a replaced connection and a
 # cancellation included.
 USUAL = 5.0
-# Seconds after which nothing of a request that has returned may go on at the server.
+# Seconds after which nothing of a request that has returned may go on at the server; where the
+# network holds up or refuses what would end it, the server's own limits do (60 s at most).
 BOUNDED = 3.0
+BOUNDED_BY_THE_SERVER = 65.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def make(random: Random, length: int) -> list[Step]:
     for number in range(length):
         draw = random.random()
         if draw < 0.25:
-            steps.append(Step(random.choice(FAULTS), round(random.choice((0.01, 0.3, 2, 20, 90)), 3)))
+            steps.append(
+                Step(random.choice(FAULTS), round(random.choice((0.01, 0.3, 2, 20, 90)), 3))
+            )
         elif draw < 0.4:
             steps.append(Step("freeze", random.choice((0.1, 5.0, 70.0, 400.0))))
         else:
@@ -107,6 +111,7 @@ class Run:
         self.refused: list[str] = []
         # Requests that insert nothing of their own.
         self.silent: set[str] = set()
+        self.bounded = BOUNDED
 
     async def connect(self, loop: asyncio.AbstractEventLoop, factory: Any) -> Any:
         await asyncio.sleep(LATENCY)
@@ -117,7 +122,7 @@ class Run:
         wire = Wire(self.world, self.random)
         for step in self.plan:
             if step.kind == "stall_the_next":
-                wire.stalled_until = self.world.now + step.seconds
+                wire.stalled_until = max(wire.stalled_until, self.world.now + step.seconds)
             else:
                 wire.cut_after = self.random.randrange(1, 400)
         self.plan.clear()
@@ -165,7 +170,12 @@ class Run:
             "rawQueryString": f"{row}&{step.seconds}",
             "headers": {},
             "requestContext": {
-                "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+                "http": {
+                    "method": "POST",
+                    "path": "/",
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "192.0.2.1",
+                },
                 "timeEpoch": int(self.world.now * 1000),
             },
             "isBase64Encoded": False,
@@ -174,20 +184,23 @@ class Run:
         return response
 
     def heal(self) -> None:
-        """No fault any more."""
+        """No fault any more, and what was held up has arrived."""
+        held_up = max((wire.stalled_until for wire in self.wires), default=0.0)
         self.plan.clear()
         self.server.refuses = self.server.hangs = False
         self.server.asleep_until = 0.0
         self.server.max_connections = 5
         for wire in self.wires:
-            wire.stalled_until = 0.0
             wire.cut_after = None
+        self.world.freeze(max(0.0, held_up - self.world.now))
 
     def fault(self, step: Step) -> None:
         live = [wire for wire in self.wires if not wire.cut]
+        if step.kind in ("stall", "stall_the_next", "hang", "refuse", "fill", "sleep"):
+            self.bounded = BOUNDED_BY_THE_SERVER
         if step.kind == "stall":
             for wire in live:
-                wire.stalled_until = self.world.now + step.seconds
+                wire.stalled_until = max(wire.stalled_until, self.world.now + step.seconds)
         elif step.kind == "cut":
             for wire in live:
                 wire.cut_after = self.random.randrange(1, 200)
@@ -252,7 +265,11 @@ def _checked(state: Run, handler: Handler, step: Step) -> None:
         state.refused.append(row)
     if step.kind == "answers_itself" and body != "the app's own words" and status != 503:
         raise Broken("own answer", f"{step} was answered {status} {body}")
-    if step.kind == "answers_itself" and "own words" not in body and json.loads(body).get("code") == "connections_busy":
+    if (
+        step.kind == "answers_itself"
+        and "own words" not in body
+        and json.loads(body).get("code") == "connections_busy"
+    ):
         raise Broken("own answer", f"{step} was answered {status} {body}")
     if step.kind == "gets_over_it" and "connections_busy" in body:
         raise Broken("stale failure", f"{step} was answered {status} {body}")
@@ -268,16 +285,20 @@ def _left_at_the_server(state: Run, step: Step) -> None:
     state.world.freeze(0.01)
     sessions = state.server.sessions
     if len(sessions) > state.pool_size + 1:
-        state.world.freeze(BOUNDED)
+        state.world.freeze(state.bounded)
     if stalled <= state.world.now:
         at_work = [s for s in state.server.sessions if s.status != "I" or s.running is not None]
         if at_work:
-            state.world.freeze(BOUNDED)
-            still = [s for s in state.server.sessions if s in at_work and (s.status != "I" or s.running)]
+            state.world.freeze(state.bounded)
+            still = [
+                s for s in state.server.sessions if s in at_work and (s.status != "I" or s.running)
+            ]
             if still and all(not s.wire.cut for s in still):
                 raise Broken("left open", f"after {step} a session is {still[0].status}")
         if len(state.server.sessions) > state.pool_size:
-            raise Broken("too many", f"after {step} there are {len(state.server.sessions)} sessions")
+            raise Broken(
+                "too many", f"after {step} there are {len(state.server.sessions)} sessions"
+            )
 
 
 def _plain(state: Run, handler: Handler, number: int) -> None:

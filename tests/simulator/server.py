@@ -141,12 +141,14 @@ class Session:
         given = dict(zip(words[::2], words[1::2], strict=False))
         self.startup = {name.decode(): value.decode() for name, value in given.items() if name}
         self.started = True
-        wait = max(LATENCY, self.server.asleep_until - self.server.world.now)
         self.running = lambda *_: None  # nothing is read meanwhile
-        self.server.world.later(wait, self._welcome)
+        self.server.world.later(LATENCY, self._welcome)
 
     def _welcome(self) -> None:
         if self.ended:
+            return
+        if self.server.asleep_until > self.server.world.now and not self.client_gone:
+            self.server.world.later(0.5, self._welcome)
             return
         self.running = None
         if self.client_gone:
@@ -211,7 +213,10 @@ class Session:
             if _rows(query) is None:
                 self.send(b"n")
             else:
-                self.send(b"T", struct.pack("!h", 1) + b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0))
+                self.send(
+                    b"T",
+                    struct.pack("!h", 1) + b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0),
+                )
         elif kind == b"B":
             _, name, _ = body.split(b"\0", 2)
             self.portal = self.prepared[name]

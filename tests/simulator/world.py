@@ -110,7 +110,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for deliver in inbox:
             self.call_soon(deliver)
 
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:  # type: ignore[override]
+    async def create_connection(
+        self, factory: Any, host: Any = None, port: Any = None, **_: Any
+    ) -> Any:  # type: ignore[override]
         return await self._connect(self, factory)
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:  # type: ignore[override]

@@ -27,6 +27,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 STARTUP_IN_INIT = 7.0
 
 
+# Seconds in which what has run out of time hears of it.
+_TURN = 0.02
+
+
 class AsgiRunner:
     """Calls an ASGI app from another thread."""
 
@@ -89,10 +93,10 @@ class AsgiRunner:
         if not loop.busy and not request.held:
             return []
         limit = min(deadline.AFTERWARDS, deadline.remaining()) if answered else 0.0
-        left = loop.settle(max(limit, deadline.for_cleaning()))
+        left = loop.settle(max(limit, deadline.for_cleaning() + _TURN))
         if request.held:
             loop.run(_reclaim(request), None)
-            loop.settle(deadline.for_cleaning())
+            loop.settle(deadline.for_cleaning() + _TURN)
         return left
 
     async def _serve(self, call: Call) -> Answer:
