@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 # One more than processors: many tests wait for clocks.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 
-.PHONY: help setup dev test check format bench pins clean
+.PHONY: help setup dev test soak check format bench pins clean
 
 help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
 	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
 	@echo "make test    everything that CI runs: check, then all tests"
+	@echo "make soak    a million steps of the simulator (tests/simulator)"
 	@echo "make check   ruff (lint and format) and mypy"
 	@echo "make format  let ruff put things right"
 	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
@@ -34,6 +35,9 @@ dev: setup
 
 test: check
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q
+
+soak: setup
+	$(BIN)/python -m tests.simulator --steps 1000000
 
 check: setup
 	$(BIN)/ruff check .

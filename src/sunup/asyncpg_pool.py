@@ -294,9 +294,6 @@ class Pool:
             waking.begin_attempt()
             try:
                 connection = await self._attempt(waking.tries - 1)
-                if not await self.check(connection):
-                    # It was opened while the process was frozen, and closed too.
-                    raise ConnectionResetError("the server closed the session at once")
             except Exception as error:
                 failure = while_connecting(error)
                 if failure is None:
@@ -311,6 +308,14 @@ class Pool:
             await asyncio.sleep(pause)
 
     async def _attempt(self, number: int) -> Connection:
+        connection = await self._connected(number)
+        if await self.check(connection):
+            return connection
+        connection.terminate()
+        # It was opened while the process was frozen, and closed too.
+        raise ConnectionResetError("the server closed the session at once")
+
+    async def _connected(self, number: int) -> Connection:
         settings = self._settings
         credentials = None
         if settings.uses_token:

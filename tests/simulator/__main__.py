@@ -11,6 +11,7 @@ from random import Random
 from .sequences import Broken, Step, make, run
 
 LENGTH = 12
+BATCH = 400
 
 
 def sequence_of(seed: int) -> tuple[list[Step], int]:
@@ -78,8 +79,9 @@ def main() -> int:
     kinds: Counter[str] = Counter()
     shown = began
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
-        seeds = iter(range(options.first, sys.maxsize))
-        for seed, happened, invariant, _ in pool.imap(_one, seeds_until(seeds), chunksize=20):
+        # `imap` would take all seeds there are before the first result.
+        batches = (range(at, at + BATCH) for at in range(options.first, sys.maxsize, BATCH))
+        for seed, happened, invariant, _ in (r for b in batches for r in pool.imap(_one, b, 20)):
             events += happened
             count += 1
             if invariant:
@@ -101,10 +103,6 @@ def main() -> int:
     for invariant, seed in broken.items():
         print(f"\n{kinds[invariant]} x {explain(seed, invariant)}")
     return bool(broken)
-
-
-def seeds_until(seeds: "object") -> "object":
-    return seeds
 
 
 if __name__ == "__main__":

@@ -176,9 +176,8 @@ class Transport(asyncio.Transport):
             if data is None:
                 self.close()
                 return
-            self._protocol.data_received(data)
-            if self._closing:
-                return
+            if not self.is_closing():
+                self._protocol.data_received(data)
 
     def _lost(self) -> None:
         self._protocol.connection_lost(None)

@@ -116,7 +116,7 @@ async def swallows(app: App, row: str, _: float) -> tuple[int, str]:
         try:
             async with app.db.connection() as connection:
                 await connection.execute("select pg_sleep(1000)")
-        except Exception:  # noqa: S112
+        except Exception:
             continue
     await app.insert(row)
     return 200, "done"
@@ -125,10 +125,9 @@ async def swallows(app: App, row: str, _: float) -> tuple[int, str]:
 async def cancelled(app: App, row: str, seconds: float) -> tuple[int, str]:
     timeout = asyncio.timeout(seconds / 1000)
     try:
-        async with timeout:
-            async with app.db.transaction() as connection:
-                await connection.execute("select pg_sleep(0.001)")
-                await connection.execute(f"insert into t values ('{row}-perhaps')")
+        async with timeout, app.db.transaction() as connection:
+            await connection.execute("select pg_sleep(0.001)")
+            await connection.execute(f"insert into t values ('{row}-perhaps')")
     except TimeoutError:
         pass
     except sunup.ConnectionLost:

@@ -89,7 +89,7 @@ def make(random: Random, length: int) -> list[Step]:
 class Run:
     """The process under test and its world."""
 
-    def __init__(self, seed: int, pool_size: int) -> None:
+    def __init__(self, seed: int, pool_size: int, app: Any = None) -> None:
         self.random = Random(seed)
         self.world = World()
         self.server = Server(self.world, self.random)
@@ -106,7 +106,9 @@ class Run:
         )
         if hasattr(self.settings, "statement_timeout"):
             object.__setattr__(self.settings, "statement_timeout", 30.0)
-        self.app = App(Database(self.settings))
+        self.db = Database(self.settings)
+        self.app = App(self.db)
+        self.served = app or self.app
         self.answered: list[str] = []
         self.refused: list[str] = []
         # Requests that insert nothing of their own.
@@ -117,8 +119,8 @@ class Run:
         await asyncio.sleep(LATENCY)
         if self.server.refuses:
             raise ConnectionRefusedError("refused")
-        while self.server.hangs:
-            await asyncio.sleep(1)  # TCP tries again
+        while self.server.hangs:  # noqa: ASYNC110  # as TCP does
+            await asyncio.sleep(1)
         wire = Wire(self.world, self.random)
         for step in self.plan:
             if step.kind == "stall_the_next":
@@ -154,12 +156,12 @@ class Run:
                 stack.enter_context(mock.patch(target, replacement))
             logging.getLogger("sunup").setLevel(logging.CRITICAL)
             logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
-            handler = Handler(self.app, interface="asgi", settings=self.settings)
+            handler = Handler(self.served, interface="asgi", settings=self.settings)
             try:
                 yield handler
             finally:
                 for loop in loops:
-                    _end(loop, self.app.db)
+                    _end(loop, self.db)
 
     def request(self, handler: Handler, step: Step) -> dict[str, Any]:
         """One invocation; returns its response."""
@@ -353,7 +355,7 @@ def _end(loop: VirtualLoop, db: Database) -> None:
         try:
             async with asyncio.timeout(30):
                 await db.close()
-        except (Exception, asyncio.CancelledError):  # noqa: S110
+        except (Exception, asyncio.CancelledError):
             pass
 
     task = loop.create_task(end())

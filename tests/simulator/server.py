@@ -206,20 +206,18 @@ class Session:
             self.prepared[name] = query.decode()
             self.send(b"1")
         elif kind == b"D":
-            name = body[1:].split(b"\0", 1)[0]
-            query = self.prepared.get(name, self.portal) if body[:1] == b"S" else self.portal
+            query = self.portal
             if body[:1] == b"S":
+                query = self.prepared[body[1:].split(b"\0", 1)[0]]
                 self.send(b"t", struct.pack("!h", 0))
             if _rows(query) is None:
                 self.send(b"n")
             else:
-                self.send(
-                    b"T",
-                    struct.pack("!h", 1) + b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0),
-                )
+                column = b"c\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0)
+                self.send(b"T", struct.pack("!h", 1) + column)
         elif kind == b"B":
-            _, name, _ = body.split(b"\0", 2)
-            self.portal = self.prepared[name]
+            _, statement, _ = body.split(b"\0", 2)
+            self.portal = self.prepared[statement]
             self.send(b"2")
         elif kind == b"E":
             self._extended(self.portal)

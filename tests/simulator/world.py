@@ -110,10 +110,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for deliver in inbox:
             self.call_soon(deliver)
 
-    async def create_connection(
+    async def create_connection(  # type: ignore[override]
         self, factory: Any, host: Any = None, port: Any = None, **_: Any
-    ) -> Any:  # type: ignore[override]
+    ) -> Any:
         return await self._connect(self, factory)
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
         return [(2, 1, 6, "", (host, port))]
