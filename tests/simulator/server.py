@@ -202,8 +202,8 @@ class Session:
         elif self.skipping:
             return
         elif kind == b"P":
-            name, query, _ = body.split(b"\0", 2)
-            self.prepared[name] = query.decode()
+            name, parsed, _ = body.split(b"\0", 2)
+            self.prepared[name] = parsed.decode()
             self.send(b"1")
         elif kind == b"D":
             query = self.portal
