@@ -1,6 +1,9 @@
 import json
+import socket
+import struct
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sunup import credentials
 from sunup.credentials import CredentialSource, from_environment
 from sunup.failures import CredentialsMissing
 
@@ -122,6 +126,103 @@ def test_a_bad_answer_is_told_without_its_content(status: int, body: bytes, says
     assert says in str(raised.value)
     assert "geheim" not in str(raised.value)
     assert "secret reason" not in str(raised.value)
+
+
+GOOD = answer(4e9)
+SECRET = b'{"SecretAccessKey": "geheim"'
+
+
+def http(status: str, body: bytes, *, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n".encode() + body
+
+
+@contextmanager
+def scripted(*answers: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
+    """An endpoint that answers each connection with the next bytes; None: it resets it."""
+    seen: list[bytes] = []
+
+    def serve() -> None:
+        for each in answers:
+            client, _ = server.accept()
+            with client:
+                seen.append(client.recv(65536))
+                if each is None:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    client.sendall(each)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/credentials", seen
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        None,
+        b"",
+        b"SecretAccessKey geheim",
+        http("429 Slow Down", b"geheim"),
+        http("500 Oops", b"geheim"),
+        http("503 Later", b"geheim"),
+        http("200 OK", SECRET, length=500),
+        b"HTTP/1.0 200 OK\r\n\r\n" + SECRET,
+    ],
+)
+def test_what_may_pass_in_a_moment_is_tried_once_more(first: bytes | None) -> None:
+    with scripted(first, http("200 OK", GOOD)) as (uri, seen):
+        environ = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri + "?a=b",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "let me in",
+        }
+        assert CredentialSource(environ).find().session_token == "token"
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+    assert seen[0].startswith(b"GET /credentials?a=b ")
+    assert b"let me in" in seen[0]
+    with scripted(first, first) as (uri, seen), pytest.raises(CredentialsMissing) as raised:
+        CredentialSource({"AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}).find()
+    assert len(seen) == 2
+    assert str(raised.value.detail).endswith(", twice")
+    assert "geheim" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("status", ["301 Elsewhere", "400 No", "401 No", "403 No", "404 No"])
+def test_a_refusal_is_final(status: str) -> None:
+    with (
+        scripted(http(status, b"geheim")) as (uri, seen),
+        pytest.raises(CredentialsMissing) as raised,
+    ):
+        CredentialSource({"AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}).find()
+    assert len(seen) == 1
+    assert raised.value.detail.endswith(f"HTTP {status[:3]}")
+
+
+def test_an_endpoint_that_refuses_connections_is_asked_twice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}/"}
+    began = time.monotonic()
+    with pytest.raises(CredentialsMissing, match="ConnectionRefusedError, twice"):
+        CredentialSource(environ).find()
+    assert 0.2 <= time.monotonic() - began < 1
+
+
+def test_a_silent_endpoint_is_given_up_after_two_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_CONTAINER_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}/"}
+        began = time.monotonic()
+        with pytest.raises(CredentialsMissing, match="TimeoutError, twice"):
+            CredentialSource(environ).find()
+        assert 0.4 <= time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(

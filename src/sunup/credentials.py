@@ -18,7 +18,9 @@ REFRESH_BEFORE_EXPIRY = 300.0
 
 # The hosts that the AWS SDKs accept for the plain-http endpoint: ECS, EKS (IPv4 and IPv6).
 _CONTAINER_HOSTS = {"localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
+# Seconds: for each wait, and between the two tries.
 _CONTAINER_TIMEOUT = 2.0
+_CONTAINER_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,9 @@ def from_container(environ: Mapping[str, str]) -> Credentials:
 
     Lambda Developer Guide, "Activating SnapStart": functions with SnapStart have no access key
     variables but `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
-    Raises `CredentialsMissing`.
+    What may pass in a moment (no answer, half of one, HTTP 429 and 5xx) is tried once more.
+    Raises `CredentialsMissing`, which never quotes the answer: it is a secret.
     """
-    import http.client
-    import json
-    from datetime import datetime
     from urllib.parse import urlsplit
 
     address = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
@@ -107,18 +107,52 @@ def from_container(environ: Mapping[str, str]) -> Credentials:
     headers = {"Accept": "application/json"}
     if token := _container_token(environ):
         headers["Authorization"] = token
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    try:
+        return _ask(host, port, path, headers, secure=secure)
+    except _Passing:
+        time.sleep(_CONTAINER_PAUSE)
+    try:
+        return _ask(host, port, path, headers, secure=secure)
+    except _Passing as failure:
+        raise CredentialsMissing(f"{failure}, twice") from None
+
+
+class _Passing(Exception):
+    """The endpoint failed in a way that may pass within a moment."""
+
+
+def _ask(
+    host: str, port: int | None, path: str, headers: dict[str, str], *, secure: bool
+) -> Credentials:
+    """Ask the endpoint once. Raises `_Passing` and `CredentialsMissing`."""
+    import http.client
+    import json
+    from datetime import datetime
+
     connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = connect(host, port, timeout=_CONTAINER_TIMEOUT)
+    # Exceptions of http.client and json hold what was read: none is passed on as a cause.
     try:
-        path = url.path or "/"
-        connection.request("GET", f"{path}?{url.query}" if url.query else path, headers=headers)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         body = response.read()
-        if response.status != 200:
-            raise CredentialsMissing(
-                f"the container credentials endpoint answered HTTP {response.status}"
-            )
+    except (OSError, http.client.HTTPException) as error:
+        raise _Passing(
+            f"the container credentials endpoint did not answer: {type(error).__name__}"
+        ) from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        problem = f"the container credentials endpoint answered HTTP {response.status}"
+        passing = response.status == 429 or response.status >= 500
+        raise (_Passing if passing else CredentialsMissing)(problem)
+    misunderstood = "the container credentials endpoint's answer was not understood"
+    try:
         answer = json.loads(body)
+    except ValueError:
+        raise _Passing(misunderstood) from None  # cut off, where no length was given
+    try:
         expiration = answer.get("Expiration")
         return Credentials(
             answer["AccessKeyId"],
@@ -126,17 +160,8 @@ def from_container(environ: Mapping[str, str]) -> Credentials:
             answer.get("Token") or None,
             datetime.fromisoformat(expiration).timestamp() if expiration else None,
         )
-    except (OSError, http.client.HTTPException) as error:
-        raise CredentialsMissing(
-            f"the container credentials endpoint did not answer: {type(error).__name__}"
-        ) from error
     except (ValueError, KeyError, AttributeError, TypeError):
-        # The body is a secret: neither it nor an exception that quotes it is passed on.
-        raise CredentialsMissing(
-            "the container credentials endpoint's answer was not understood"
-        ) from None
-    finally:
-        connection.close()
+        raise CredentialsMissing(misunderstood) from None
 
 
 def _container_token(environ: Mapping[str, str]) -> str | None:
