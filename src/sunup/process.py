@@ -5,6 +5,7 @@ the app's import: a socket that two processes use is a broken connection for bot
 """
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,20 +13,32 @@ T = TypeVar("T")
 
 
 class Local(Generic[T]):
-    """A value made anew in each process that asks for it."""
+    """A value made anew, and once, in each process that asks for it, from any of its threads."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._pid: int | None = None
-        self._value: T
+        # With the process that made it, so that no thread sees one without the other.
+        self._made: tuple[int, T] | None = None
+        # By process: a fork may find the parent's lock held by a thread that the child lacks.
+        # Reentrant: a signal's handler may ask while its own thread makes the value.
+        self._locks: dict[int, threading.RLock] = {}
         # Kept alive: a collected connection would say goodbye on the parent's socket.
         self._inherited: list[T] = []
 
     def get(self) -> T:
         """This process's value."""
-        if self._pid != os.getpid():
-            if self._pid is not None:
-                self._inherited.append(self._value)
-            self._value = self._make()
-            self._pid = os.getpid()
-        return self._value
+        pid = os.getpid()
+        made = self._made
+        if made is not None and made[0] == pid:
+            return made[1]
+        with self._locks.setdefault(pid, threading.RLock()):
+            before = self._made
+            if before is not None and before[0] == pid:
+                return before[1]
+            made = (pid, self._make())
+            if self._made is not None and self._made is not before:
+                return self._made[1]  # the handler's
+            if before is not None:
+                self._inherited.append(before[1])
+            self._made = made
+            return made[1]
