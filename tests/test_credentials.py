@@ -226,7 +226,15 @@ def test_a_silent_endpoint_is_given_up_after_two_waits(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://example.com/x", "http://10.0.0.1/x", "http://[bad", "ftp://localhost.evil/x"]
+    "uri",
+    [
+        "http://example.com/x",
+        "http://10.0.0.1/x",
+        "http://[bad",
+        "ftp://localhost.evil/x",
+        "http://127.evil.invalid/x",
+        "http://127.0.0.1.evil.invalid/x",
+    ],
 )
 def test_the_authorization_token_is_sent_to_no_stranger(uri: str) -> None:
     with pytest.raises(CredentialsMissing, match="AWS_CONTAINER_CREDENTIALS_FULL_URI"):

@@ -123,10 +123,37 @@ def test_the_password_is_not_in_the_representation() -> None:
     assert "geheim" not in repr(read(DB_HOST="localhost", DB_PASSWORD="geheim"))
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "db"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.0.9", "::1", "db", "my-db_1"])
 def test_a_local_server_may_go_without_verification_when_told_so(host: str) -> None:
     assert read(DB_HOST=host, DB_PASSWORD="x", DB_SSLMODE="disable").sslmode == "disable"
     assert read(DB_HOST=host, DB_PASSWORD="x").sslmode == "verify-full"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.evil.example",
+        "127.0.0.1.evil.example",
+        "127.0.0.256",
+        "128.0.0.1",
+        "134744072",  # 8.8.8.8, as inet_aton reads it
+        "0x08080808",
+        "evil\u3002example",  # IDNA's other dot
+        "2001:db8::1",
+        "::10",
+    ],
+)
+def test_a_server_elsewhere_is_not_taken_for_a_local_one(host: str) -> None:
+    assert not Settings(host=host).is_local
+    with pytest.raises(SettingsError, match="DB_SSLMODE"):
+        read(DB_HOST=host, DB_PASSWORD="x", DB_SSLMODE="require")
+
+
+def test_a_socket_s_folder_has_no_second_host_behind_it() -> None:
+    assert Settings(host="/tmp/socket").is_local
+    assert not Settings(host="/tmp/socket,evil.example").is_local
+    with pytest.raises(SettingsError, match="DB_HOST is 'not a name'; expected one host"):
+        read(DB_HOST="/tmp/socket,evil.example")
 
 
 def test_a_database_without_a_host_is_a_clear_error() -> None:

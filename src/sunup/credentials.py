@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .failures import CredentialsMissing
+from .settings import is_loopback
 
 # Signing with credentials that end before the token is used makes a refused token. AWS's SDKs
 # refresh from 5 minutes before the end for the same reason.
@@ -99,7 +100,7 @@ def from_container(environ: Mapping[str, str]) -> Credentials:
             f"AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL: {error}"
         ) from None
     secure = url.scheme == "https"
-    if not (secure or host in _CONTAINER_HOSTS or host == "::1" or host.startswith("127.")):
+    if not (secure or host in _CONTAINER_HOSTS or is_loopback(host)):
         raise CredentialsMissing(
             f"AWS_CONTAINER_CREDENTIALS_FULL_URI names the host {host!r}; the authorization token "
             "is sent only to https, loopback and the ECS and EKS addresses"

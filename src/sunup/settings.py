@@ -14,6 +14,10 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _RDS_HOST = re.compile(
     r"\.([a-z]{2}(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE
 )
+# Compiled when first used: most hosts are Aurora's. 127.0.0.0/8 (RFC 1122, 3.2.1.3) and ::1.
+_LOOPBACK = r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|::1"
+# Not a number, which would be an IPv4 address (inet_aton(3)), and ASCII: IDNA has other dots.
+_UNDOTTED = r"(?!0[xX]|[0-9]+$)[A-Za-z0-9_-]*"
 _ZONEINFO = "/usr/share/zoneinfo"
 
 
@@ -90,9 +94,9 @@ class Settings:
     def is_local(self) -> bool:
         """Whether the server is on this machine, or has a container's undotted name."""
         host = self.host
-        return (
-            host.startswith(("/", "127.")) or host == "::1" or ("." not in host and ":" not in host)
-        )
+        if host.startswith("/"):
+            return "," not in host  # libpq takes a list of hosts
+        return is_loopback(host) or re.fullmatch(_UNDOTTED, host) is not None
 
     @property
     def is_rds(self) -> bool:
@@ -121,6 +125,11 @@ def on_lambda(environ: Mapping[str, str] | None = None) -> bool:
     return "AWS_LAMBDA_FUNCTION_NAME" in (os.environ if environ is None else environ)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is one of this machine's loopback addresses; names are not looked up."""
+    return re.fullmatch(_LOOPBACK, host) is not None
+
+
 def region_of(host: str) -> str | None:
     """The region in an RDS host name, `None` for other hosts."""
     match = _RDS_HOST.search(host)
@@ -145,7 +154,9 @@ class _Reader:
     def host(self, name: str) -> str:
         host = (self.text(name) or "").strip()
         single_colon = host.count(":") == 1  # more are an IPv6 address
-        if not host.startswith("/") and ("/" in host or "," in host or "@" in host or single_colon):
+        if "," in host or (
+            not host.startswith("/") and ("/" in host or "@" in host or single_colon)
+        ):
             # A URL may hold a password: it is not repeated.
             found = host if single_colon and "/" not in host and "@" not in host else "not a name"
             raise SettingsError(
