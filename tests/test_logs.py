@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -6,9 +7,13 @@ import time
 from collections.abc import Iterator
 
 import asyncpg
+import psycopg
 import pytest
+import sqlalchemy
 
 from sunup import logs, request
+from sunup.integrations.sqlalchemy import create_engine
+from sunup.psycopg import Database
 from sunup.settings import Settings
 
 
@@ -83,6 +88,118 @@ def test_an_exception_is_in_the_line_with_its_cause_but_without_the_row_s_values
     assert "RuntimeError: the sale failed" in str(line["exception"])
     assert "duplicate key" in str(line["exception"])
     assert "someone" not in text
+
+
+TABLE = "create table person (email text primary key, age int)"
+INSERT = "insert into person values ('someone@example.com', 1)"
+# The message of the first has a DETAIL, the others' have the value on the first line, where LINE
+# and CONTEXT follow, or (asyncpg, psycopg) in the cause.
+STATEMENTS = (INSERT, "select 'someone@example.com'::int", "select 'someone@example.com'::date")
+
+
+def psycopg_errors(settings: Settings) -> list[Exception]:
+    return [failed(settings, statement) for statement in STATEMENTS]
+
+
+def failed(settings: Settings, statement: str) -> Exception:
+    with psycopg.connect(host=settings.host, user="postgres", dbname=settings.database) as db:
+        db.execute(TABLE.replace("table", "temporary table").encode())
+        db.execute(INSERT.encode())
+        with pytest.raises(psycopg.Error) as raised:
+            db.execute(statement.encode())
+        db.rollback()
+    return raised.value
+
+
+def asyncpg_errors(settings: Settings) -> list[Exception]:
+    async def run() -> list[Exception]:
+        db = await asyncpg.connect(host=settings.host, user="postgres", database=settings.database)
+        await db.execute(TABLE.replace("table", "temporary table"))
+        await db.execute(INSERT)
+        errors: list[Exception] = []
+        for statement, *arguments in (
+            *((each,) for each in STATEMENTS),
+            ("select $1::uuid", "someone@example.com"),
+        ):
+            with pytest.raises(asyncpg.PostgresError) as raised:
+                await db.fetch(statement, *arguments)
+            errors.append(raised.value)
+        await db.close()
+        return errors
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(params=[psycopg_errors, asyncpg_errors])
+def errors(request: pytest.FixtureRequest, settings: Settings) -> list[Exception]:
+    found: list[Exception] = request.param(settings)
+    assert all("someone@example.com" in str(each) for each in found)
+    return found
+
+
+def raised_by(*causes: Exception) -> Exception:
+    """The causes as an app may hand them on: in groups, as causes and contexts, and quoted."""
+    wrapped: list[Exception] = []
+    for each in causes:
+        quoting = LookupError(f"cannot be sold: {each}")
+        quoting.__cause__ = each
+        meanwhile = KeyError("in the meantime")
+        meanwhile.__context__ = each
+        wrapped += [quoting, meanwhile, ExceptionGroup("inner", [each])]
+    outer = ExceptionGroup("outer", [ExceptionGroup("middle", wrapped), ValueError("other")])
+    outer.add_note("for the one who is\non duty")
+    return outer
+
+
+def test_no_value_is_written_of_the_errors_in_groups_and_their_causes(
+    errors: list[Exception],
+) -> None:
+    for text in (
+        logs.exception_text(raised_by(*errors)),
+        *(logs.exception_text(raised_by(each)) for each in errors),
+        *(logs.exception_text(ExceptionGroup("one", [each])) for each in errors),
+        *(logs.exception_text(each) for each in errors),
+    ):
+        assert "someone" not in text
+    text = logs.exception_text(raised_by(*errors))
+    assert "duplicate key value violates unique constraint" in text
+    assert "InvalidTextRepresentation" in text
+    assert "KeyError: 'in the meantime'" in text
+    assert "ValueError: other" in text
+    assert "| for the one who is\n  | on duty" in text
+
+
+def test_a_message_that_is_the_beginning_of_another_s_hides_nothing() -> None:
+    def asyncpg_error(**detail: str) -> Exception:
+        fields = {"C": "23505", "M": "duplicate key", "S": "ERROR", "V": "ERROR", **detail}
+        return asyncpg.PostgresError.new(fields)
+
+    short, long = asyncpg_error(), asyncpg_error(D="Key (a)=(someone)\u2028\r\n(b)\n\n| exists.")
+    for pair in ([short, long], [long, short]):
+        text = logs.exception_text(ExceptionGroup("both", pair))
+        assert "someone" not in text
+        assert "exists" not in text
+        assert text.count("duplicate key") == 2
+
+
+def test_no_value_is_written_of_what_sqlalchemy_wraps(settings: Settings) -> None:
+    engine = create_engine(Database(settings))
+    # Not in a line of code that a traceback shows.
+    parameters = {"email": "someone"}
+    insert = "insert into person values (:email)"
+    with engine.begin() as db:
+        db.execute(sqlalchemy.text(TABLE))
+        db.execute(sqlalchemy.text(insert), parameters)
+    errors: list[Exception] = []
+    for statement in (insert, "select cast(:email as int)"):
+        with pytest.raises(sqlalchemy.exc.DBAPIError) as raised, engine.begin() as db:
+            db.execute(sqlalchemy.text(statement), parameters)
+        errors.append(raised.value)
+    engine.dispose()
+    assert all("someone" in str(each) for each in errors)
+    text = logs.exception_text(raised_by(*errors))
+    assert "someone" not in text
+    assert "[SQL: insert into person values" in text
 
 
 def test_on_a_terminal_lines_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

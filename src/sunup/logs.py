@@ -6,6 +6,7 @@ in them: logs hold no personal data.
 
 import json
 import logging
+import re
 import sys
 import time
 import traceback
@@ -89,9 +90,25 @@ class LineFormatter(logging.Formatter):
 _IN_MESSAGE = frozenset({"method", "path", "status", "request_id"})
 
 
+# What a traceback writes before each line of an exception in a group.
+_MARGIN = r"(?: *\| )?"
+
+
 def exception_text(error: BaseException) -> str:
-    """A traceback without the values that database errors quote."""
-    text = "".join(traceback.format_exception(error)).rstrip()
+    """A traceback without the values that database errors quote, wherever they are quoted."""
+    text = "".join(traceback.format_exception(error))
+    # The longest first, and all at once: a message may be a part of another's.
+    plain = sorted(_plain_messages(error).items(), key=lambda each: -len(each[0]))
+    if plain:
+        messages = (map(re.escape, message.splitlines(keepends=True)) for message, _ in plain)
+        pattern = "|".join(f"({_MARGIN.join(lines)})" for lines in messages)
+        text = re.sub(pattern, lambda found: plain[(found.lastindex or 0) - 1][1], text)
+    return text.rstrip()
+
+
+def _plain_messages(error: BaseException) -> dict[str, str]:
+    """What to write instead of the messages that quote values, of all that `error` is made of."""
+    plain: dict[str, str] = {}
     seen: set[int] = set()
     chain: list[BaseException | None] = [error]
     while chain:
@@ -100,9 +117,16 @@ def exception_text(error: BaseException) -> str:
             continue
         seen.add(id(each))
         chain += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
-        if sqlstate_of(each) is not None and str(each):
-            text = text.replace(str(each), plain_text(each))
-    return text
+        state = sqlstate_of(each)
+        if state is None:
+            continue
+        plain[str(each)] = plain_text(each)
+        cause = each.__cause__
+        if state[:2] == "22" and cause is not None and sqlstate_of(cause) is None:
+            # asyncpg could not encode an argument, and the reason quotes it.
+            plain[str(cause)] = "a value was not accepted"
+    plain.pop("", None)
+    return plain
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
