@@ -197,9 +197,10 @@ def by_waitress() -> Iterator[int]:
     thread = threading.Thread(target=server.run)
     thread.start()
     yield int(server.effective_port)
-    server.trigger.pull_trigger(server.close)
-    server.asyncore.close_all(server._map)
+    # In its own thread: a descriptor closed under its select() is an error there.
+    server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
     thread.join()
+    server.task_dispatcher.shutdown()
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -1,6 +1,7 @@
 """`python -m tests.simulator`: run sequences until enough has happened; say what broke, shortened."""
 
 import argparse
+import logging
 import multiprocessing
 import sys
 import time
@@ -45,6 +46,7 @@ def shortened(steps: list[Step], seed: int, pool_size: int, invariant: str) -> l
 
 def _one(seed: int) -> tuple[int, int, str, str]:
     warnings.simplefilter("ignore")
+    logging.disable()  # what a task that was left behind raises, too
     steps, pool_size = sequence_of(seed)
     return (seed, *attempt(steps, seed, pool_size))
 

@@ -154,8 +154,10 @@ class Run:
                 ("sunup.logs.configure", nothing),
             ):
                 stack.enter_context(mock.patch(target, replacement))
-            logging.getLogger("sunup").setLevel(logging.CRITICAL)
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+            for name in ("sunup", "asyncio"):
+                logger = logging.getLogger(name)
+                stack.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.CRITICAL + 1)
             handler = Handler(self.served, interface="asgi", settings=self.settings)
             try:
                 yield handler

@@ -45,6 +45,7 @@ def test_of_sunup_only_the_run_time_room_goes_in(tmp_path: Path) -> None:
     application.copy_room(tmp_path)
     found = files(tmp_path)
     assert {"sunup/asyncpg.py", "sunup/adapter/handler.py", "sunup/roots.pem"} <= found
+    assert {"sunup/roots/eu-central-1.pem", "sunup/roots/us-east-1.pem"} <= found
     tools = ("cli", "emulator", "tools", "testing.py")
     assert not [name for name in found if name.removeprefix("sunup/").startswith(tools)]
     assert not [name for name in found if name.endswith((".pyc", ".html"))]

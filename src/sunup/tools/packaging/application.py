@@ -39,7 +39,7 @@ NOT_THE_APP = (
 )
 
 # What of sunup runs on Lambda; the rest is for the developer's machine.
-_ROOM_FOLDERS = ("adapter", "integrations")
+_ROOM_FOLDERS = ("adapter", "integrations", "roots")
 _NOT_THE_ROOM = ("testing.py",)
 
 
