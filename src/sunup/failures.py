@@ -92,9 +92,9 @@ class TLSFailed(DatabaseUnavailable):
     message = "The encrypted connection to the database was refused"
     cure = (
         "DB_HOST must be the name in the server's certificate. For RDS host names the roots of "
-        "Amazon Trust Services and of the region's Amazon RDS are used, for others the system's, or "
-        "DB_SSLROOTCERT (a PEM file). sunup has no Amazon RDS roots of the newest regions, China "
-        "and GovCloud: set DB_SSLROOTCERT to AWS's bundle for them (global-bundle.pem)."
+        "Amazon Trust Services and of the region's Amazon RDS are used, for others the system's, "
+        "or DB_SSLROOTCERT (a PEM file). sunup has no Amazon RDS roots of the newest regions, "
+        "China and GovCloud: set DB_SSLROOTCERT to AWS's bundle for them (global-bundle.pem)."
     )
 
 

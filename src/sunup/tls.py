@@ -4,7 +4,7 @@ RDS host names against the few roots that come with sunup (a whole trust store c
 processor time), other hosts against the system's. Of the few, Amazon Trust Services signs for
 clusters of Aurora's express configuration, and the region's own Amazon RDS roots
 (rds-ca-rsa2048-g1 and such) for all others (Aurora User Guide, "Using SSL/TLS to encrypt a
-connection to a DB cluster"). A region's add 0.3 ms, those of all would add 8 (benchmarks/session.py).
+connection to a DB cluster"). A region's add 0.3 ms, those of all would add 8 (make bench).
 """
 
 import os
