@@ -79,12 +79,12 @@ class Pool:
         """
         began = time.time()
         limit = patience()
-        current = request.not_over()
+        holder = request.not_over()
         while self._idle:
             connection = self._idle.pop()
             # Counted as in use while it is asked, so that nobody opens one too many.
             self._in_use[connection] = asyncio.current_task()
-            self.held_by(connection, current)
+            self.held_by(connection, holder)
             try:
                 alive = await self.check(connection)
             except BaseException:
@@ -96,11 +96,11 @@ class Pool:
         connection = await self._wait(began, limit)
         self._in_use[connection] = asyncio.current_task()
         try:
-            request.not_over()  # it may have been answered meanwhile
-        except DeadlineExceeded:
+            holder = request.not_over()  # it may have been answered meanwhile
+        except (DeadlineExceeded, ConnectionsBusy):
             self.release(connection)
             raise
-        self.held_by(connection, current)
+        self.held_by(connection, holder)
         waited = time.time() - began
         request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
         return connection

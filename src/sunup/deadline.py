@@ -77,6 +77,11 @@ def end(token: Token[float | None]) -> None:
     _current.reset(token)
 
 
+def forget() -> None:
+    """No deadline in this context any more."""
+    _current.set(None)
+
+
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Give what runs inside at most so many seconds (a scheduled job, a script, a test)."""

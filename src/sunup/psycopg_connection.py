@@ -186,6 +186,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def _ended(self, status: int, error: BaseException | None) -> None:
         """Tell the session what became of what was sent."""
         texts, self.texts = self.texts, []
+        if status == pq.TransactionStatus.UNKNOWN:
+            return  # it was lost before: nothing was sent
         now = self.pgconn.transaction_status
         effects = [effect_of(text) for text in texts]
         effect = effects[0] if len(effects) == 1 else Effect.together(effects)

@@ -60,19 +60,19 @@ class Pool:
 
         Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
         """
-        current = request.not_over()
+        request.not_over()
         began = time.time()
         end = began + patience()
         while True:
             with self._changed:
                 connection, rests_since = self._take(began, end)
-                self.held_by(connection, current)
             try:
+                self.held_by(connection, request.not_over())
                 alive = rests_since is None or self.check(connection, rests_since)
                 if alive:
                     connection.keep_time()
             except BaseException:
-                self.release(connection, keep=False)
+                self.release(connection, keep=rests_since is None)
                 raise
             if alive:
                 if rests_since is None:
@@ -170,6 +170,8 @@ class Pool:
         if holder is not None:
             holder.held[connection] = partial(self.reclaim, connection)
             connection.holder = holder
+            if holder.ended:  # between two looks of this thread
+                raise ConnectionsBusy("the request has ended")
 
     def no_longer_held(self, connection: Connection) -> None:
         """No request uses it."""

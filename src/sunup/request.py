@@ -5,12 +5,13 @@ One `Request` is shared by everything that works on a request, also in other thr
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
 from typing import Literal
 
+from . import deadline
 from .deadline import DeadlineExceeded
-from .failures import DatabaseUnavailable
+from .failures import ConnectionsBusy, DatabaseUnavailable
 from .statements import Change
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -41,8 +42,12 @@ class Request:
     doubtful: Change = Change.NOTHING
     # The connections that it holds, each with how to take it away at the request's end.
     held: dict[object, Callable[[], None]] = field(default_factory=dict)
+    # What ended in a framework's own page, where an integration hears of it.
+    raised: BaseException | None = None
     # Answered with a failure: what it left running gets no connection any more.
     over: bool = False
+    # The process may be frozen: what it left running gets a connection in the next request only.
+    ended: bool = False
 
     @property
     def executed(self) -> Executed:
@@ -62,6 +67,11 @@ class Request:
             self.committed = max(self.committed, change)
         else:
             self.doubtful = max(self.doubtful, change)
+
+    def finish(self) -> None:
+        """It is answered, and the process may be frozen: nothing holds a connection for it now."""
+        self.ended = True
+        self.reclaim()
 
     def reclaim(self) -> None:
         """Take its connections away from whoever still holds them."""
@@ -128,19 +138,35 @@ def active() -> Request | None:
 
 
 def not_over() -> Request | None:
-    """As `active`, for who asks for a connection.
+    """As `active`, for who asks for a connection: who will hold it.
 
+    What an earlier request left running holds it on behalf of the one that is being answered, with
+    which it ends. Raises `ConnectionsBusy` where there is none: the process may be frozen any time.
     Raises `DeadlineExceeded` for a request that was answered with a failure: what it left running
     must change nothing any more.
     """
     request = active()
-    if request is not None and request.over:
+    if request is None:
+        return None
+    if request.over:
         raise DeadlineExceeded("the request has been answered")
+    if request.ended:
+        request = _serving
+        if request is None or request.ended:
+            raise ConnectionsBusy("the request has ended, and no other one is being answered")
     return request
 
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
+
+
+def apart() -> Context:
+    """A copy of the context that belongs to no request, and knows no deadline."""
+    context = copy_context()
+    context.run(current.set, None)
+    context.run(deadline.forget)
+    return context
 
 
 def note_wait(seconds: float, *, resuming: bool) -> None:

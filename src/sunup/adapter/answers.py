@@ -23,6 +23,14 @@ def of_exception(error: BaseException, request: Request, otherwise: Answer | Non
 
     Where nothing is known of its cause it is `otherwise`, or a 500 that tells nothing.
     """
+    answer = _of_cause(error, request)
+    if answer is None:
+        log_unforeseen(error)
+    return answer or otherwise or internal_error()
+
+
+def _of_cause(error: BaseException, request: Request) -> Answer | None:
+    """The answer for an exception that the database, or the deadline, has caused."""
     chain = chain_of(error)
     for each in chain:
         if isinstance(each, DatabaseUnavailable) or each is request.origin:
@@ -34,8 +42,7 @@ def of_exception(error: BaseException, request: Request, otherwise: Answer | Non
     request.failure = None  # one that the app had got over
     if any(isinstance(each, DeadlineExceeded) for each in chain):
         return of_deadline(request)
-    log_unforeseen(error)
-    return otherwise or internal_error()
+    return None
 
 
 def of_deadline(request: Request) -> Answer:
@@ -74,8 +81,11 @@ def of_page(page: Answer, request: Request, *, late: bool = False) -> Answer:
     """
     from .bare import is_bare
 
-    if (request.failure is None and not late) or not is_bare(page.status, page.body):
+    unknown = request.failure is None and request.raised is None and not late
+    if unknown or not is_bare(page.status, page.body):
         return page
+    if request.raised is not None:
+        return _of_cause(request.raised, request) or page
     return of_deadline(request) if request.failure is None else of_failure(request.failure, request)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from sunup import deadline
 from sunup.deadline import DeadlineExceeded
-from sunup.request import Request
+from sunup.request import Request, apart
 
 from .http import Answer, Call
 from .loop import Loop, Overrun
@@ -51,7 +51,8 @@ class AsgiRunner:
             return True
         if self._startup is None:
             self._lifespan = Lifespan(self._app, self._state)
-            self._startup = self._loop.submit(self._lifespan.startup())
+            # In a request's context it would end with that request.
+            self._startup = apart().run(self._loop.submit, self._lifespan.startup())
         startup = self._startup
         self._loop.go_on()
         try:
@@ -91,11 +92,13 @@ class AsgiRunner:
         """
         loop = self._loop
         if not loop.busy and not request.held:
+            request.ended = True
             return []
         limit = min(deadline.AFTERWARDS, deadline.remaining()) if answered else 0.0
         left = loop.settle(max(limit, deadline.for_cleaning() + _TURN))
+        request.ended = True
         if request.held:
-            loop.run(_reclaim(request), None)
+            loop.run(_finish(request), None)
             loop.settle(deadline.for_cleaning() + _TURN)
         return left
 
@@ -128,8 +131,8 @@ class AsgiRunner:
         return exchange.answer()
 
 
-async def _reclaim(request: Request) -> None:
-    request.reclaim()
+async def _finish(request: Request) -> None:
+    request.finish()
 
 
 class Exchange:
@@ -211,7 +214,7 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._in.get, self._out.put)
-        except Exception:  # noqa: S110  # the protocol's way to say "no lifespan here"
+        except (Exception, DeadlineExceeded):  # noqa: S110  # the protocol's way to say "no lifespan here"
             pass
         finally:
             await self._out.put(None)

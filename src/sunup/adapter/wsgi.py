@@ -43,8 +43,7 @@ class WsgiRunner:
 
     def finish(self, request: Request, *, answered: bool) -> list[str]:
         """End what a request has left: connections that it did not give back."""
-        if request.held:
-            request.reclaim()
+        request.finish()
         return []
 
     def __call__(self, call: Call) -> Answer:

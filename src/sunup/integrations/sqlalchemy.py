@@ -179,7 +179,12 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
         current = request.not_over()
         if not alive(connection, record.info["sunup_rests_since"]):
             raise exc.DisconnectionError("the connection ended while it rested")
-        db.pool().held_by(_driver_connection(connection), current)
+        mine = _driver_connection(connection)
+        pool = db.pool()
+        pool.held_by(mine, current)
+        if current is not None:
+            # Its place in SQLAlchemy's pool is free then, whoever still has it.
+            current.held[mine] = lambda: (pool.reclaim(mine), proxy.detach())
         request.note_failure(None)
 
 

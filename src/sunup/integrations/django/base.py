@@ -1,13 +1,16 @@
 """The database backend: Django's own for PostgreSQL, but for how it connects."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from django.core.signals import got_request_exception
 from django.db.backends.postgresql import base as postgresql
 from django.db.utils import DatabaseErrorWrapper
+from django.dispatch import receiver
 from django.utils.functional import cached_property
 from psycopg import IsolationLevel
 from psycopg.adapt import AdaptersMap
@@ -62,7 +65,6 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             request.note_failure(failure)
             raise
         assert isinstance(connection, Connection)
-        request.note_failure(None)
         connection.django_adapters = adapters
         connection.prepare_threshold = prepare_threshold
         connection.cursor_factory = _TELLING.get(cursor_factory, cursor_factory)
@@ -91,7 +93,11 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         """Django's own: role and time zone, which are this alias's, and stay."""
+        current = request.active()
+        committed = None if current is None else current.committed
         super().init_connection_state()
+        if current is not None and committed is not None:
+            current.committed = committed  # set_config() looks as if it could change anything
         self.connection.session.touched = False
 
     def _use(self, params: dict[str, Any]) -> None:
@@ -128,13 +134,21 @@ class _ErrorWrapper(DatabaseErrorWrapper):
         traceback: TracebackType | None,
     ) -> None:
         connection = self._wrapper.connection
-        if exc_value is not None and connection is not None:
+        if exc_value is not None and connection is not None and not self._wrapper.lost:
             lost = while_using(exc_value, closed=connection.closed)
             if lost is not None:
-                request.note_failure(lost)
+                request.note_failure(lost, exc_value)
                 # A read-only server still answers: it is of no use all the same.
                 self._wrapper.lost = True
         super().__exit__(exc_type, exc_value, traceback)
+
+
+@receiver(got_request_exception)
+def _note_raised(**_: Any) -> None:
+    """What Django makes a page of."""
+    current = request.active()
+    if current is not None:
+        current.raised = sys.exception()
 
 
 def _count(execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:
