@@ -11,7 +11,7 @@ help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
 	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
 	@echo "make test    everything that CI runs: check, then all tests"
-	@echo "make soak    a million steps of the simulator (tests/simulator)"
+	@echo "make soak    a million steps of the simulator, and 300 sequences in real processes"
 	@echo "make check   ruff (lint and format) and mypy"
 	@echo "make format  let ruff put things right"
 	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
@@ -38,6 +38,7 @@ test: check
 
 soak: setup
 	$(BIN)/python -m tests.simulator --steps 1000000
+	SUNUP_SEQUENCES=60 $(BIN)/python -m pytest --numprocesses=$(WORKERS) -q tests/promises/test_sequences.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 One `Request` is shared by everything that works on a request, also in other threads and tasks.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from contextvars import Context, ContextVar, Token, copy_context
@@ -12,6 +13,7 @@ from typing import Literal
 from . import deadline
 from .deadline import DeadlineExceeded
 from .failures import ConnectionsBusy, DatabaseUnavailable
+from .settings import on_lambda
 from .statements import Change
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -116,18 +118,23 @@ current: ContextVar[Request | None] = ContextVar("sunup_request", default=None)
 # without a copy of the context (`loop.run_in_executor`) belong to it too.
 _serving: Request | None = None
 
+# Lambda has an answer and may freeze the process.
+_between = False
+
 
 def begin(request: Request, *, alone: bool = False) -> Token[Request | None]:
     """Make it the current request; `alone`: the process answers no other one meanwhile."""
-    global _serving
+    global _between, _serving
     if alone:
         _serving = request
+        _between = False
     return current.set(request)
 
 
 def end(token: Token[Request | None]) -> None:
     """Put back what `begin` replaced."""
-    global _serving
+    global _between, _serving
+    _between = _serving is not None and on_lambda()
     _serving = None
     current.reset(token)
 
@@ -147,6 +154,8 @@ def not_over() -> Request | None:
     """
     request = active()
     if request is None:
+        if _between and threading.current_thread() is not threading.main_thread():
+            raise ConnectionsBusy("no request is being answered, and a thread asks for one")
         return None
     if request.over:
         raise DeadlineExceeded("the request has been answered")

@@ -13,6 +13,7 @@ The engine is SQLAlchemy's own, with its own pool: what it costs to prepare a co
 import logging
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -184,8 +185,13 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
         pool.held_by(mine, current)
         if current is not None:
             # Its place in SQLAlchemy's pool is free then, whoever still has it.
-            current.held[mine] = lambda: (pool.reclaim(mine), proxy.detach())
+            current.held[mine] = partial(_taken_away, pool, mine, proxy)
         request.note_failure(None)
+
+
+def _taken_away(pool: Any, connection: Any, proxy: Any) -> None:
+    pool.reclaim(connection)
+    proxy.detach()
 
 
 def _put_right_after_use(engine: sqlalchemy.Engine, db: "_Database", put_right: Any) -> None:

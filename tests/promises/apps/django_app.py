@@ -8,13 +8,16 @@ import django
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connection as default
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
+from psycopg import IsolationLevel
 
 from sunup.integrations.django import database
 
 from . import works_sync
+
+ENGINE = "sunup.integrations.django"
 
 
 class Session:
@@ -28,17 +31,15 @@ class Session:
             return cursor.fetchone()[0]
 
     def unsettle(self) -> None:
-        assert default.connection is not None
+        default.ensure_connection()
         default.connection.prepare_threshold = 1
 
     def settled(self) -> bool:
         assert default.connection is not None
-        return default.connection.prepare_threshold != 1
+        return bool(default.connection.prepare_threshold != 1)
 
 
 class Sessions(works_sync.Sessions):
-    one_for_all = True
-
     @contextmanager
     def connection(self) -> Iterator[Session]:
         yield Session()
@@ -48,10 +49,39 @@ class Sessions(works_sync.Sessions):
         with transaction.atomic():
             yield Session()
 
+    def thread_ends(self) -> None:
+        connections.close_all()
+
+
+def _as_another_role(_: works_sync.Sessions, __: str, ___: float) -> works_sync.Answer:
+    with connections["monitor"].cursor() as cursor:
+        cursor.execute("show role")
+        return 200, str(cursor.fetchone()[0])
+
+
+def _serializable(_: works_sync.Sessions, __: str, ___: float) -> works_sync.Answer:
+    with transaction.atomic("serializable"), connections["serializable"].cursor() as cursor:
+        cursor.execute("show transaction_isolation")
+        return 200, str(cursor.fetchone()[0])
+
+
+def _isolation(_: works_sync.Sessions, __: str, ___: float) -> works_sync.Answer:
+    with transaction.atomic(), default.cursor() as cursor:
+        cursor.execute("show transaction_isolation")
+        return 200, str(cursor.fetchone()[0])
+
+
+WORKS = {
+    **works_sync.WORKS,
+    "as_another_role": _as_another_role,
+    "serializable": _serializable,
+    "isolation": _isolation,
+}
+
 
 def _view(request: HttpRequest) -> HttpResponse:
     row, _, seconds = request.META["QUERY_STRING"].partition("&")
-    work = works_sync.WORKS[request.path.strip("/")]
+    work = WORKS[request.path.strip("/")]
     status, text = work(Sessions(), row, float(seconds))
     return HttpResponse(text, status=status, content_type="text/plain")
 
@@ -65,7 +95,14 @@ def make() -> tuple[Any, Any]:
         SECRET_KEY="not a secret: this project is a test",
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF=__name__,
-        DATABASES={"default": {"ENGINE": "sunup.integrations.django"}},
+        DATABASES={
+            "default": {"ENGINE": ENGINE},
+            "monitor": {"ENGINE": ENGINE, "OPTIONS": {"assume_role": "pg_monitor"}},
+            "serializable": {
+                "ENGINE": ENGINE,
+                "OPTIONS": {"isolation_level": IsolationLevel.SERIALIZABLE},
+            },
+        },
         LOGGING_CONFIG=None,
     )
     django.setup()

@@ -28,7 +28,7 @@ class Session(Protocol):
 class Sessions(Protocol):
     """Where they come from."""
 
-    commits_each = False  # whether a statement is committed by itself
+    commits_each: bool = False  # whether a statement is committed by itself
 
     def connection(self) -> AbstractAsyncContextManager[Session]:
         """A block with a connection, whose work is committed at its end at the latest."""
@@ -253,6 +253,25 @@ async def dies_in_a_second_block(db: Sessions, row: str, _: float) -> Answer:
     return 200, "never"
 
 
+async def idles_too_long(db: Sessions, row: str, seconds: float) -> Answer:
+    await insert(db, row)
+    async with db.connection() as session:
+        await session.execute("select 1")
+        await asyncio.sleep(seconds)  # longer than the server waits: 57P05
+        await session.execute("select 1")
+    return 200, "never"
+
+
+async def asks_again_in_its_error_handler(db: Sessions, row: str, _: float) -> Answer:
+    await insert(db, row)
+    try:
+        int("the app's own mistake")
+    except ValueError:
+        async with db.connection(), db.connection():
+            return 200, "never"
+    return 200, "never"
+
+
 WORKS: dict[str, Callable[[Sessions, str, float], Awaitable[Answer]]] = {
     each.__name__: each
     for each in (
@@ -279,5 +298,7 @@ WORKS: dict[str, Callable[[Sessions, str, float], Awaitable[Answer]]] = {
         begins_by_hand,
         dies_within,
         dies_in_a_second_block,
+        idles_too_long,
+        asks_again_in_its_error_handler,
     )
 }

@@ -10,6 +10,9 @@ import sunup
 
 Answer = tuple[int, str]
 
+# Seconds: longer than any request here may take, and not for ever, since no thread can be ended.
+HANG = 2.5
+
 
 class Session(Protocol):
     """A connection, whichever library's."""
@@ -30,13 +33,15 @@ class Session(Protocol):
 class Sessions(Protocol):
     """Where they come from."""
 
-    one_for_all = False  # whether a request has one connection for all its blocks
-
     def connection(self) -> AbstractContextManager[Session]:
         """A block with a connection, whose work is committed at its end."""
 
     def transaction(self) -> AbstractContextManager[Session]:
         """A block with a transaction."""
+
+    def thread_ends(self) -> None:
+        """What a thread of the app's own does at its end."""
+        return
 
 
 def app(db: Sessions) -> Any:
@@ -102,7 +107,7 @@ def raises_after(db: Sessions, row: str, _: float) -> Answer:
 
 
 def hangs(_: Sessions, __: str, ___: float) -> Answer:
-    time.sleep(1000)
+    time.sleep(HANG)
     return 200, "never"
 
 
@@ -118,7 +123,7 @@ def hangs_in_a_transaction(db: Sessions, row: str, _: float) -> Answer:
     with db.transaction() as session:
         session.execute("select 1 from one for update")
         session.execute(f"insert into t values ('{row}')")
-        time.sleep(1000)
+        time.sleep(HANG)
     return 200, "never"
 
 
@@ -126,7 +131,7 @@ def computes_in_a_transaction(db: Sessions, row: str, _: float) -> Answer:
     with db.transaction() as session:
         session.execute("select 1 from one for update")
         session.execute(f"insert into t values ('{row}')")
-        until = time.monotonic() + 1000
+        until = time.monotonic() + HANG
         while time.monotonic() < until:
             sum(range(1000))
     return 200, "never"
@@ -143,14 +148,22 @@ def swallows(db: Sessions, row: str, _: float) -> Answer:
     return 200, "done"
 
 
-def cleans_up_slowly(db: Sessions, row: str, _: float) -> Answer:
+_cleaned: list[str] = []
+
+
+def cleans_up_slowly(db: Sessions, row: str, seconds: float) -> Answer:
     with db.transaction() as session:
         session.execute(f"insert into t values ('{row}')")
         try:
-            time.sleep(1000)
+            time.sleep(HANG)
         finally:
-            time.sleep(0.1)
+            time.sleep(min(seconds, 0.35))
+            _cleaned.append(row)
     return 200, "never"
+
+
+def was_cleaned_up(_: Sessions, row: str, __: float) -> Answer:
+    return 200, str(row in _cleaned)
 
 
 def leaves_a_thread(db: Sessions, row: str, seconds: float) -> Answer:
@@ -161,6 +174,8 @@ def leaves_a_thread(db: Sessions, row: str, seconds: float) -> Answer:
                 time.sleep(seconds / 10)
         except Exception:
             return
+        finally:
+            db.thread_ends()
 
     threading.Thread(target=later, daemon=True, name="later").start()
     insert(db, row)
@@ -220,6 +235,26 @@ def dies_in_a_second_block(db: Sessions, row: str, _: float) -> Answer:
     return 200, "never"
 
 
+def idles_too_long(db: Sessions, row: str, seconds: float) -> Answer:
+    insert(db, row)
+    with db.connection() as session:
+        session.execute("select 1")
+        session.execute("commit")
+        time.sleep(seconds)  # longer than the server waits: 57P05
+        session.execute("select 1")
+    return 200, "never"
+
+
+def asks_again_in_its_error_handler(db: Sessions, row: str, _: float) -> Answer:
+    insert(db, row)
+    try:
+        int("the app's own mistake")
+    except ValueError:
+        with db.connection(), db.connection():
+            return 200, "never"
+    return 200, "never"
+
+
 WORKS: dict[str, Callable[[Sessions, str, float], Answer]] = {
     each.__name__: each
     for each in (
@@ -235,6 +270,7 @@ WORKS: dict[str, Callable[[Sessions, str, float], Answer]] = {
         computes_in_a_transaction,
         swallows,
         cleans_up_slowly,
+        was_cleaned_up,
         leaves_a_thread,
         changes_the_session,
         fails,
@@ -242,5 +278,7 @@ WORKS: dict[str, Callable[[Sessions, str, float], Answer]] = {
         gets_over_it,
         dies_within,
         dies_in_a_second_block,
+        idles_too_long,
+        asks_again_in_its_error_handler,
     )
 }
