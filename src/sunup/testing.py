@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ import pytest
 from .emulator import Emulator, EmulatorOptions, postgres
 
 Emulate = Callable[..., Emulator]
+
+# Events, and characters of one, that are told of an emulator at its test's end.
+_TOLD, _WIDEST = 100, 1000
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +53,22 @@ def emulate(sunup_database: dict[str, str]) -> Iterator[Emulate]:
     """Starts an AWS for an app: `emulate(app, memory=256, ...)`, with `EmulatorOptions`' names.
 
     It has an empty database, in which the app's migrations are applied, and ends with the test.
+    What happened, and what the function logged, stands beside a test that fails.
     """
     with ExitStack() as stack:
 
         def start(app: Path | str | None = None, **options: Any) -> Emulator:
             made = EmulatorOptions(**{"memory": 1769, **options})
-            return stack.enter_context(Emulator(app, made, server=sunup_database))
+            aws = stack.enter_context(Emulator(app, made, server=sunup_database))
+            stack.callback(_tell, aws)
+            return aws
 
         yield start
+
+
+def _tell(aws: Emulator) -> None:
+    """Print the last events: pytest shows what a test printed when it fails."""
+    for event in list(aws.timeline.events)[-_TOLD:]:
+        fields = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("n", "at", "kind"))
+        moment = datetime.fromtimestamp(event["at"], UTC)
+        print(f"{moment:%H:%M:%S.%f} {event['kind']}: {fields}"[:_WIDEST])  # noqa: T201
