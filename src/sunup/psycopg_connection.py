@@ -13,7 +13,7 @@ from . import deadline, request
 from .failures import sqlstate_of, was_not_executed
 from .session import RESET, Session
 from .settings import Settings
-from .statements import Effect, effect_of
+from .statements import Effect, effect_of_all
 
 logger = logging.getLogger("sunup.statements")
 
@@ -189,11 +189,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         if status == pq.TransactionStatus.UNKNOWN:
             return  # it was lost before: nothing was sent
         now = self.pgconn.transaction_status
-        effects = [effect_of(text) for text in texts]
-        effect = effects[0] if len(effects) == 1 else Effect.together(effects)
-        told = not all(each.begins for each in effects)
-        if not told and (self._untold or _ACTIVE in (status, now) or self._pipeline is not None):
-            effect = Effect.together([*effects, _ANYTHING])
+        effect = effect_of_all(texts)
+        if effect.begins_only and (
+            self._untold or _ACTIVE in (status, now) or self._pipeline is not None
+        ):
+            effect = Effect.together([effect, _ANYTHING])
         before = status in _IN_TRANSACTION
         after = now in _IN_TRANSACTION or now == _ACTIVE
         session = self.session

@@ -73,7 +73,8 @@ class Request:
     def finish(self) -> None:
         """It is answered, and the process may be frozen: nothing holds a connection for it now."""
         self.ended = True
-        self.reclaim()
+        if self.held:
+            self.reclaim()
 
     def reclaim(self) -> None:
         """Take its connections away from whoever still holds them."""
@@ -118,7 +119,7 @@ current: ContextVar[Request | None] = ContextVar("sunup_request", default=None)
 # without a copy of the context (`loop.run_in_executor`) belong to it too.
 _serving: Request | None = None
 
-# Lambda has an answer and may freeze the process.
+# One has been answered: Lambda may freeze the process.
 _between = False
 
 
@@ -134,7 +135,7 @@ def begin(request: Request, *, alone: bool = False) -> Token[Request | None]:
 def end(token: Token[Request | None]) -> None:
     """Put back what `begin` replaced."""
     global _between, _serving
-    _between = _serving is not None and on_lambda()
+    _between = _serving is not None
     _serving = None
     current.reset(token)
 
@@ -154,7 +155,8 @@ def not_over() -> Request | None:
     """
     request = active()
     if request is None:
-        if _between and threading.current_thread() is not threading.main_thread():
+        elsewhere = threading.current_thread() is not threading.main_thread()
+        if _between and elsewhere and on_lambda():
             raise ConnectionsBusy("no request is being answered, and a thread asks for one")
         return None
     if request.over:

@@ -21,7 +21,7 @@ class Change(IntEnum):
 class Effect:
     """What is known of one statement, or of several in one string."""
 
-    __slots__ = ("begins", "change", "commits", "replaces", "rolls_back", "session")
+    __slots__ = ("begins", "begins_only", "change", "commits", "replaces", "rolls_back", "session")
 
     def __init__(self, text: str) -> None:
         self.change = Change.NOTHING
@@ -33,6 +33,8 @@ class Effect:
         self.rolls_back = True
         for words in _statements(text):
             self._add(words)
+        # Of several that are sent together: none but such as begin a transaction.
+        self.begins_only = self.begins
         if "\\'" in text:  # an escaped quote: where literals end cannot be told
             self.change = Change.YES
 
@@ -41,6 +43,7 @@ class Effect:
         """The effect of statements that are sent together."""
         one = cls("")
         one.begins = any(effect.begins for effect in effects)
+        one.begins_only = all(effect.begins_only for effect in effects)
         one.commits = any(effect.commits for effect in effects)
         one.rolls_back = all(effect.rolls_back for effect in effects)
         one.session = any(effect.session for effect in effects)
@@ -77,13 +80,22 @@ class Effect:
 
 def effect_of(text: str) -> Effect:
     """The effect of a statement; texts come again and again, so judgements are kept."""
-    found = _known.get(text)
-    if found is None:
-        found = Effect(text)
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        _known[text] = found
-    return found
+    return _known.get(text) or _keep(text, Effect(text))
+
+
+def effect_of_all(texts: list[str]) -> Effect:
+    """The effect of statements that are sent together."""
+    if len(texts) == 1:
+        return effect_of(texts[0])
+    key = tuple(texts)
+    return _known.get(key) or _keep(key, Effect.together([effect_of(text) for text in texts]))
+
+
+def _keep(key: "str | tuple[str, ...]", effect: Effect) -> Effect:
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = effect
+    return effect
 
 
 def _statements(text: str) -> list[list[str]]:
@@ -97,7 +109,7 @@ def _statements(text: str) -> list[list[str]]:
     return [words for words in found if words]
 
 
-_known: dict[str, Effect] = {}
+_known: dict[str | tuple[str, ...], Effect] = {}
 _MOST_KNOWN = 500
 
 # Dollar quotes are not followed: what is in them counts as words.

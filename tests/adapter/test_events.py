@@ -3,8 +3,11 @@ from typing import Any
 
 import pytest
 
-from sunup.adapter import events
+from sunup.adapter.event_parts import BadEvent
+from sunup.adapter.events import UnknownEvent
 from sunup.adapter.http import Answer
+
+from . import formats
 
 
 def event_2(**changes: Any) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def event_1(**changes: Any) -> dict[str, Any]:
 
 
 def test_payload_2_is_read() -> None:
-    call = events.parse(event_2())
+    call = formats.parse(event_2())
     assert (call.method, call.path, call.body) == ("POST", "/my/path", b"Hello")
     assert call.query == b"parameter1=value1&parameter1=value2&parameter2=value"
     assert (b"cookie", b"cookie1=a; cookie2=b") in call.headers
@@ -74,7 +77,7 @@ def test_payload_2_is_read() -> None:
 
 
 def test_payload_1_is_read_with_repeated_headers_and_parameters() -> None:
-    call = events.parse(event_1())
+    call = formats.parse(event_1())
     assert (call.method, call.path, call.body) == ("GET", "/my/path", b"")
     assert call.query == b"parameter1=value1&parameter1=value+2&p2=v"
     assert call.headers.count((b"header1", b"value1")) == 1
@@ -83,7 +86,7 @@ def test_payload_1_is_read_with_repeated_headers_and_parameters() -> None:
 
 
 def test_payload_1_without_the_multi_value_fields_is_read() -> None:
-    call = events.parse(event_1(multiValueHeaders=None, multiValueQueryStringParameters=None))
+    call = formats.parse(event_1(multiValueHeaders=None, multiValueQueryStringParameters=None))
     assert call.headers == [(b"header1", b"value2")]
     assert call.query == b"parameter1=value2"
 
@@ -100,33 +103,33 @@ def test_payload_1_without_the_multi_value_fields_is_read() -> None:
     ],
 )
 def test_a_path_keeps_its_encoding_and_gets_one_where_it_has_none(raw: str, path: str) -> None:
-    assert events.parse(event_2(rawPath=raw)).path == path
+    assert formats.parse(event_2(rawPath=raw)).path == path
 
 
 def test_a_stage_is_a_prefix() -> None:
-    prod = events.parse(event_2(rawPath="/prod/users", requestContext={"stage": "prod"}))
+    prod = formats.parse(event_2(rawPath="/prod/users", requestContext={"stage": "prod"}))
     assert (prod.root_path, prod.path) == ("/prod", "/prod/users")
-    mapped = events.parse(event_2(rawPath="/production", requestContext={"stage": "prod"}))
+    mapped = formats.parse(event_2(rawPath="/production", requestContext={"stage": "prod"}))
     assert mapped.root_path == ""
-    one = events.parse(
+    one = formats.parse(
         event_1(path="/users", requestContext={"stage": "prod", "path": "/prod/users"})
     )
     assert (one.root_path, one.path) == ("/prod", "/prod/users")
 
 
 def test_a_cookie_header_is_not_doubled() -> None:
-    call = events.parse(event_2(headers={"cookie": "cookie1=a; cookie2=b"}))
+    call = formats.parse(event_2(headers={"cookie": "cookie1=a; cookie2=b"}))
     assert [name for name, _ in call.headers].count(b"cookie") == 1
 
 
 def test_binary_bodies_are_decoded() -> None:
     body = base64.b64encode(bytes(range(256))).decode()
-    assert events.parse(event_2(body=body, isBase64Encoded=True)).body == bytes(range(256))
+    assert formats.parse(event_2(body=body, isBase64Encoded=True)).body == bytes(range(256))
 
 
 def test_a_function_url_has_no_gateway_that_gives_up() -> None:
     context = {"domainName": "abc.lambda-url.eu-central-1.on.aws"}
-    assert events.parse(event_2(requestContext=context)).gateway_started_ms is None
+    assert formats.parse(event_2(requestContext=context)).gateway_started_ms is None
 
 
 @pytest.mark.parametrize(
@@ -139,16 +142,16 @@ def test_a_function_url_has_no_gateway_that_gives_up() -> None:
     ],
 )
 def test_what_cannot_be_passed_on_is_a_bad_event(changes: dict[str, Any]) -> None:
-    with pytest.raises(events.BadEvent):
-        events.parse(event_2(**changes))
+    with pytest.raises(BadEvent):
+        formats.parse(event_2(**changes))
 
 
 @pytest.mark.parametrize(
     "event", [{"Records": []}, {}, [], None, "x", {"requestContext": {}, "path": "/"}]
 )  # fmt: skip
 def test_other_events_are_a_clear_error(event: object) -> None:
-    with pytest.raises(events.UnknownEvent, match="no HTTP request of API Gateway"):
-        events.parse(event)
+    with pytest.raises(UnknownEvent, match="no HTTP request of API Gateway"):
+        formats.parse(event)
 
 
 def test_a_response_of_payload_2_has_cookies_apart_and_joined_headers() -> None:
@@ -163,7 +166,7 @@ def test_a_response_of_payload_2_has_cookies_apart_and_joined_headers() -> None:
         ],
         "ü".encode(),
     )
-    assert events.encode(event_2(), answer) == {
+    assert formats.encode(event_2(), answer) == {
         "statusCode": 200,
         "headers": {"content-type": "text/plain; charset=utf-8", "vary": "accept, cookie"},
         "cookies": ["a=1", "b=2"],
@@ -174,7 +177,7 @@ def test_a_response_of_payload_2_has_cookies_apart_and_joined_headers() -> None:
 
 def test_a_response_of_payload_1_has_lists_of_headers() -> None:
     answer = Answer(204, [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")])
-    assert events.encode(event_1(), answer) == {
+    assert formats.encode(event_1(), answer) == {
         "statusCode": 204,
         "multiValueHeaders": {"set-cookie": ["a=1", "b=2"]},
         "body": "",
@@ -192,6 +195,6 @@ def test_a_response_of_payload_1_has_lists_of_headers() -> None:
     ],
 )
 def test_what_is_not_plain_utf_8_text_goes_in_base64(headers: list[tuple[bytes, bytes]]) -> None:
-    response = events.encode(event_2(), Answer(200, headers, b"\xff\x00\xfc"))
+    response = formats.encode(event_2(), Answer(200, headers, b"\xff\x00\xfc"))
     assert response["isBase64Encoded"] is True
     assert base64.b64decode(response["body"]) == b"\xff\x00\xfc"

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sunup.adapter import events
 from sunup.adapter.http import Answer
+
+from . import formats
 
 
 def version_1(**changes: Any) -> dict[str, Any]:
@@ -40,14 +41,14 @@ def version_2(**changes: Any) -> dict[str, Any]:
 
 
 def test_version_1_keeps_path_and_query_byte_for_byte() -> None:
-    call = events.parse(version_1())
+    call = formats.parse(version_1())
     assert (call.method, call.path, call.query) == ("POST", "/a%2Fb", b"order-id=42&x=%20")
     assert call.body == b"hello"
     assert call.client == ("10.213.229.10", 0)
 
 
 def test_version_2_has_lists() -> None:
-    call = events.parse(version_2())
+    call = formats.parse(version_2())
     assert (call.path, call.query) == ("/orders", b"id=4+2&id=43")
     assert [value for name, value in call.headers if name == b"x-a"] == [b"1", b"2"]
     # Microseconds, and no gateway that gives up after 30 s.
@@ -59,6 +60,6 @@ def test_the_answer_has_one_value_for_each_header() -> None:
         200, [(b"vary", b"a"), (b"vary", b"b"), (b"content-type", b"image/png")], b"\xff"
     )
     for event in (version_1(), version_2()):
-        response = events.encode(event, answer)
+        response = formats.encode(event, answer)
         assert response["headers"] == {"vary": "a, b", "content-type": "image/png"}
         assert (response["body"], response["isBase64Encoded"]) == ("/w==", True)

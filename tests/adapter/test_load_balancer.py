@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from sunup.adapter import events
+from sunup.adapter.event_parts import BadEvent
 from sunup.adapter.http import Answer
+
+from . import formats
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -41,20 +43,20 @@ def many(**changes: Any) -> dict[str, Any]:
 
 
 def test_parameters_are_passed_on_as_the_client_encoded_them() -> None:
-    call = events.parse(event())
+    call = formats.parse(event())
     assert (call.method, call.path, call.query) == ("GET", "/a%2Fb", b"query=1%2B2&z=%E3%81%82")
-    assert events.parse(many()).query == b"key=v1&key=v%202"
+    assert formats.parse(many()).query == b"key=v1&key=v%202"
 
 
 def test_the_client_is_the_one_that_the_balancer_saw() -> None:
-    call = events.parse(event())
+    call = formats.parse(event())
     assert call.client == ("72.21.198.66", 0)
     assert call.server == ("lambda-846800462.us-east-2.elb.amazonaws.com", 8443)
     assert call.gateway_started_ms is None
 
 
 def test_repeated_headers_are_kept() -> None:
-    headers = events.parse(many()).headers
+    headers = formats.parse(many()).headers
     assert [value for name, value in headers if name == b"x-a"] == [b"1", b"2"]
 
 
@@ -66,7 +68,7 @@ ANSWER = Answer(
 
 
 def test_single_values_are_answered_with_cookies_told_apart_by_case() -> None:
-    response = events.encode(event(), ANSWER)
+    response = formats.encode(event(), ANSWER)
     assert response["statusDescription"] == "201 Created"
     assert "multiValueHeaders" not in response
     cookies = {k: v for k, v in response["headers"].items() if k.lower() == "set-cookie"}
@@ -75,13 +77,13 @@ def test_single_values_are_answered_with_cookies_told_apart_by_case() -> None:
 
 
 def test_lists_are_answered_with_lists() -> None:
-    response = events.encode(many(), ANSWER)
+    response = formats.encode(many(), ANSWER)
     assert response["multiValueHeaders"]["set-cookie"] == ["a=1", "b=2"]
     assert "headers" not in response
 
 
 def test_an_unusual_status_has_no_words() -> None:
-    assert events.encode(event(), Answer(299))["statusDescription"] == "299"
+    assert formats.encode(event(), Answer(299))["statusDescription"] == "299"
 
 
 @pytest.mark.parametrize(
@@ -95,5 +97,5 @@ def test_an_unusual_status_has_no_words() -> None:
     ],
 )
 def test_what_cannot_be_passed_on_is_a_bad_event(changes: dict[str, Any]) -> None:
-    with pytest.raises(events.BadEvent):
-        events.parse(event(**changes))
+    with pytest.raises(BadEvent):
+        formats.parse(event(**changes))

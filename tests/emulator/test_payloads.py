@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sunup.adapter import events
 from sunup.emulator.payloads import event_1, event_2, response
+from tests.adapter import formats
 
 
 def scope(**changes: Any) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_payload_1_keeps_repeated_headers_and_parameters() -> None:
 @pytest.mark.parametrize("make", [event_1, event_2])
 def test_the_adapter_reads_back_what_was_sent(make: Any) -> None:
     for body in (b"", b'{"n": "\xc3\xa4"}', b"\xff\x00"):
-        call = events.parse(json.loads(json.dumps(make(scope(), body, 0))))
+        call = formats.parse(json.loads(json.dumps(make(scope(), body, 0))))
         assert (call.method, call.path, call.body) == ("POST", "/a%2Fb/caf%C3%A9", body)
         assert (b"cookie", b"x=1; y=2") in call.headers
 

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from .event_parts import (
     Event,
+    Format,
     addresses,
     body_of,
     encoded_body,
     fields_of,
     headers_of,
-    joined,
     path_of,
     prefix_of,
 )
@@ -26,8 +26,9 @@ def parse_2(event: Event) -> Call:
     context = event["requestContext"]
     http = context["http"]
     headers = headers_of(event.get("headers") or {})
+    fields = dict(headers)
     cookies = event.get("cookies") or []
-    if cookies and not any(name == b"cookie" for name, _ in headers):
+    if cookies and b"cookie" not in fields:
         headers.append((b"cookie", "; ".join(cookies).encode("latin-1", "replace")))
     path = path_of(event.get("rawPath"))
     return Call(
@@ -37,7 +38,7 @@ def parse_2(event: Event) -> Call:
         headers=headers,
         body=body_of(event, event.get("isBase64Encoded")),
         root_path=_stage(path, context),
-        **addresses(headers, http.get("sourceIp"), context.get("domainName")),
+        **addresses(fields, http.get("sourceIp"), context.get("domainName")),
         # A function URL has no gateway that gives up after 30 s.
         gateway_started_ms=None
         if ".lambda-url." in str(context.get("domainName"))
@@ -48,14 +49,19 @@ def parse_2(event: Event) -> Call:
 def encode_2(_: Event, answer: Answer) -> dict[str, Any]:
     """Cookies apart, one value for each other header."""
     text, is_base64 = encoded_body(answer)
-    fields = fields_of(answer)
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for name, value in fields_of(answer):
+        if name == "set-cookie":
+            cookies.append(value)
+        else:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
     response: dict[str, Any] = {
         "statusCode": answer.status,
         "body": text,
         "isBase64Encoded": is_base64,
-        "headers": joined([pair for pair in fields if pair[0] != "set-cookie"]),
+        "headers": headers,
     }
-    cookies = [value for name, value in fields if name == "set-cookie"]
     if cookies:
         response["cookies"] = cookies
     return response
@@ -77,7 +83,7 @@ def parse_1(event: Event) -> Call:
         headers=headers,
         body=body_of(event, event.get("isBase64Encoded")),
         root_path=_stage(path, context),
-        **addresses(headers, source, context.get("domainName")),
+        **addresses(dict(headers), source, context.get("domainName")),
         gateway_started_ms=context.get("requestTimeEpoch"),
     )
 
@@ -99,3 +105,7 @@ def encode_1(_: Event, answer: Answer) -> dict[str, Any]:
 def _stage(path: str, context: Event) -> str:
     stage = context.get("stage") or "$default"
     return "" if stage == "$default" else prefix_of(path, f"/{stage}")
+
+
+PAYLOAD_2 = Format(parse_2, encode_2)
+PAYLOAD_1 = Format(parse_1, encode_1)

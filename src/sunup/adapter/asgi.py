@@ -41,6 +41,11 @@ class AsgiRunner:
         self._lifespan: Lifespan | None = None
         self._startup: Future[bool] | None = None
         self._started = False
+        # For the alarm: the request's task and tasks of the app's.
+        self.callers: tuple[CodeType, ...] = (
+            AsgiRunner._serve.__code__,
+            asyncio.events.Handle._run.__code__,  # noqa: SLF001
+        )
 
     def start(self, wait: float = STARTUP_IN_INIT) -> bool:
         """Run the app's start-up; false when it is not done in `wait` seconds, but goes on.
@@ -79,11 +84,6 @@ class AsgiRunner:
             return self._loop.run(self._serve(call), None if limit == deadline.NEVER else limit)
         except Overrun as error:
             raise DeadlineExceeded("the app was cancelled") from error
-
-    @property
-    def callers(self) -> "tuple[CodeType, ...]":
-        """What calls the app's code, for the alarm: the request's task and tasks of the app's."""
-        return AsgiRunner._serve.__code__, asyncio.events.Handle._run.__code__  # noqa: SLF001
 
     def finish(self, request: Request, *, answered: bool) -> list[str]:
         """End what a request has left: connections, and tasks, which have a bounded time first.
@@ -142,19 +142,24 @@ class Exchange:
         self._body: bytes | None = call.body
         self._start: Message | None = None
         self._chunks: list[bytes] = []
-        self._complete = asyncio.Event()
+        self._ended = False
+        # Made for an app that listens for the client's end.
+        self._gone: asyncio.Event | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the app has sent a whole response."""
-        return self._start is not None and self._complete.is_set()
+        return self._start is not None and self._ended
 
     async def receive(self) -> Message:
         """The whole body at once; afterwards, when all is sent, that the client has gone."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        await self._complete.wait()
+        if self._gone is None:
+            self._gone = asyncio.Event()
+        if not self._ended:
+            await self._gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -164,7 +169,9 @@ class Exchange:
         elif message["type"] == "http.response.body":
             self._chunks.append(bytes(message.get("body", b"")))
             if not message.get("more_body", False):
-                self._complete.set()
+                self._ended = True
+                if self._gone is not None:
+                    self._gone.set()
 
     def answer(self) -> Answer:
         """The response. Raises `RuntimeError` when the app sent no complete one."""

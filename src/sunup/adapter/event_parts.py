@@ -3,10 +3,12 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .http import Answer, Headers
+from .http import Answer, Call, Headers
 
 Event = dict[str, Any]
 
@@ -28,6 +30,21 @@ _MOST_NAMES = 200
 
 class BadEvent(ValueError):
     """An HTTP event whose content cannot be passed on: the client's mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How events of one kind are read, and their answers written."""
+
+    parse: Callable[[Event], Call]
+    encode: Callable[[Event, Answer], dict[str, Any]]
+
+    def read(self, event: Event) -> Call:
+        """The request in an event. Raises `BadEvent`."""
+        try:
+            return self.parse(event)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise BadEvent(f"the event is malformed: {type(error).__name__}") from None
 
 
 def path_of(raw: str | None) -> str:
@@ -77,9 +94,8 @@ def prefix_of(path: str, prefix: str) -> str:
     return prefix if prefix and (path == prefix or path.startswith(f"{prefix}/")) else ""
 
 
-def addresses(headers: Headers, source: str | None, domain: str | None) -> dict[str, Any]:
-    """Scheme, server and client of a `Call`, from what the proxy in front noted."""
-    fields = dict(headers)
+def addresses(fields: dict[bytes, bytes], source: str | None, domain: str | None) -> dict[str, Any]:
+    """Scheme, server and client of a `Call`, from what the proxy in front noted in the headers."""
     scheme = fields.get(b"x-forwarded-proto", b"https").decode("latin-1")
     port = fields.get(b"x-forwarded-port", b"")
     host = fields.get(b"host", b"").decode("latin-1").rpartition(":")

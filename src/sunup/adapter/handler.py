@@ -12,8 +12,8 @@ from sunup.failures import strip_data
 from sunup.settings import Settings
 
 from . import alarm, answers, lifecycle
-from . import events as formats
-from .event_parts import encoded_body, prefix_of
+from .event_parts import BadEvent, encoded_body, prefix_of
+from .events import UnknownEvent, format_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
 
@@ -58,9 +58,8 @@ class StartableDatabase(Protocol):
 class Runner(Protocol):
     """Calls an app of one interface."""
 
-    @property
-    def callers(self) -> "tuple[CodeType, ...]":
-        """What calls the app's code, for the alarm."""
+    # What calls the app's code, for the alarm.
+    callers: "tuple[CodeType, ...]"
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
@@ -146,12 +145,15 @@ class Handler:
 
     def __call__(self, event: Any, context: LambdaContext) -> Any:
         """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""
-        if self._events is not None and not formats.is_http(event):
+        form = format_of(event)
+        if form is None:
+            if self._events is None:
+                raise UnknownEvent(event)
             return self._answer_event(self._events, event, context)
         try:
-            call = formats.parse(event)
-        except formats.BadEvent as error:
-            return formats.encode(event, answers.bad_request(str(error)))
+            call = form.read(event)
+        except BadEvent as error:
+            return form.encode(event, answers.bad_request(str(error)))
         if self._base_path:
             prefix = prefix_of(call.path.removeprefix(call.root_path), self._base_path)
             call.root_path += prefix
@@ -180,7 +182,7 @@ class Handler:
             answers.log(current, answer.status)
         finally:
             request.end(token)
-        return formats.encode(event, answer)
+        return form.encode(event, answer)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine on the event loop that the app runs on: for scripts and tests."""

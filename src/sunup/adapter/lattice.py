@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from .event_parts import (
     Event,
+    Format,
     addresses,
     body_of,
     encoded_body,
@@ -48,12 +49,17 @@ def encode(_: Event, answer: Answer) -> dict[str, Any]:
 
 def _call(event: Event, path: str, query: bytes, is_base64: object) -> Call:
     headers = headers_of(event.get("headers") or {})
-    forwarded = dict(headers).get(b"x-forwarded-for", b"").decode("latin-1")
+    fields = dict(headers)
+    forwarded = fields.get(b"x-forwarded-for", b"").decode("latin-1")
     return Call(
         method=str(event["method"]).upper(),
         path=path_of(path),
         query=query,
         headers=headers,
         body=body_of(event, is_base64),
-        **addresses(headers, forwarded.rpartition(",")[2].strip() or None, None),
+        **addresses(fields, forwarded.rpartition(",")[2].strip() or None, None),
     )
+
+
+VERSION_1 = Format(parse_1, encode)
+VERSION_2 = Format(parse_2, encode)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .event_parts import (
     Event,
+    Format,
     addresses,
     body_of,
     encoded_body,
@@ -31,7 +32,8 @@ def parse(event: Event) -> Call:
         for name, values in query.items()
         for value in (values if isinstance(values, list) else [values])
     ]
-    forwarded = dict(headers).get(b"x-forwarded-for", b"").decode("latin-1")
+    fields = dict(headers)
+    forwarded = fields.get(b"x-forwarded-for", b"").decode("latin-1")
     # The balancer appends the address that it saw; what comes before is the client's word.
     source = forwarded.rpartition(",")[2].strip() or None
     return Call(
@@ -40,7 +42,7 @@ def parse(event: Event) -> Call:
         query="&".join(pairs).encode("ascii", "replace"),
         headers=headers,
         body=body_of(event, event.get("isBase64Encoded")),
-        **addresses(headers, source, None),
+        **addresses(fields, source, None),
     )
 
 
@@ -78,3 +80,6 @@ def _spellings(name: str) -> Iterator[str]:
     """The name with each choice of small and capital letters."""
     choices = [(letter, letter.upper()) if letter.isalpha() else (letter,) for letter in name]
     return map("".join, product(*choices))
+
+
+FORMAT = Format(parse, encode)

@@ -29,17 +29,14 @@ class WsgiRunner:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        # For the alarm.
+        self.callers: tuple[CodeType, ...] = (WsgiRunner.__call__.__code__,)
 
     def start(self) -> None:
         """Nothing: WSGI has no start-up."""
 
     def stop(self, limit: float | None = None) -> None:
         """Nothing: WSGI has no shut-down."""
-
-    @property
-    def callers(self) -> "tuple[CodeType, ...]":
-        """What calls the app's code, for the alarm."""
-        return (WsgiRunner.__call__.__code__,)
 
     def finish(self, request: Request, *, answered: bool) -> list[str]:
         """End what a request has left: connections that it did not give back."""
