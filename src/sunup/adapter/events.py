@@ -1,5 +1,7 @@
 """Which format an event has: API Gateway, function URL, load balancer, VPC Lattice, or no HTTP."""
 
+from typing import Any
+
 from . import api_gateway
 from .event_parts import Format
 
@@ -7,7 +9,7 @@ from .event_parts import Format
 class UnknownEvent(TypeError):
     """The function was invoked with something that is no HTTP request."""
 
-    def __init__(self, event: object) -> None:
+    def __init__(self, event: Any) -> None:
         is_object = isinstance(event, dict)
         keys = ", ".join(sorted(map(str, event))) if is_object else type(event).__name__
         super().__init__(
