@@ -19,8 +19,8 @@ from measuring import Sample, add_user, sample
 from peers import Peer
 from terminal import folder, positive, progress
 
-from sunup.emulator import Emulator, EmulatorOptions
-from sunup.emulator.limits import processor_share_available
+from sunup.local.emulator import Emulator, EmulatorOptions
+from sunup.local.emulator.limits import processor_share_available
 
 MEMORY = (128, 256, 512, 1769, 3538)
 

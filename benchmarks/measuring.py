@@ -8,12 +8,12 @@ from pathlib import Path
 
 from peers import Peer
 
-from sunup.credentials import CredentialSource
-from sunup.emulator import Emulator
-from sunup.emulator.instance import Function, Instance
-from sunup.emulator.limits import peak_megabytes
-from sunup.emulator.payloads import event_2
-from sunup.psycopg_pool import Pool
+from sunup.connecting.credentials import CredentialSource
+from sunup.local.emulator import Emulator
+from sunup.local.emulator.instance import Function, Instance
+from sunup.local.emulator.limits import peak_megabytes
+from sunup.local.emulator.payloads import event_2
+from sunup.psycopg.pool import Pool
 from sunup.settings import Settings
 
 QUERY = ("GET", "/users/1", b"")

@@ -19,8 +19,8 @@ from pathlib import Path
 import certifi
 from packaging.requirements import Requirement
 
-from sunup.emulator.package import runtime_folder, unpack
-from sunup.tls import ROOTS
+from sunup.connecting.tls import ROOTS
+from sunup.local.emulator.package import runtime_folder, unpack
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -118,7 +118,7 @@ def packaged(name: str, app: Path, folder: Path, environ: Mapping[str, str], run
     package = folder.with_suffix(".zip")
     machine = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    command = [sys.executable, "-m", "sunup.cli", "package", str(app), "-o", str(package)]
+    command = [sys.executable, "-m", "sunup.local.cli", "package", str(app), "-o", str(package)]
     run([*command, "--python", version, "--arch", machine])
     unpack(package, folder)
     return Peer(

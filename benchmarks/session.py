@@ -24,9 +24,10 @@ import psycopg_pool
 from terminal import machine, rounds_wanted
 
 from sunup import psycopg as sync
-from sunup import tls
 from sunup.asyncpg import Database
-from sunup.emulator import Emulator, EmulatorOptions, postgres
+from sunup.connecting import tls
+from sunup.local import postgres
+from sunup.local.emulator import Emulator, EmulatorOptions
 from sunup.settings import Settings
 
 TIMES = 50

@@ -24,9 +24,9 @@ from measuring import add_user, answered, function
 from peers import Peer
 from terminal import folder, machine, positive, progress
 
-from sunup.emulator import AuroraOptions, Emulator, EmulatorOptions
-from sunup.emulator.aurora import HangAt
-from sunup.emulator.instance import Instance
+from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
+from sunup.local.emulator.aurora import HangAt
+from sunup.local.emulator.instance import Instance
 
 STAGES: tuple[HangAt, ...] = ("tcp", "tls", "auth")
 COMPARED = (peers.SUNUP, peers.STARLETTE, peers.NODE)
@@ -95,7 +95,7 @@ async def on_new_connection(aws: Emulator, peer: Peer, memory: int) -> float:
     """Milliseconds of a request whose connection is gone, while the database is awake."""
     async with started(aws, peer, memory) as instance:
         await answered(instance)
-        await aws.aurora.drop(graceful=True)
+        await aws.aurora.faults.drop(graceful=True)
         return await answered(instance) * 1000
 
 
@@ -104,8 +104,8 @@ async def wake(aws: Emulator, peer: Peer, memory: int, seconds: float, refused: 
     async with started(aws, peer, memory) as instance:
         await answered(instance)
         if refused:
-            await aws.aurora.drop(graceful=True)
-            await aws.aurora.refuse(seconds)
+            await aws.aurora.faults.drop(graceful=True)
+            await aws.aurora.faults.refuse(seconds)
             began = time.perf_counter()
             await answered(instance)
             return (time.perf_counter() - began - seconds) * 1000
@@ -140,14 +140,14 @@ async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     ours = replace(
         peer, environ={**peer.environ, "DB_IDLE_SESSION_TIMEOUT": str(int(IDLE_SESSION))}
     )
-    before = aws.aurora.awake_seconds
+    before = aws.aurora.sleep.awake_seconds
     async with started(aws, ours, 1769) as instance:
         await answered(instance)
         await asyncio.sleep(REAPED)
-    while aws.aurora.state != "asleep":  # noqa: ASYNC110
+    while aws.aurora.sleep.state != "asleep":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     aws.aurora.options = settings
-    return aws.aurora.awake_seconds - before
+    return aws.aurora.sleep.awake_seconds - before
 
 
 def write(text: str, rounds: int, target: Path) -> None:

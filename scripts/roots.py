@@ -1,4 +1,4 @@
-"""Writes src/sunup/roots/: what each region's RDS host names are verified against.
+"""Writes src/sunup/connecting/roots/: what each region's RDS host names are verified against.
 
     python scripts/roots.py global-bundle.pem ...
 
@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-SUNUP = Path(__file__).parent.parent / "src" / "sunup"
+SUNUP = Path(__file__).parent.parent / "src" / "sunup" / "connecting"
 NAME = re.compile(r"Amazon RDS ([a-z]{2}(?:-[a-z]+)+-\d+) Root CA [A-Z]+\d+ G\d+")
 
 

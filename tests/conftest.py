@@ -8,8 +8,6 @@ import pytest
 
 from sunup.settings import Settings
 
-pytest_plugins = ["sunup.testing"]
-
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

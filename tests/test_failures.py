@@ -8,7 +8,14 @@ import psycopg
 import pytest
 
 from sunup import failures
-from sunup.failures import DatabaseUnavailable, plain_text, while_connecting, while_using
+from sunup.asyncpg.meaning import MEANING as ASYNCPG
+from sunup.connecting.meaning import Meaning
+from sunup.failures import DatabaseUnavailable, plain_text
+from sunup.psycopg.meaning import MEANING as PSYCOPG
+
+
+def meaning_of(error: BaseException) -> Meaning:
+    return PSYCOPG if isinstance(error, psycopg.Error) else ASYNCPG
 
 
 def asyncpg_error(state: str, text: str, detail: str | None = None) -> BaseException:
@@ -46,28 +53,29 @@ def asyncpg_error(state: str, text: str, detail: str | None = None) -> BaseExcep
 def test_a_failed_attempt_to_connect_has_a_name(
     error: BaseException, meaning: type[DatabaseUnavailable]
 ) -> None:
-    failure = while_connecting(error)
+    failure = meaning_of(error).while_connecting(error)
     assert type(failure) is meaning
     assert failure.nothing_executed
 
 
 def test_a_bug_is_not_taken_for_the_database_s_failure() -> None:
-    assert while_connecting(KeyError("x")) is None
-    assert while_using(ValueError("x"), closed=True) is None
+    for meaning in (ASYNCPG, PSYCOPG):
+        assert meaning.while_connecting(KeyError("x")) is None
+        assert meaning.while_using(ValueError("x"), closed=True) is None
 
 
 def test_a_statement_s_own_error_stays_what_it_is() -> None:
-    assert while_using(asyncpg_error("23505", "duplicate key"), closed=False) is None
+    assert ASYNCPG.while_using(asyncpg_error("23505", "duplicate key"), closed=False) is None
 
 
 def test_a_session_that_the_server_ended_is_a_lost_connection() -> None:
-    failure = while_using(asyncpg_error("57P01", "terminating connection"), closed=True)
+    failure = ASYNCPG.while_using(asyncpg_error("57P01", "terminating connection"), closed=True)
     assert isinstance(failure, failures.ConnectionLost)
     assert not failure.nothing_executed
 
 
 def test_an_idle_session_that_timed_out_has_executed_nothing() -> None:
-    failure = while_using(asyncpg_error("57P05", "idle-session timeout"), closed=True)
+    failure = ASYNCPG.while_using(asyncpg_error("57P05", "idle-session timeout"), closed=True)
     assert isinstance(failure, failures.ConnectionLost)
     assert failure.nothing_executed
 
@@ -79,18 +87,20 @@ def test_a_rollback_on_a_dead_connection_does_not_hide_the_reason() -> None:
         except asyncpg.PostgresError:
             raise asyncpg.InterfaceError("connection is closed")
     except asyncpg.InterfaceError as error:
-        failure = while_using(error, closed=True)
+        failure = ASYNCPG.while_using(error, closed=True)
     assert isinstance(failure, failures.ConnectionLost)
     assert failure.nothing_executed
 
 
 def test_a_write_on_a_read_only_server_is_told_apart() -> None:
-    failure = while_using(asyncpg_error("25006", "cannot execute INSERT"), closed=False)
+    failure = ASYNCPG.while_using(asyncpg_error("25006", "cannot execute INSERT"), closed=False)
     assert isinstance(failure, failures.DatabaseReadOnly)
 
 
 def test_a_refused_token_lists_the_six_things_that_it_can_mean() -> None:
-    failure = while_connecting(asyncpg_error("28000", 'PAM authentication failed for user "a"'))
+    failure = ASYNCPG.while_connecting(
+        asyncpg_error("28000", 'PAM authentication failed for user "a"')
+    )
     assert re.findall(r"\((\d)\)", str(failure)) == ["1", "2", "3", "4", "5", "6"]
 
 

@@ -7,119 +7,52 @@ from os import environ
 
 __version__ = "0.1.0"
 
+# Where each name is; what is not here is a failure's. Type checkers read the imports below.
+_HOME = {
+    "Credentials": "connecting.credentials",
+    "Handler": "adapter.handler",
+    "RequestMiddleware": "adapter.middleware",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "auth_token": "connecting.iam",
+    "deadline": "",
+}
+
 # Type checkers treat a variable of this name as true; importing `typing` for it costs milliseconds.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import deadline as deadline
     from .adapter.handler import Handler as Handler
     from .adapter.middleware import RequestMiddleware as RequestMiddleware
-    from .credentials import Credentials as Credentials
-    from .failures import (
-        AccessRefused as AccessRefused,
-    )
-    from .failures import (
-        ConnectionLost as ConnectionLost,
-    )
-    from .failures import (
-        ConnectionsBusy as ConnectionsBusy,
-    )
-    from .failures import (
-        CredentialsMissing as CredentialsMissing,
-    )
-    from .failures import (
-        DatabaseFull as DatabaseFull,
-    )
-    from .failures import (
-        DatabaseMissing as DatabaseMissing,
-    )
-    from .failures import (
-        DatabaseReadOnly as DatabaseReadOnly,
-    )
-    from .failures import (
-        DatabaseResuming as DatabaseResuming,
-    )
-    from .failures import (
-        DatabaseUnavailable as DatabaseUnavailable,
-    )
-    from .failures import (
-        DatabaseUnreachable as DatabaseUnreachable,
-    )
-    from .failures import (
-        PasswordRefused as PasswordRefused,
-    )
-    from .failures import (
-        TLSFailed as TLSFailed,
-    )
-    from .failures import (
-        TokenRefused as TokenRefused,
-    )
-    from .iam import auth_token as auth_token
+    from .connecting.credentials import Credentials as Credentials
+    from .connecting.iam import auth_token as auth_token
+    from .failures import *  # noqa: F403
     from .settings import Settings as Settings
     from .settings import SettingsError as SettingsError
 
-_HOME = {
-    "Handler": "adapter.handler",
-    "RequestMiddleware": "adapter.middleware",
-    "Credentials": "credentials",
-    "Settings": "settings",
-    "SettingsError": "settings",
-    "auth_token": "iam",
-    "AccessRefused": "failures",
-    "TLSFailed": "failures",
-    "ConnectionLost": "failures",
-    "ConnectionsBusy": "failures",
-    "CredentialsMissing": "failures",
-    "DatabaseFull": "failures",
-    "DatabaseMissing": "failures",
-    "DatabaseReadOnly": "failures",
-    "DatabaseResuming": "failures",
-    "DatabaseUnavailable": "failures",
-    "DatabaseUnreachable": "failures",
-    "PasswordRefused": "failures",
-    "TokenRefused": "failures",
-}
-
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in environ:
-    from .startup import begin
+    from .adapter.startup import begin
 
     begin()
-
-__all__ = [
-    "AccessRefused",
-    "ConnectionLost",
-    "ConnectionsBusy",
-    "Credentials",
-    "CredentialsMissing",
-    "DatabaseFull",
-    "DatabaseMissing",
-    "DatabaseReadOnly",
-    "DatabaseResuming",
-    "DatabaseUnavailable",
-    "DatabaseUnreachable",
-    "Handler",
-    "PasswordRefused",
-    "RequestMiddleware",
-    "Settings",
-    "SettingsError",
-    "TLSFailed",
-    "TokenRefused",
-    "__version__",
-    "auth_token",
-    "deadline",
-]
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name == "deadline":
-        return import_module(".deadline", __name__)
-    if name not in _HOME:
+    if name == "__all__":
+        return __dir__()
+    home = _HOME.get(name, "failures")
+    if not home:
+        return import_module(f".{name}", __name__)
+    module = import_module(f".{home}", __name__)
+    if home == "failures" and name not in module.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    from . import failures
+
+    return sorted([*_HOME, *failures.__all__, "__version__"])

@@ -8,6 +8,23 @@ never sees the detail: it may name hosts and users.
 import re
 from typing import ClassVar
 
+# What `sunup` itself offers of this module: each failure.
+__all__ = [
+    "AccessRefused",
+    "ConnectionLost",
+    "ConnectionsBusy",
+    "CredentialsMissing",
+    "DatabaseFull",
+    "DatabaseMissing",
+    "DatabaseReadOnly",
+    "DatabaseResuming",
+    "DatabaseUnavailable",
+    "DatabaseUnreachable",
+    "PasswordRefused",
+    "TLSFailed",
+    "TokenRefused",
+]
+
 FOREVER = float("inf")
 
 
@@ -179,105 +196,10 @@ class ConnectionLost(DatabaseUnavailable):
     nothing_executed = False
 
 
-_BY_SQLSTATE: dict[str, type[DatabaseUnavailable]] = {
-    "53300": DatabaseFull,
-    "57P03": DatabaseResuming,
-    "28P01": PasswordRefused,
-    "28000": AccessRefused,
-    "42501": AccessRefused,
-    "3D000": DatabaseMissing,
-}
-
-# libpq gives no SQLSTATE for a failed connect (psycopg 3.3: `sqlstate` is None), only the text.
-# First match wins.
-_BY_TEXT: list[tuple[str, type[DatabaseUnavailable]]] = [
-    (r"PAM authentication failed", TokenRefused),
-    (r"password authentication failed", PasswordRefused),
-    (r"too many clients|connection slots are reserved|too many connections", DatabaseFull),
-    (r"the database system is|timeout expired", DatabaseResuming),
-    (r"database \".*\" does not exist", DatabaseMissing),
-    (r"UNEXPECTED_EOF|EOF occurred", DatabaseUnreachable),
-    (
-        r"certificate|SSL error|\[SSL|does not support SSL|rejected SSL upgrade|ssl context",
-        TLSFailed,
-    ),
-    (
-        r"pg_hba\.conf|role \".*\" (does not exist|is not permitted)|permission denied",
-        AccessRefused,
-    ),
-]
-
-# The server ended the session (57P0x), or the driver found the socket closed (class 08).
-_LOST_SQLSTATES = {"57P01", "57P02", "57P05"}
-# idle_session_timeout: the server was waiting for a statement, so none was executed.
-_NOTHING_EXECUTED_SQLSTATES = {"57P05"}
-
-
 def sqlstate_of(error: BaseException) -> str | None:
     """The SQLSTATE of a driver's exception (asyncpg and psycopg both call it so), if it has one."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
-
-
-def while_connecting(error: BaseException) -> DatabaseUnavailable | None:
-    """What a failed attempt to connect means; None when it is not the database's (a bug).
-
-    Takes asyncpg's and psycopg's exceptions, `OSError` and `TimeoutError`.
-    """
-    if isinstance(error, DatabaseUnavailable):
-        return error
-    detail = plain_text(error)
-    state = sqlstate_of(error)
-    if state is not None and state[:2] == "28" and "PAM" in detail:
-        return TokenRefused(detail)
-    if state in _BY_SQLSTATE:
-        return _BY_SQLSTATE[state](detail)
-    if isinstance(error, TimeoutError):
-        return DatabaseResuming("no answer to the attempt to connect")
-    if not _of_database(error):
-        return None
-    for pattern, meaning in _BY_TEXT:
-        if re.search(pattern, detail):
-            return meaning(detail)
-    return DatabaseUnreachable(detail)
-
-
-def while_using(error: BaseException, *, closed: bool) -> DatabaseUnavailable | None:
-    """What an exception raised while a connection was in use means; None: it is the app's own.
-
-    `closed` tells whether the driver found the connection dead.
-    """
-    state = sqlstate_of(error)
-    if state is None and error.__context__ is not None:
-        # A rollback on the dead connection hides what the server said.
-        state = sqlstate_of(error.__context__)
-    if state == "25006":
-        return DatabaseReadOnly(plain_text(error))
-    lost = state is not None and (state in _LOST_SQLSTATES or state[:2] == "08")
-    lost = lost or type(error).__name__ == "InternalClientError"
-    if lost or (closed and _of_database(error)):
-        failure = ConnectionLost(plain_text(error))
-        failure.nothing_executed = was_not_executed(error) or state in _NOTHING_EXECUTED_SQLSTATES
-        return failure
-    return None
-
-
-def was_not_executed(error: BaseException) -> bool:
-    """Whether an exception tells that the statement never began, although the connection is lost.
-
-    asyncpg refuses to send one after the server's farewell, or while another is under way.
-    """
-    return (
-        type(error).__name__ in ("InternalClientError", "InterfaceError")
-        or sqlstate_of(error) in _NOTHING_EXECUTED_SQLSTATES
-    )
-
-
-def _of_database(error: BaseException) -> bool:
-    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
-        "asyncpg",
-        "psycopg",
-    )
 
 
 def plain_text(error: BaseException) -> str:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import Context, ContextVar, Token, copy_context
-from dataclasses import dataclass, field
 from typing import Literal
 
 from . import deadline
@@ -21,35 +20,62 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 Executed = Literal["no", "unknown", "yes"]
 
 
-@dataclass(slots=True)
 class Request:
     """Times are in seconds; `started` is since the epoch."""
 
-    method: str = ""
-    path: str = ""
-    id: str | None = None
-    cold_start: bool = False
-    started: float = field(default_factory=time.time)
-    # How long the request waited for a connection, awake or resuming.
-    connect_seconds: float = 0.0
-    resume_seconds: float = 0.0
-    query_seconds: float = 0.0
-    queries: int = 0
-    rows: int = 0
-    # The last failure of the database that the app was told, and the driver's exception behind it.
-    failure: DatabaseUnavailable | None = None
-    origin: BaseException | None = None
-    # What was committed, and what may have been: both stay, whatever happens later.
-    committed: Change = Change.NOTHING
-    doubtful: Change = Change.NOTHING
-    # The connections that it holds, each with how to take it away at the request's end.
-    held: dict[object, Callable[[], None]] = field(default_factory=dict)
-    # What ended in a framework's own page, where an integration hears of it.
-    raised: BaseException | None = None
-    # Answered with a failure: what it left running gets no connection any more.
-    over: bool = False
-    # The process may be frozen: what it left running gets a connection in the next request only.
-    ended: bool = False
+    # No dataclass: making one costs a cold start more than all else in this module.
+    __slots__ = (
+        "cold_start",
+        "committed",
+        "connect_seconds",
+        "doubtful",
+        "ended",
+        "failure",
+        "held",
+        "id",
+        "method",
+        "origin",
+        "over",
+        "path",
+        "queries",
+        "query_seconds",
+        "raised",
+        "resume_seconds",
+        "rows",
+        "started",
+    )
+
+    def __init__(
+        self,
+        method: str = "",
+        path: str = "",
+        id: str | None = None,  # noqa: A002  # the invocation's
+        *,
+        cold_start: bool = False,
+        started: float | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.id = id
+        self.cold_start = cold_start
+        self.started = time.time() if started is None else started
+        # How long the request waited for a connection, awake or resuming.
+        self.connect_seconds = self.resume_seconds = self.query_seconds = 0.0
+        self.queries = self.rows = 0
+        # The last failure of the database that the app was told, and the driver's exception
+        # behind it.
+        self.failure: DatabaseUnavailable | None = None
+        self.origin: BaseException | None = None
+        # What was committed, and what may have been: both stay, whatever happens later.
+        self.committed = self.doubtful = Change.NOTHING
+        # The connections that it holds, each with how to take it away at the request's end.
+        self.held: dict[object, Callable[[], None]] = {}
+        # What ended in a framework's own page, where an integration hears of it.
+        self.raised: BaseException | None = None
+        # Answered with a failure: what it left running gets no connection any more.
+        self.over = False
+        # The process may be frozen: what it left running gets a connection in the next request.
+        self.ended = False
 
     @property
     def executed(self) -> Executed:
@@ -199,6 +225,19 @@ def note_failure(failure: DatabaseUnavailable | None, origin: BaseException | No
     request = active()
     if request is not None:
         request.failure, request.origin = failure, origin
+
+
+class _Noting:
+    """A block that asks for a connection: that it gets none is remembered."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, DatabaseUnavailable):
+            note_failure(error)
+
+
+noting_failures = _Noting()
 
 
 def note_executed(change: Change, *, known: bool) -> None:

@@ -12,8 +12,8 @@ import snapshot_restore_py
 
 from sunup import asyncpg
 from sunup.adapter.handler import Handler
-from sunup.emulator import AuroraOptions
-from sunup.testing import Emulate
+from sunup.local.emulator import AuroraOptions
+from sunup.local.testing import Emulate
 
 from .test_handler import echo, root_logger
 

@@ -21,8 +21,8 @@ import pytest
 import uvicorn
 import waitress
 
-from sunup.emulator import GatewayOptions
-from sunup.testing import Emulate
+from sunup.local.emulator import GatewayOptions
+from sunup.local.testing import Emulate
 
 from . import oracle_app
 

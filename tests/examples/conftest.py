@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from sunup.adapter.handler import Handler
+from sunup.local.migrations import running as migrations
+from sunup.local.migrations.importing import importable
 from sunup.settings import Settings
-from sunup.tools import migrations
-from sunup.tools.importing import importable
 from tests.adapter.test_handler import Context
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

@@ -9,10 +9,10 @@ from typing import Any
 import hcl2
 import pytest
 
+from sunup.local.capacity import connection_limit
+from sunup.local.environment import FIELDS
+from sunup.local.packaging.target import choose
 from sunup.settings import Settings
-from sunup.tools.database.limits import connection_limit
-from sunup.tools.environment import FIELDS
-from sunup.tools.packaging.target import choose
 
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "users" / "terraform"
 

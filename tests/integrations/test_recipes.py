@@ -15,10 +15,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sunup import asyncpg as sunup_asyncpg
 from sunup import psycopg as sunup_psycopg
 from sunup.adapter.handler import Handler
-from sunup.emulator import AuroraOptions
 from sunup.integrations.sqlalchemy import create_async_engine, create_engine
+from sunup.local.emulator import AuroraOptions
+from sunup.local.testing import Emulate
 from sunup.settings import Settings
-from sunup.testing import Emulate
 
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context, root_logger

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from sunup.asyncpg import Database
-from sunup.emulator import AuroraOptions, Emulator, FunctionOptions
 from sunup.failures import TokenRefused
+from sunup.local.emulator import AuroraOptions, Emulator, FunctionOptions
+from sunup.local.testing import Emulate
 from sunup.settings import Settings
-from sunup.testing import Emulate
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users"
 
@@ -70,12 +70,12 @@ def test_a_write_whose_answer_was_lost_is_told_as_such_and_never_repeated(
 ) -> None:
     aws = emulate(USERS)
     assert post(aws, "before").status_code == 201
-    aws.aurora.reset_next = True
+    aws.aurora.faults.reset_next = True
     reply = post(aws, "lost")
     assert (reply.status_code, reply.json()["code"]) == (500, "connection_lost")
     assert "retry-after" not in reply.headers
     assert names(aws).count("lost") == 1  # it was executed; a repetition would be a conflict
-    aws.aurora.reset_next = True
+    aws.aurora.faults.reset_next = True
     reply = httpx2.get(f"{aws.url}/users")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert names(aws) == ["before", "lost"]
@@ -83,10 +83,10 @@ def test_a_write_whose_answer_was_lost_is_told_as_such_and_never_repeated(
 
 def test_a_read_only_server_is_told_as_such_until_it_is_over(emulate: Emulate) -> None:
     aws = emulate(USERS)
-    aws.aurora.read_only = True
+    aws.aurora.faults.read_only = True
     reply = post(aws, "a")
     assert (reply.status_code, reply.json()["code"]) == (503, "database_read_only")
-    aws.aurora.read_only = False
+    aws.aurora.faults.read_only = False
     assert post(aws, "a").status_code == 201
 
 
@@ -130,7 +130,7 @@ async def test_each_attempt_signs_a_token_of_its_own(
     async with db.connection() as connection:
         assert await connection.fetchval("select pg_backend_pid()") != first
     aws.do("aurora/drop")
-    monkeypatch.setattr("sunup.iam.time.time", lambda: now + 3600)
+    monkeypatch.setattr("sunup.connecting.iam.time.time", lambda: now + 3600)
     await db.close()
 
 
@@ -170,7 +170,7 @@ def test_a_burst_on_too_few_connections_hangs_nobody_and_recovers(emulate: Emula
     assert seen[200] > 0
     assert all(retry for status, retry, _ in replies if status == 503)
     assert max(took for _, _, took in replies) < 35
-    assert aws.aurora.most_connections <= 20
+    assert aws.aurora.places.most <= 20
     assert "too many clients" in str(list(aws.timeline.events)), "the limit was never reached"
     time.sleep(2.5)  # idle sessions end
     for _ in range(5):

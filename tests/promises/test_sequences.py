@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from sunup.emulator import AuroraOptions, Emulator
-from sunup.testing import Emulate
+from sunup.local.emulator import AuroraOptions, Emulator
+from sunup.local.testing import Emulate
 
 from .apps import KINDS, Kind, works_async, works_sync
 from .instance import MARGIN, Instances, Reply
@@ -51,11 +51,11 @@ NOT_WITH = {
 }
 
 FAULTS: dict[str, Callable[[Emulator], Any]] = {
-    "dropped": lambda aws: aws.run(aws.aurora.drop(graceful=False)),
-    "said goodbye": lambda aws: aws.run(aws.aurora.drop(graceful=True)),
+    "dropped": lambda aws: aws.run(aws.aurora.faults.drop(graceful=False)),
+    "said goodbye": lambda aws: aws.run(aws.aurora.faults.drop(graceful=True)),
     "reset in the next statement": lambda aws: setattr(aws.aurora, "reset_next", True),
     "restarted": lambda aws: aws.do("aurora/restart"),
-    "refusing": lambda aws: aws.run(aws.aurora.refuse(0.2)),
+    "refusing": lambda aws: aws.run(aws.aurora.faults.refuse(0.2)),
     "paused": lambda aws: aws.do("aurora/pause"),
 }
 
@@ -156,7 +156,7 @@ class Sequences(RuleBasedStateMachine):
         world = self.world
         if not hasattr(self, "before"):
             return
-        world.aws.aurora.reset_next = False
+        world.aws.aurora.faults.reset_next = False
         time.sleep(0.3)
         wakes = time.monotonic()
         while world.instances.ask("plain", f"{next(world.numbers)}.", left=5).status != 200:

@@ -17,10 +17,10 @@ import pytest
 
 from sunup import deadline
 from sunup.asyncpg import Database
-from sunup.emulator import AuroraOptions, Emulator, FunctionOptions
 from sunup.failures import ConnectionLost, DatabaseUnavailable
+from sunup.local.emulator import AuroraOptions, Emulator, FunctionOptions
+from sunup.local.testing import Emulate
 from sunup.settings import Settings
-from sunup.testing import Emulate
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users"
 FAULTS = 10_000
@@ -41,23 +41,23 @@ async def make_trouble(aws: Emulator, dice: random.Random, times: int = 1) -> Co
     aurora = aws.aurora
 
     async def reset() -> None:
-        aurora.reset_next = True
+        aurora.faults.reset_next = True
 
     async def rotate() -> None:
         aws.iam.rotate()
 
     async def cut() -> None:
-        for session in list(aurora.sessions):
+        for session in list(aurora.places):
             if dice.random() < 0.5:
                 session.end(graceful=dice.random() < 0.5)
 
     faults = {
         "cut": cut,
         "reset mid-statement": reset,
-        "drop": lambda: aurora.drop(graceful=dice.random() < 0.5),
-        "restart": lambda: aurora.restart(dice.uniform(0, 0.01)),
-        "refuse": lambda: aurora.refuse(dice.uniform(0, 0.01)),
-        "failover": lambda: aurora.failover(dice.uniform(0, 0.01)),
+        "drop": lambda: aurora.faults.drop(graceful=dice.random() < 0.5),
+        "restart": lambda: aurora.faults.restart(dice.uniform(0, 0.01)),
+        "refuse": lambda: aurora.faults.refuse(dice.uniform(0, 0.01)),
+        "failover": lambda: aurora.faults.failover(dice.uniform(0, 0.01)),
         "pause": aurora.pause,
         "rotate": rotate,
     }

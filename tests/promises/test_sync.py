@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sunup.emulator import AuroraOptions, GatewayOptions
-from sunup.emulator.aurora import HangAt
-from sunup.testing import Emulate
+from sunup.local.emulator import AuroraOptions, GatewayOptions
+from sunup.local.emulator.options import HangAt
+from sunup.local.testing import Emulate
 
 from .test_connections import FAULTS
 
@@ -113,7 +113,7 @@ def test_a_write_that_was_lost_before_its_commit_may_be_repeated(
 ) -> None:
     aws = emulate(app)
     assert httpx2.post(aws.url, content=b"a").status_code == 200
-    aws.aurora.reset_next = True
+    aws.aurora.faults.reset_next = True
     reply = httpx2.post(aws.url, content=b"b")
     assert (reply.status_code, reply.json()["code"]) == (503, "connection_lost")
     assert (reply.json()["executed"], reply.headers["retry-after"]) == ("no", "1")

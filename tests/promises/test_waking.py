@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sunup.emulator import AuroraOptions, Emulator, FunctionOptions, GatewayOptions
-from sunup.emulator.aurora import HangAt
-from sunup.testing import Emulate
+from sunup.local.emulator import AuroraOptions, Emulator, FunctionOptions, GatewayOptions
+from sunup.local.emulator.options import HangAt
+from sunup.local.testing import Emulate
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users"
 STAGES: list[HangAt] = ["tcp", "tls", "auth"]
@@ -112,9 +112,9 @@ def test_what_needs_no_database_does_not_wait_for_it_nor_wake_it_later(emulate: 
 
 PLAIN_POOL = """
 import asyncio, asyncpg, json, os, ssl, sys
-from sunup.credentials import CredentialSource
+from sunup.connecting.credentials import CredentialSource
 from sunup.settings import Settings
-from sunup.waking import password_for
+from sunup.connecting.waking import password_for
 
 loop = asyncio.new_event_loop()
 settings = Settings.from_environment()

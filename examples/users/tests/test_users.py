@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sunup.emulator import Emulator
-from sunup.emulator.aurora import AuroraOptions
-from sunup.testing import Emulate
+from sunup.local.emulator import Emulator
+from sunup.local.emulator.aurora import AuroraOptions
+from sunup.local.testing import Emulate
 
 APP = Path(__file__).parent.parent
 

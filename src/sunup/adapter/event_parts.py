@@ -4,7 +4,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -32,12 +31,18 @@ class BadEvent(ValueError):
     """An HTTP event whose content cannot be passed on: the client's mistake."""
 
 
-@dataclass(frozen=True, slots=True)
 class Format:
     """How events of one kind are read, and their answers written."""
 
-    parse: Callable[[Event], Call]
-    encode: Callable[[Event, Answer], dict[str, Any]]
+    __slots__ = ("encode", "parse")
+
+    def __init__(
+        self,
+        parse: Callable[[Event], Call],
+        encode: Callable[[Event, Answer], dict[str, Any]],
+    ) -> None:
+        self.parse = parse
+        self.encode = encode
 
     def read(self, event: Event) -> Call:
         """The request in an event. Raises `BadEvent`."""

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from sunup import deadline, logs, request, startup
+from sunup import deadline, logs, request
 from sunup.failures import strip_data
 from sunup.settings import Settings
 
-from . import alarm, answers, lifecycle
+from . import alarm, answers, lifecycle, startup
 from .event_parts import BadEvent, encoded_body, prefix_of
 from .events import UnknownEvent, format_of
 from .http import Answer, Call

@@ -1,32 +1,66 @@
 """An HTTP request and its answer, as the adapter hands them on."""
 
-from dataclasses import dataclass, field
-
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
 class Call:
-    """A request. `path` is percent-encoded and begins with `root_path` (the stage's prefix)."""
+    """A request. `path` is percent-encoded and begins with `root_path` (the stage's prefix).
 
-    method: str
-    path: str
-    query: bytes = b""
-    headers: Headers = field(default_factory=list)
-    body: bytes = b""
-    root_path: str = ""
-    scheme: str = "https"
-    server: tuple[str, int] = ("", 443)
-    client: tuple[str, int] | None = None
-    # The event's own `timeEpoch`, milliseconds since the epoch, where a gateway waits.
-    gateway_started_ms: int | None = None
+    `gateway_started_ms` is the event's own `timeEpoch`, in milliseconds since the epoch, where a
+    gateway waits.
+    """
+
+    __slots__ = (
+        "body",
+        "client",
+        "gateway_started_ms",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "root_path",
+        "scheme",
+        "server",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: bytes = b"",
+        headers: Headers | None = None,
+        body: bytes = b"",
+        root_path: str = "",
+        scheme: str = "https",
+        server: tuple[str, int] = ("", 443),
+        client: tuple[str, int] | None = None,
+        gateway_started_ms: int | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers: Headers = [] if headers is None else headers
+        self.body = body
+        self.root_path = root_path
+        self.scheme = scheme
+        self.server = server
+        self.client = client
+        self.gateway_started_ms = gateway_started_ms
 
 
-@dataclass(slots=True)
 class Answer:
     """A response; header names are in lower case. `error` is why it is the app's own 500."""
 
-    status: int
-    headers: Headers = field(default_factory=list)
-    body: bytes = b""
-    error: BaseException | None = None
+    __slots__ = ("body", "error", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Headers | None = None,
+        body: bytes = b"",
+        error: BaseException | None = None,
+    ) -> None:
+        self.status = status
+        self.headers: Headers = [] if headers is None else headers
+        self.body = body
+        self.error = error

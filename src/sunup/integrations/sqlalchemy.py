@@ -10,7 +10,6 @@ The engine is SQLAlchemy's own, with its own pool: what it costs to prepare a co
 (several round trips) is paid once for each. Its pool opens connections through the `Database`.
 """
 
-import logging
 import os
 import time
 from functools import partial
@@ -20,9 +19,11 @@ import sqlalchemy
 from sqlalchemy import event, exc, pool
 
 from sunup import request
-from sunup.failures import ConnectionsBusy, DatabaseUnavailable, while_using
+from sunup.connecting import timing
+from sunup.connecting.meaning import Meaning
+from sunup.connecting.waking import patience
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable
 from sunup.settings import Settings
-from sunup.waking import patience
 
 if TYPE_CHECKING:
     import asyncpg
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create_async_engine", "create_engine"]
 
-logger = logging.getLogger("sunup.statements")
-
 
 def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     """An `Engine` on psycopg whose connections come from `db`, a `sunup.psycopg.Database`.
@@ -48,19 +47,17 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     unless `hide_parameters=False`.
     """
     from sunup.psycopg import Database
+    from sunup.psycopg.meaning import MEANING
 
     if not isinstance(db, Database):
         raise TypeError("create_engine takes a sunup.psycopg.Database; see create_async_engine")
 
     def creator() -> "psycopg.Connection[Any]":
-        try:
-            return db.pool().lend()
-        except DatabaseUnavailable as failure:
-            request.note_failure(failure)
-            raise
+        return db.pool().lend()
 
     def alive(connection: Any, rests_since: float) -> bool:
-        if not db.pool().check(connection, rests_since):
+        connection.rests_since = rests_since
+        if not db.pool().check(connection):
             return False
         connection.keep_time()
         return True
@@ -73,7 +70,7 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     )
     _check_before_use(engine, db, alive)
     _put_right_after_use(engine, db, put_right)
-    event.listen(engine, "handle_error", _explain)
+    event.listen(engine, "handle_error", partial(_explain, MEANING))
     return engine
 
 
@@ -85,16 +82,13 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     from sqlalchemy.ext import asyncio
 
     from sunup.asyncpg import Database
+    from sunup.asyncpg.meaning import MEANING
 
     if not isinstance(db, Database):
         raise TypeError("create_async_engine takes a sunup.asyncpg.Database; see create_engine")
 
     async def creator() -> "asyncpg.Connection":
-        try:
-            return await db.pool().lend()
-        except DatabaseUnavailable as failure:
-            request.note_failure(failure)
-            raise
+        return await db.pool().lend()
 
     def alive(connection: Any, rests_since: float) -> bool:
         async def check(driver_connection: Any) -> bool:
@@ -116,7 +110,7 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     )
     _check_before_use(engine.sync_engine, db, alive)
     _put_right_after_use(engine.sync_engine, db, put_right)
-    event.listen(engine.sync_engine, "handle_error", _explain)
+    event.listen(engine.sync_engine, "handle_error", partial(_explain, MEANING))
     # psycopg's statements are counted by sunup's own cursor; SQLAlchemy prepares asyncpg's itself.
     event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
     event.listen(engine.sync_engine, "after_cursor_execute", _note_end)
@@ -182,7 +176,7 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
             raise exc.DisconnectionError("the connection ended while it rested")
         mine = _driver_connection(connection)
         pool = db.pool()
-        pool.held_by(mine, current)
+        pool.hold(mine, current)
         if current is not None:
             # Its place in SQLAlchemy's pool is free then, whoever still has it.
             current.held[mine] = partial(_taken_away, pool, mine, proxy)
@@ -201,7 +195,7 @@ def _put_right_after_use(engine: sqlalchemy.Engine, db: "_Database", put_right: 
     def returned(connection: Any, record: Any) -> None:
         record.info["sunup_rests_since"] = time.time()
         if connection is not None and record.info["sunup_process"] == os.getpid():
-            db.pool().no_longer_held(_driver_connection(connection))
+            db.pool().let_go(_driver_connection(connection))
             if not put_right(connection):
                 record.invalidate()
 
@@ -211,7 +205,7 @@ def _driver_connection(connection: Any) -> Any:
     return getattr(connection, "driver_connection", connection)
 
 
-def _explain(context: Any) -> DatabaseUnavailable | None:
+def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     """Raise sunup's failure where the database caused one, and have the connection replaced."""
     error = context.original_exception
     if isinstance(error, DatabaseUnavailable):
@@ -223,9 +217,9 @@ def _explain(context: Any) -> DatabaseUnavailable | None:
             connection.is_closed() if hasattr(connection, "is_closed") else connection.closed
         )
     # SQLAlchemy's asyncpg dialect raises its own exceptions from the driver's.
-    lost = while_using(error.__cause__ or error, closed=closed)
+    lost = meaning.while_using(error.__cause__ or error, closed=closed)
     if lost is None and error.__cause__ is not None:
-        lost = while_using(error, closed=closed)
+        lost = meaning.while_using(error, closed=closed)
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)
@@ -233,14 +227,8 @@ def _explain(context: Any) -> DatabaseUnavailable | None:
 
 
 def _note_start(*arguments: Any) -> None:
-    arguments[4]._sunup_began = time.perf_counter()  # noqa: SLF001  # the execution context is ours to mark
+    arguments[4]._sunup_began = timing.begin()  # noqa: SLF001  # the execution context is ours to mark
 
 
 def _note_end(_: Any, cursor: Any, statement: str, __: Any, context: Any, ___: Any) -> None:
-    seconds = time.perf_counter() - context._sunup_began  # noqa: SLF001
-    current = request.current.get()
-    if current is not None:
-        current.note_query(seconds, cursor.rowcount)
-    if logger.isEnabledFor(logging.DEBUG):
-        query_ms = round(seconds * 1000, 1)
-        logger.debug("%s", " ".join(statement.split()), extra={"query_ms": query_ms})
+    timing.end(context._sunup_began, statement, cursor.rowcount)  # noqa: SLF001

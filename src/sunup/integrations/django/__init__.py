@@ -16,11 +16,11 @@ from typing import Any
 
 from psycopg.adapt import AdaptersMap
 
-from sunup.credentials import CredentialSource
-from sunup.process import Local
+from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.process import Local
 from sunup.psycopg import Database
-from sunup.psycopg_attempt import connect_parameters, open_with
-from sunup.psycopg_connection import Connection as PsycopgConnection
+from sunup.psycopg.attempt import connect_parameters, open_with
+from sunup.psycopg.connection import Connection as PsycopgConnection
 from sunup.settings import Settings, on_lambda
 
 __all__ = ["database"]

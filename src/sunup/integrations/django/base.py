@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -17,10 +16,11 @@ from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
 from sunup import request
-from sunup.failures import DatabaseUnavailable, while_using
-from sunup.psycopg_connection import Telling, ping
+from sunup.connecting import timing
+from sunup.connecting.waking import PING_TIMEOUT
+from sunup.psycopg.connection import Telling, ping
+from sunup.psycopg.meaning import MEANING
 from sunup.settings import Settings
-from sunup.waking import PING_TIMEOUT
 
 from . import Connection, database
 
@@ -59,11 +59,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         cursor_factory = params.pop("cursor_factory")
         self._use(params)
         self.isolation_level = self._isolation_level()
-        try:
-            connection = database(*self._key).pool().acquire()
-        except DatabaseUnavailable as failure:
-            request.note_failure(failure)
-            raise
+        connection = database(*self._key).pool().acquire()
         assert isinstance(connection, Connection)
         connection.django_adapters = adapters
         connection.prepare_threshold = prepare_threshold
@@ -135,7 +131,7 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     ) -> None:
         connection = self._wrapper.connection
         if exc_value is not None and connection is not None and not self._wrapper.lost:
-            lost = while_using(exc_value, closed=connection.closed)
+            lost = MEANING.while_using(exc_value, closed=connection.closed)
             if lost is not None:
                 request.note_failure(lost, exc_value)
                 # A read-only server still answers: it is of no use all the same.
@@ -153,11 +149,8 @@ def _note_raised(**_: Any) -> None:
 
 def _count(execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:
     """Add a statement to the request's log line."""
-    current = request.current.get()
-    if current is None:
-        return execute(sql, params, many, context)
-    began = time.perf_counter()
+    began = timing.begin()
     try:
         return execute(sql, params, many, context)
     finally:
-        current.note_query(time.perf_counter() - began, context["cursor"].rowcount)
+        timing.end(began, str(sql), context["cursor"].rowcount)

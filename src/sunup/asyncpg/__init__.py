@@ -1,0 +1,144 @@
+"""The database of an async app: `from sunup.asyncpg import Database`.
+
+db = Database()
+
+async with db.connection() as connection:
+    row = await connection.fetchrow("select name from users where id = $1", 1)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias
+
+import asyncpg
+
+from sunup import request
+from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.process import Local
+from sunup.connecting.waking import password_for
+from sunup.failures import chain_of
+from sunup.settings import Settings
+
+from . import attempt as attempts
+from .meaning import MEANING
+from .pool import Pool
+
+__all__ = ["Connection", "Database"]
+
+# What the app is given: asyncpg's own class, with its types where asyncpg-stubs is installed.
+Connection: TypeAlias = asyncpg.Connection
+
+Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
+
+
+class Database:
+    """Owns the connections of this process. Making one costs nothing and connects to nothing.
+
+    Settings are read from the environment at the first use, unless given. On Lambda there is one
+    connection in a process, elsewhere `DB_POOL_SIZE` (5). Each event loop has connections of its
+    own; a forked process starts afresh.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._credentials = CredentialSource()
+        self._pools: Local[dict[asyncio.AbstractEventLoop, Pool]] = Local(dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use. Raises `SettingsError` when the environment's are wrong."""
+        if self._settings is None:
+            self._settings = Settings.from_environment()
+        self._settings.check_database()
+        return self._settings
+
+    async def start(self) -> None:
+        """Begin to connect in the background and return at once."""
+        self.pool().open()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """The driver's own connection, checked, and nobody else's until the block ends.
+
+        Waits for a sleeping database until the request's deadline (`sunup.deadline`), 60 s without
+        one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`, `TokenRefused` and
+        so on before anything was executed, `ConnectionLost` when the connection broke in the
+        block. Statements are never repeated. asyncpg commits each statement by itself; settings
+        made with SET stay with the connection (SET LOCAL does not).
+        """
+        pool = self.pool()
+        connection = await pool.acquire()
+        request.note_failure(None)
+        try:
+            yield connection
+        except Exception as error:
+            lost = MEANING.while_using(error, closed=connection.is_closed())
+            pool.release(connection, keep=lost is None)
+            if lost is None:
+                raise
+            request.note_failure(lost)
+            if _was_cancelled(error):
+                raise asyncio.CancelledError from lost
+            raise lost from error
+        except BaseException:
+            pool.release(connection)  # cancelled: it stays so, whatever became of the connection
+            raise
+        else:
+            pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        *,
+        isolation: Isolation | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+    ) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on an exception."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
+        ):
+            yield connection
+
+    async def close(self) -> None:
+        """Close this event loop's connections. The next use opens new ones."""
+        self._credentials.forget()
+        pool = self._pools.get().pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.close()
+
+    def connect_parameters(self) -> dict[str, Any]:
+        """The arguments of `asyncpg.connect` and `asyncpg.create_pool`, for your own connections.
+
+        `password` is a coroutine function that signs a fresh token for each attempt to connect.
+        Such connections know no deadline and no sleeping database.
+        """
+
+        async def password() -> str | None:
+            if not self.settings.uses_token:
+                return self.settings.password
+            loop = asyncio.get_running_loop()
+            credentials = await loop.run_in_executor(None, self._credentials.find)
+            return password_for(self.settings, credentials)
+
+        return {**attempts.connect_parameters(self.settings), "password": password}
+
+    def pool(self) -> Pool:
+        """The connections of the running event loop: for integrations with other libraries."""
+        mine = self._pools.get()
+        loop = asyncio.get_running_loop()
+        if loop not in mine:
+            for other in [each for each in mine if each.is_closed()]:
+                del mine[other]
+            mine[loop] = Pool(self.settings, self._credentials)
+        return mine[loop]
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether the task was cancelled, and only what its clean-up met hides that."""
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return False
+    return any(isinstance(each, asyncio.CancelledError) for each in chain_of(error))

@@ -1,0 +1,132 @@
+"""One attempt to connect with asyncpg, and a second one beside it where the first hears nothing.
+
+A SYN that is lost, or an address behind which nobody is, is silent: the kernel repeats after 1, 3
+and 7 s, and asyncio tries a name's next address only when the one before has failed. So each
+attempt takes one address of the name, and one that has not seen the end of the TLS handshake after
+`SECOND_AFTER` gets a rival at the next address. A database that resumes is silent too, but after
+TLS where a gateway stands in front; it gets no second attempt then.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from typing import Any, Literal, cast
+
+import asyncpg
+
+from sunup.connecting import tls
+from sunup.connecting.waking import SECOND_AFTER, session_settings
+from sunup.settings import Settings
+
+from .connection import Connection
+
+# What `tls.context` leaves to the driver.
+Unverified = Literal["disable", "allow", "prefer"]
+
+_NUMERIC = re.compile(r"[\d.]+|.*:.*")
+
+
+class _Client(ssl.SSLContext):
+    """Verifies the server by its name, whichever address was dialled, and knows when TLS is up."""
+
+    server_name = ""
+    ended = False
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        options["server_hostname"] = self.server_name
+        return super().wrap_bio(*arguments[:2], **options)
+
+
+class _Handshake(ssl.SSLObject):
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        context = self.context
+        assert isinstance(context, _Client)
+        context.ended = True
+
+
+async def connect(settings: Settings, password: str | None, number: int) -> Connection:
+    """Connect to the name's address of this number, perhaps to the next one too: who is first.
+
+    Raises what the driver raises, `OSError` and `TimeoutError`.
+    """
+    addresses = await _addresses(settings)
+    loop = asyncio.get_running_loop()
+    attempts: set[asyncio.Task[Connection]] = set()
+
+    def begin(limit: float) -> _Client | None:
+        address = addresses[(number + len(attempts)) % len(addresses)]
+        context = tls.context(settings, _Client)
+        # No `create_task`: it is no request's task.
+        attempts.add(asyncio.Task(_connect(settings, password, address, context, limit), loop=loop))
+        return cast("_Client | None", context)
+
+    winner = None
+    try:
+        context = begin(settings.connect_timeout)
+        done, _ = await asyncio.wait(attempts, timeout=SECOND_AFTER)
+        if not done and context is not None and not context.ended:
+            begin(settings.connect_timeout - SECOND_AFTER)
+        winner = await _first_of(attempts)
+        return winner.result()
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+        for attempt in attempts:
+            late = attempt is not winner and not attempt.cancelled() and not attempt.exception()
+            if late:
+                attempt.result().terminate()
+
+
+async def _first_of(attempts: "set[asyncio.Task[Connection]]") -> "asyncio.Task[Connection]":
+    """The first that connected, or the last that failed."""
+    pending = attempts
+    while True:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for attempt in sorted(done, key=lambda each: each.exception() is not None):
+            if not pending or attempt.exception() is None:
+                return attempt
+
+
+async def _connect(
+    settings: Settings,
+    password: str | None,
+    address: str,
+    context: ssl.SSLContext | None,
+    limit: float,
+) -> Connection:
+    if isinstance(context, _Client):
+        context.server_name = settings.host
+        context.sslobject_class = _Handshake
+    parameters = {**connect_parameters(settings, context), "host": address, "timeout": limit}
+    connection: Connection = await asyncpg.connect(
+        **parameters, password=password, connection_class=Connection
+    )
+    connection.session.startup_timeout = connection.session.timeout = settings.statement_timeout
+    return connection
+
+
+async def _addresses(settings: Settings) -> list[str]:
+    """The addresses of the host's name; itself where it is an address or a socket's folder."""
+    host = settings.host
+    if host.startswith("/") or _NUMERIC.fullmatch(host) or settings.sslmode in ("allow", "prefer"):
+        return [host]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def connect_parameters(settings: Settings, context: ssl.SSLContext | None = None) -> dict[str, Any]:
+    """What `asyncpg.connect` is told, but for the password."""
+    context = context or tls.context(settings)
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "database": settings.database,
+        "ssl": context or cast("Unverified", settings.sslmode),
+        "server_settings": session_settings(settings),
+        "timeout": settings.connect_timeout,
+    }

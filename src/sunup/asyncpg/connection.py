@@ -1,0 +1,151 @@
+"""asyncpg's own connection, which knows whether it is clean, and counts its statements."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+
+from sunup import deadline, request
+from sunup.connecting import timing
+from sunup.connecting.session import RESET, Session
+
+from .wire import Wire
+
+T = TypeVar("T")
+
+
+class Connection(asyncpg.Connection):
+    """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
+
+    __slots__ = ("holder", "lent", "rests_since", "session")
+
+    # asyncpg's own, which its types do not tell.
+    _listeners: dict[str, Any]
+    _protocol: Any
+    _top_xact: Any
+    # The request that uses it.
+    holder: request.Request | None
+
+    rests_since: float
+    # To another library, whose integration counts: it has statements of its own, such as BEGIN.
+    lent: bool
+
+    def __init__(self, protocol: Any, *arguments: Any) -> None:
+        self.session = Session()
+        self.holder = None
+        self.rests_since = time.time()
+        self.lent = False
+        watched: Any = Wire(protocol, self.session)
+        super().__init__(watched, *arguments)
+
+    @property
+    def clean(self) -> bool:
+        """Whether it can be handed on as it is: by the protocol, the driver and the session."""
+        return (
+            self._top_xact is None
+            and self.session.clean
+            and not self._listeners
+            and not self._protocol.is_in_transaction()
+            and not self._protocol._is_cancelling()  # noqa: SLF001
+        )
+
+    async def put_right(self) -> bool:
+        """Make it clean, in the time that is left for it; False: it has to be closed.
+
+        A cancelled statement is waited for, an open transaction rolled back, the session reset.
+        """
+        session = self.session
+        if session.active or session.replace:
+            return False  # another task still uses it
+        try:
+            async with asyncio.timeout(deadline.for_cleaning()):
+                self._top_xact = None
+                self._listeners.clear()
+                # Waits for the end of what was cancelled; only then is the status known.
+                await self.ping()
+                if self._protocol.is_in_transaction():
+                    await super().execute("rollback")
+                if session.touched:
+                    await super().execute(RESET)
+                    session.was_reset()
+        except Exception:
+            return False
+        return not self.is_closed() and self.clean
+
+    async def leave(self) -> None:
+        """Close it in the time that is left for it; a statement under way is cancelled."""
+        try:
+            await self.close(timeout=deadline.for_cleaning())
+        except Exception:
+            self.terminate()
+
+    def is_dead(self) -> bool:
+        """Whether it is known to be closed."""
+        return self.is_closed()
+
+    def descriptor(self) -> int:
+        """The file descriptor of the socket, -1 when it is closed or being closed."""
+        transport: asyncio.Transport | None = getattr(self, "_transport", None)
+        if transport is None or transport.is_closing():
+            return -1
+        socket = transport.get_extra_info("socket")
+        return -1 if socket is None else int(socket.fileno())
+
+    async def ping(self) -> None:
+        """One round trip."""
+        # An empty statement would do, but asyncpg 0.32 trips over its answer.
+        await super().execute("select 1")
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        """As in asyncpg: run a command and return its status."""
+        return await _measured(
+            self, query, super().execute(query, *args, **options), _rows_of_status
+        )
+
+    async def executemany(self, command: str, args: Any, **options: Any) -> Any:
+        """As in asyncpg: run a command once for each sequence of arguments."""
+        return await _measured(
+            self, command, super().executemany(command, args, **options), _no_rows
+        )
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """As in asyncpg: run a query and return all rows."""
+        return await _measured(self, query, super().fetch(query, *args, **options), len)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        """As in asyncpg: run a query and return its first row."""
+        return await _measured(self, query, super().fetchrow(query, *args, **options), _one_or_none)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """As in asyncpg: run a query and return one value of its first row."""
+        return await _measured(self, query, super().fetchval(query, *args, **options), _one_or_none)
+
+
+async def _measured(
+    connection: Connection, query: str, work: Awaitable[T], rows_of: Callable[[T], int]
+) -> T:
+    if connection.lent:
+        return await work
+    began = timing.begin()
+    rows = 0
+    try:
+        result = await work
+        rows = rows_of(result)
+        return result
+    finally:
+        timing.end(began, query, rows)
+
+
+def _rows_of_status(status: str) -> int:
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdigit() else 0
+
+
+def _one_or_none(result: object) -> int:
+    return 0 if result is None else 1
+
+
+def _no_rows(_: object) -> int:
+    return 0

@@ -1,0 +1,298 @@
+"""The asyncpg connections of one event loop: opened, checked after a thaw, handed out, replaced.
+
+asyncpg's own pool relies on timers, which stand still in a frozen process, and spends a round trip
+on each release. This one opens in a task of its own, so that a caller who gives up at its deadline
+does not end the waking that the next request will profit from.
+"""
+
+import asyncio
+import logging
+import select
+import time
+from collections import deque
+
+from sunup import request
+from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.ledger import ENDING, LENT, Ledger, note_wait
+from sunup.connecting.waking import PING_TIMEOUT, Waking, password_for, patience, ping_after
+from sunup.deadline import DeadlineExceeded
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+from sunup.settings import Settings
+
+from .attempt import connect
+from .connection import Connection
+from .meaning import MEANING
+
+logger = logging.getLogger("sunup.database")
+
+# Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
+_TURNS_TO_READ = 4
+
+
+class Pool:
+    """At most `pool_size` connections, all of one event loop. One attempt to connect at a time."""
+
+    def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._ping_after = ping_after(settings)
+        self._ledger: Ledger[Connection] = Ledger(settings, credentials, MEANING, self.reclaim)
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._opening: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        """Begin to connect, unless an attempt is under way or the pool is full."""
+        waking = self._ledger.begin_waking()
+        if waking is not None:
+            if self._opening is not None:
+                self._opening.cancel()  # it has gone stale
+            # No `create_task`: it is no request's task, and may go on after a freeze.
+            loop = asyncio.get_running_loop()
+            self._opening = asyncio.Task(self._open(waking), loop=loop, name="sunup-waking")
+
+    async def acquire(self) -> Connection:
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`.
+
+        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        """
+        with request.noting_failures:
+            return await self._acquire()
+
+    async def _acquire(self) -> Connection:
+        ledger = self._ledger
+        began = time.time()
+        limit = patience()
+        holder = request.not_over()
+        while ledger.idle:
+            connection = ledger.idle.pop()
+            # Counted as in use while it is asked, so that nobody opens one too many.
+            ledger.in_use[connection] = asyncio.current_task()
+            try:
+                ledger.hold(connection, holder)
+                alive = await self.check(connection)
+            except BaseException:
+                self.release(connection)
+                raise
+            if alive:
+                return connection
+            self._discard(connection)
+        connection = await self._wait(began, limit)
+        ledger.in_use[connection] = asyncio.current_task()
+        try:
+            ledger.hold(connection, request.not_over())  # it may have been answered meanwhile
+        except (DeadlineExceeded, ConnectionsBusy):
+            self.release(connection)
+            raise
+        note_wait(began)
+        return connection
+
+    async def lend(self) -> Connection:
+        """A connection for another library's pool, which gives it back by closing it.
+
+        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        """
+        connection = await self.acquire()
+        self._ledger.let_go(connection)
+        self._ledger.in_use[connection] = LENT
+        connection.lent = True
+        return connection
+
+    async def _wait(self, began: float, limit: float) -> Connection:
+        self.open()
+        self._ledger.check_hope(asyncio.current_task())
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(max(0.0, limit - (time.time() - began))):
+                return await waiter
+        except TimeoutError:
+            self._withdraw(waiter)
+            raise self._ledger.gave_up(time.time() - began) from None
+        except asyncio.CancelledError:
+            self._withdraw(waiter)
+            raise
+
+    def _withdraw(self, waiter: "asyncio.Future[Connection]") -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self._offer(waiter.result())
+
+    def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back; it is put right or closed where it must be.
+
+        Nothing is awaited, so that nothing can interrupt it.
+        """
+        self._ledger.let_go(connection)
+        if not self._ledger.is_out(connection):
+            return  # it was taken away from its holder
+        if connection.is_dead():
+            self._discard(connection)
+        elif keep and connection.clean:
+            self._rest(connection)
+        else:
+            self._end(connection, keep=keep)
+
+    def reclaim(self, connection: Connection) -> None:
+        """Take a connection away from its holder: its request has ended.
+
+        A statement under way is cancelled on the server, a transaction ends.
+        """
+        self._ledger.let_go(connection)
+        if self._ledger.is_out(connection):
+            self._end(connection, keep=False)
+
+    def hold(self, connection: Connection, holder: request.Request | None) -> None:
+        """A request uses it, by way of another library's pool."""
+        self._ledger.hold(connection, holder)
+
+    def let_go(self, connection: Connection) -> None:
+        """No request uses it."""
+        self._ledger.let_go(connection)
+
+    def _end(self, connection: Connection, *, keep: bool) -> None:
+        self._ledger.in_use[connection] = ENDING
+        task = asyncio.get_running_loop().create_task(
+            self._ended(connection, keep=keep), name="sunup-closing"
+        )
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _ended(self, connection: Connection, *, keep: bool) -> None:
+        if not keep:
+            await connection.leave()
+        elif await connection.put_right():
+            self._rest(connection)
+            return
+        self._discard(connection)
+
+    async def close(self) -> None:
+        """Close all connections and end the waking. The pool can be used again."""
+        self._ledger.waking = None
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+            self._opening = None
+        self._fail(DatabaseUnavailable("the Database was closed"))
+        for connection in list(self._ledger.in_use):
+            self.reclaim(connection)
+        # What is just being put right comes back as idle.
+        while self._ledger.idle or self._ending:
+            while self._ledger.idle:
+                connection = self._ledger.idle.pop()
+                self._ledger.in_use[connection] = None
+                self.reclaim(connection)
+            await asyncio.wait(self._ending)
+
+    def _rest(self, connection: Connection) -> None:
+        connection.rests_since = time.time()
+        self._offer(connection)
+
+    def _offer(self, connection: Connection) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                # Taken from here on, even though its new holder has not run yet.
+                self._ledger.in_use[connection] = None
+                waiter.set_result(connection)
+                return
+        self._ledger.rest(connection)
+
+    def _fail(self, error: BaseException) -> bool:
+        told = False
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+                told = True
+        return told
+
+    def _discard(self, connection: Connection) -> None:
+        self._ledger.forget(connection)
+        if not connection.is_dead():
+            connection.terminate()
+        if self._waiters:
+            self.open()
+
+    async def check(self, connection: Connection) -> bool:
+        """Whether a connection that rests since `rests_since` works.
+
+        Without a round trip where the socket tells.
+        """
+        if connection.is_dead():
+            return False
+        rested = time.time() - connection.rests_since
+        unasked = _readable(connection)
+        if 0 <= rested < self._ping_after and not unasked:
+            return True
+        if unasked:
+            # Read it before asking: asyncpg would take a farewell for the answer, and wait on.
+            for _ in range(_TURNS_TO_READ):
+                await asyncio.sleep(0)
+            if connection.is_dead():
+                return False
+        try:
+            async with asyncio.timeout(min(PING_TIMEOUT, patience())):
+                await connection.ping()
+        except Exception:
+            # Whatever it is, this connection is of no use. When the server's farewell was read
+            # but not yet its end, asyncpg raises its InternalClientError, which has no base class.
+            return False
+        return True
+
+    async def _open(self, waking: Waking) -> None:
+        try:
+            connection = await self._connect(waking)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if self._ledger.end_waking(waking):
+                self._opening = None
+                if not self._fail(error):
+                    logger.warning("connecting in the background failed: %s", error)
+            return
+        if not self._ledger.end_waking(waking):
+            connection.terminate()
+            return
+        self._opening = None
+        self._offer(connection)
+        if self._waiters:
+            self.open()
+
+    async def _connect(self, waking: Waking) -> Connection:
+        while True:
+            waking.begin_attempt()
+            try:
+                return await self._attempt(waking.tries - 1)
+            except Exception as error:
+                pause = self._ledger.pause_after(error, waking, wanted=bool(self._waiters))
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, number: int) -> Connection:
+        connection = await self._connected(number)
+        if await self.check(connection):
+            return connection
+        connection.terminate()
+        # It was opened while the process was frozen, and closed too.
+        raise ConnectionResetError("the server closed the session at once")
+
+    async def _connected(self, number: int) -> Connection:
+        settings = self._settings
+        credentials = None
+        if settings.uses_token:
+            credentials = self._credentials.ready()
+            if credentials is None:
+                loop = asyncio.get_running_loop()
+                credentials = await loop.run_in_executor(None, self._credentials.find)
+        return await connect(settings, password_for(settings, credentials), number)
+
+
+def _readable(connection: Connection) -> bool:
+    """Whether the server sent something unasked: nearly always that it closed the session."""
+    descriptor = connection.descriptor()
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

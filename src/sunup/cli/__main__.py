@@ -1,5 +1,0 @@
-"""`python -m sunup.cli`."""
-
-from . import main
-
-main()

@@ -1,0 +1,157 @@
+"""Who has which connection of a pool, and what was last heard of the database.
+
+What asyncpg's and psycopg's pools have in common. No input or output here, no waiting and no lock:
+the pools call it on their event loop, or holding their lock.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from sunup import request
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+from sunup.settings import Settings
+
+from .credentials import CredentialSource
+from .meaning import Meaning
+from .waking import RESUMING_AFTER, Waking, explained, gave_up
+
+# Holds a connection for good: a pool of another library.
+LENT = object()
+# Holds it until it is put right or closed.
+ENDING = object()
+
+
+class Pooled(Hashable, Protocol):
+    """What a pool needs to know of a connection, whatever the driver."""
+
+    # The request that uses it.
+    holder: request.Request | None
+    # Since when nobody uses it, in seconds since the epoch.
+    rests_since: float
+
+    def is_dead(self) -> bool:
+        """Whether the driver knows that it is closed."""
+
+
+C = TypeVar("C", bound=Pooled)
+
+
+class Ledger(Generic[C]):
+    """At most `pool_size` connections, and at most one series of attempts to open another.
+
+    `reclaim` takes a connection away from its holder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: CredentialSource,
+        meaning: Meaning,
+        reclaim: Callable[[C], None],
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._meaning = meaning
+        self._reclaim = reclaim
+        self.idle: list[C] = []
+        # By whom: a task, a thread, LENT, ENDING; None: nobody yet.
+        self.in_use: dict[C, object] = {}
+        # The series of attempts that is under way.
+        self.waking: Waking | None = None
+        self.last_failure: DatabaseUnavailable | None = None
+
+    # Opening.
+
+    def begin_waking(self) -> Waking | None:
+        """A new series of attempts, if one is needed: none is under way, and there is room."""
+        if self.waking is not None and self.waking.stale:
+            self.waking = None  # whoever is at it sees that it is no longer wanted
+        for connection in [each for each in self.in_use if each.is_dead()]:
+            if self.in_use[connection] is LENT:
+                del self.in_use[connection]
+        if self.waking is not None or self.full:
+            return None
+        self.waking = Waking(self._settings)
+        self.last_failure = None
+        return self.waking
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return len(self.idle) + len(self.in_use) >= self._settings.pool_size
+
+    def end_waking(self, waking: Waking) -> bool:
+        """A series has ended; whether it was still wanted."""
+        if self.waking is not waking:
+            return False  # another one took its place, or the pool was closed
+        self.waking = None
+        return True
+
+    def pause_after(self, error: Exception, waking: Waking, *, wanted: bool) -> float:
+        """Seconds until the next attempt, after one has failed.
+
+        Raises what the failure means where no further attempt is of use, or none is `wanted`.
+        """
+        failure = self._meaning.while_connecting(error)
+        if failure is None:
+            raise error
+        failure = explained(failure, self._settings, self._credentials.ready())
+        self.last_failure = failure
+        pause = waking.pause_after(failure)
+        if pause is None or not wanted:
+            raise failure from (error if failure is not error else None)
+        return pause
+
+    # Waiting.
+
+    def check_hope(self, user: object) -> None:
+        """Raise `ConnectionsBusy` for a user that would wait for itself, or for ever."""
+        if self.waking is not None:
+            return
+        holders = set(self.in_use.values())
+        if holders == {user}:
+            raise ConnectionsBusy("it is held by who asks for it: `connection()` within itself")
+        if holders == {LENT}:
+            raise ConnectionsBusy("another pool has them: use its connections")
+
+    def gave_up(self, waited: float) -> DatabaseUnavailable:
+        """What a caller waited for in vain, so many seconds."""
+        return gave_up(self.waking, self.last_failure, waited)
+
+    # Holding.
+
+    def hold(self, connection: C, holder: request.Request | None) -> None:
+        """A request uses it; what the request does not give back is taken away at its end."""
+        if holder is not None:
+            holder.held[connection] = partial(self._reclaim, connection)
+            connection.holder = holder
+            if holder.ended:  # between two looks of this thread
+                raise ConnectionsBusy("the request has ended")
+
+    def let_go(self, connection: C) -> None:
+        """No request uses it."""
+        if connection.holder is not None:
+            connection.holder.held.pop(connection, None)
+            connection.holder = None
+
+    def is_out(self, connection: C) -> bool:
+        """Whether somebody has it, or another pool; not one whose use is being ended."""
+        return self.in_use.get(connection, ENDING) is not ENDING
+
+    def rest(self, connection: C) -> None:
+        """Nobody uses it any more, and it is clean."""
+        self.in_use.pop(connection, None)
+        self.idle.append(connection)
+
+    def forget(self, connection: C) -> None:
+        """It is closed, or no longer this pool's."""
+        self.let_go(connection)
+        self.in_use.pop(connection, None)
+
+
+def note_wait(began: float) -> None:
+    """A request has waited for a new connection, since then (seconds since the epoch)."""
+    waited = time.time() - began
+    request.note_wait(waited, resuming=waited >= RESUMING_AFTER)

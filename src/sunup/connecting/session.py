@@ -1,0 +1,100 @@
+"""One session's standing: what its open transaction may change, and what must be put back.
+
+No input or output here. A driver's connection tells what it sends and how that ended; the request
+on whose behalf it was sent learns from it whether anything was executed.
+"""
+
+from sunup import deadline, request
+from sunup.statements import Change, Effect
+
+# Puts a session back as it began, but for prepared statements, which the driver knows of. A role
+# is not part of RESET ALL (PostgreSQL, "RESET"; guc_tables.c: GUC_NO_RESET_ALL).
+RESET = (
+    "select pg_advisory_unlock_all(); close all; unlisten *; set session authorization default; "
+    "reset all; discard temp"
+)
+
+# Seconds that the server may go on with a statement after the deadline, if nothing cancels it.
+_BEYOND = 1.0
+
+# How much later than the deadline the server's own limit may lie before it is worth a round trip.
+_MUCH_LATER = 5.0
+
+
+class Session:
+    """What is known of one session of the server."""
+
+    __slots__ = ("active", "changed", "replace", "startup_timeout", "timeout", "touched")
+
+    def __init__(self, startup_timeout: float = 0.0) -> None:
+        # Statements sent whose end has not been seen.
+        self.active = 0
+        # What the open transaction may have changed.
+        self.changed = Change.NOTHING
+        # State was altered that `RESET` puts back; that nothing puts back.
+        self.touched = False
+        self.replace = False
+        # Seconds of the session's statement_timeout as it began, and now; 0: none.
+        self.startup_timeout = self.timeout = startup_timeout
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is under way and nothing needs to be put back."""
+        return not (self.active or self.touched or self.replace)
+
+    def done(self, effect: Effect, *, before: bool, after: bool, rolled_back: bool = False) -> None:
+        """A statement has ended well; `before` and `after`: whether in a transaction."""
+        self.touched = self.touched or effect.session
+        self.replace = self.replace or effect.replaces
+        if effect.change > self.changed:
+            self.changed = effect.change
+        if not after or effect.commits:
+            # An autocommitted statement, or the end of a transaction.
+            if not (rolled_back or (before and effect.rolls_back)):
+                request.note_executed(self.changed, known=True)
+            if not after:
+                self.changed = Change.NOTHING
+
+    def refused(self, effect: Effect, *, before: bool, after: bool) -> None:
+        """The server has answered with an error: the statement itself was undone."""
+        self.touched = self.touched or effect.session
+        if effect.commits and (effect.change or not before):
+            # CALL and DO may commit half-way; so may one of several statements.
+            request.note_executed(max(effect.change, self.changed), known=False)
+        if not after:
+            self.changed = Change.NOTHING  # rolled back
+
+    def lost(self, effect: Effect, *, before: bool) -> None:
+        """The end of a statement was not seen: cancelled, or the connection broke.
+
+        Outside a transaction it may have been committed; so may a transaction whose COMMIT it was.
+        Any other transaction ends with the session, or is rolled back.
+        """
+        self.touched = self.touched or effect.session
+        # A cancelled statement may have been executed all the same, and the transaction goes on.
+        self.changed = max(effect.change, self.changed)
+        if not before or effect.commits:
+            request.note_executed(self.changed, known=False)
+
+    def was_reset(self) -> None:
+        """`RESET` was executed."""
+        self.touched = self.replace = False
+        self.timeout = self.startup_timeout
+
+    def timeout_to_set(self) -> int | None:
+        """Milliseconds of statement_timeout that the deadline asks for; None: leave it.
+
+        The client itself cancels at the deadline. The server's limit is for a client that is gone
+        or frozen by then, so it need not be exact, and seldom costs a round trip: never too early,
+        and not much later than the deadline.
+        """
+        remaining = deadline.remaining()
+        if remaining == deadline.NEVER:
+            begun_with = self.startup_timeout
+            return None if self.timeout == begun_with else int(begun_with * 1000)
+        wanted = remaining + _BEYOND
+        too_early = 0 < self.timeout < remaining
+        too_late = self.timeout == 0 or self.timeout > 2 * wanted + _MUCH_LATER
+        if too_early or (too_late and request.active() is not None):
+            return int(wanted * 1000)
+        return None

@@ -1,0 +1,5 @@
+"""`python -m sunup.local.cli`."""
+
+from . import main
+
+main()

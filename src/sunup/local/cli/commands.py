@@ -1,0 +1,114 @@
+"""The subcommands, and how their errors look."""
+
+import os
+import sys
+import traceback
+
+import typer
+
+from sunup import __version__
+from sunup.failures import DatabaseUnavailable
+from sunup.local.errors import CommandError
+from sunup.settings import SettingsError
+
+from . import database, deploy, dev, doctor, emulate, logs, migrate, new, package, psql
+
+app = typer.Typer(
+    name="sunup",
+    help="A Python web app on AWS Lambda in front of an Aurora PostgreSQL that sleeps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(*, value: bool) -> None:
+    if value:
+        typer.echo(f"sunup {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: bool = typer.Option(
+        False,  # noqa: FBT003
+        "--version",
+        callback=lambda value: _version(value=value),
+        is_eager=True,
+        help="Show the version.",
+    ),
+) -> None:
+    del version
+
+
+_NO_HOST = (
+    "sunup database create writes it to .env. For the PostgreSQL of a running sunup dev: "
+    "DB_HOST=$PWD/.sunup/postgres."
+)
+
+_FROM_NOTHING = "On this machine"
+_DATABASE = "The database"
+_CLOUD = "To AWS"
+_REST = {"allow_extra_args": True, "ignore_unknown_options": False}
+
+app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
+app.command(name="dev", rich_help_panel=_FROM_NOTHING)(dev.dev)
+app.command(name="emulate", rich_help_panel=_FROM_NOTHING)(emulate.emulate)
+app.command(name="env", rich_help_panel=_FROM_NOTHING)(psql.env)
+app.add_typer(migrate.app, name="migrate", rich_help_panel=_DATABASE)
+app.command(name="psql", rich_help_panel=_DATABASE, context_settings=_REST)(psql.psql)
+app.command(name="token", rich_help_panel=_DATABASE)(psql.token)
+app.add_typer(database.app, name="database", rich_help_panel=_CLOUD)
+app.command(name="package", rich_help_panel=_CLOUD)(package.package)
+app.command(name="deploy", rich_help_panel=_CLOUD)(deploy.deploy)
+app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)
+app.command(name="doctor", rich_help_panel=_CLOUD)(doctor.doctor)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and
+    # would silently lead elsewhere than DB_HOST says.
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        if name != "PGPAGER":
+            del os.environ[name]
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except CommandError as error:
+        return _fail(error.what, error.cure)
+    except SettingsError as error:
+        missing = error.name == "DB_HOST" and "is not set" in str(error)
+        return _fail(str(error), _NO_HOST if missing else "")
+    except DatabaseUnavailable as error:
+        return _fail(
+            f"{error.message}: {error.detail}" if error.detail else error.message, error.cure
+        )
+    except Exception as error:
+        if os.environ.get("SUNUP_TRACEBACK"):
+            traceback.print_exc()
+        return _fail(
+            f"unforeseen {type(error).__name__}: {error}",
+            "This is a defect in sunup; SUNUP_TRACEBACK=1 shows where.",
+        )
+
+
+def _usage(error: typer.TyperException) -> int:
+    """A wrong option or argument: one line, and where to read more."""
+    message = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sunup"
+    _fail(message[:1].lower() + message[1:], f"{command} --help tells what it takes.")
+    return 2
+
+
+def _fail(what: str, cure: str = "") -> int:
+    typer.secho(f"sunup: {what}", err=True, fg="red" if sys.stderr.isatty() else None)
+    if cure:
+        typer.echo(f"       {cure}", err=True)
+    return 1

@@ -1,0 +1,118 @@
+"""`sunup dev`: the app on this machine, with a PostgreSQL of its own, reloaded on change."""
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from sunup.local import postgres, project
+from sunup.local.migrations import running as migrations
+from sunup.settings import Settings
+
+from . import ports
+
+
+def dev(
+    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    *,
+    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 3000,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default=".sunup/"),
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="The PostgreSQL of its own, whatever DB_HOST says.")
+    ] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATABASE_URL",
+            help="Another server: postgresql://user:password@host:port/name?sslmode=disable.",
+        ),
+    ] = None,
+) -> None:
+    """Run the app in APP_DIR on this machine: http://localhost:3000.
+
+    Starts a PostgreSQL 18 of its own (data in APP_DIR/.sunup), applies the migrations in
+    APP_DIR/migrations, serves the app and reloads it when a file changes. Ctrl-C ends everything;
+    the data stays. With DB_HOST in the environment or in APP_DIR/.env, or with --database-url, that
+    server is used instead.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    console = Console(highlight=False)
+    found = project.find(app_dir)
+    found.check_app()
+    ports.check(port)
+    environ = dict(found.environ)
+    if embedded:
+        environ = {k: v for k, v in environ.items() if not k.startswith("DB_")}
+    elif database_url:
+        environ.update(project.database_variables(database_url))
+    with ExitStack() as stack:
+        if not environ.get("DB_HOST"):
+            folder = data or found.folder / ".sunup" / "postgres"
+            with console.status("Starting PostgreSQL ..."):
+                server = postgres.running(folder, database=environ.get("DB_NAME") or "postgres")
+                environ.update(stack.enter_context(server))
+            where = f"PostgreSQL 18 in {_short(folder)}"
+        else:
+            where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
+        Settings.from_environment(environ).check_database()
+        console.print(f"Database    {where}", soft_wrap=True)
+        if found.migrations.is_dir():
+            with console.status("Applying migrations (a sleeping database takes a while) ..."):
+                owner = replace(found, environ=environ).migration_settings
+                applied = migrations.upgrade(owner, found.migrations)
+            console.print(f"Migrations  {', '.join(applied) or 'nothing to do'}")
+        url = f"http://localhost:{port}"
+        console.print(f"App         {url}  ({found.app}; Ctrl-C ends it)\n")
+        for line in found.tries:
+            console.print(line.format(url=url), soft_wrap=True, markup=False)
+        console.print()
+        sys.stdout.flush()
+        _serve(found, {**environ, "SUNUP_APP": found.app}, port)
+    console.print("\nStopped; the data stays.")
+
+
+def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
+    os.environ.update(environ)
+    hidden = found.folder / ".sunup"
+    uvicorn.run(
+        "sunup.local.cli.served:app",
+        factory=True,
+        app_dir=str(found.folder),
+        host=ports.HOST,
+        port=port,
+        reload=True,
+        reload_dirs=[str(found.folder)],
+        # uvicorn takes an absolute folder only when it exists.
+        reload_excludes=[str(hidden)] if hidden.is_dir() else [],
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=3,
+    )
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    """End by way of the clean-up: a closed terminal (SIGHUP) must not leave PostgreSQL behind."""
+    if number == signal.SIGHUP and signal.getsignal(signal.SIGTERM) is not _terminate:
+        os.kill(os.getpid(), signal.SIGTERM)  # uvicorn is in charge, and stops on this one
+    else:
+        raise SystemExit(128 + number)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,154 @@
+"""`sunup emulate`: the app in an AWS on this machine, where it sleeps, freezes and fails."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sunup.local import project
+from sunup.local.emulator import (
+    AuroraOptions,
+    Emulator,
+    EmulatorOptions,
+    FunctionOptions,
+    GatewayOptions,
+)
+from sunup.local.emulator.limits import processor_share_available
+from sunup.local.emulator.options import HangAt
+from sunup.local.errors import CommandError
+
+from . import ports
+from .printing import EventPrinter
+
+
+def emulate(
+    app_dir: Annotated[
+        Path, typer.Argument(help="The app's folder, or a deployment package (.zip).")
+    ] = Path(),
+    *,
+    port: Annotated[int, typer.Option(help="Of the gateway.", min=1, max=65535)] = 3000,
+    console_port: Annotated[
+        int, typer.Option(help="Of the page with the timeline.", min=1, max=65535)
+    ] = 3001,
+    memory: Annotated[
+        int, typer.Option(help="Of an instance, in MB; decides its processor share.", min=128)
+    ] = 128,
+    timeout: Annotated[
+        float, typer.Option(help="Of the function, in seconds.", min=1, max=900)
+    ] = 40,
+    concurrency: Annotated[
+        int, typer.Option(help="Reserved concurrency: the most instances.", min=1, max=200)
+    ] = 10,
+    max_acu: Annotated[
+        float, typer.Option(help="Of Aurora; decides max_connections.", min=1, max=256)
+    ] = 16,
+    resume_seconds: Annotated[
+        float, typer.Option(help="Until a paused Aurora is awake.", min=0)
+    ] = 15,
+    pause_after: Annotated[
+        float, typer.Option(help="Seconds without a connection until Aurora pauses.", min=0.1)
+    ] = 300,
+    instance_idle: Annotated[
+        float, typer.Option(help="Seconds until an idle instance is reaped.", min=0.1)
+    ] = 300,
+    hang_at: Annotated[
+        HangAt, typer.Option(help="Where a connect hangs while Aurora resumes.")
+    ] = "auth",
+    payload: Annotated[str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")] = "2.0",
+    migrations: Annotated[
+        Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the function; repeat it.")
+    ] = None,
+) -> None:
+    """Run the app in an AWS on this machine: gateway, Lambda instances, Aurora, console.
+
+    The real awslambdaric runs the app; instances are frozen between requests; Aurora verifies IAM
+    tokens, pauses when nobody is connected and resumes when somebody comes. Open the console to
+    see it, and to drop, refuse, fail over, rotate. Ctrl-C ends everything and throws the data away.
+    """
+    if payload not in ("2.0", "1.0"):
+        raise CommandError(f"--payload is {payload!r}", "It is 2.0 or 1.0.")
+    console = Console(highlight=False)
+    if app_dir.is_file() and app_dir.suffix == ".zip":
+        found = project.find(app_dir.parent)
+        app, handler, tries = app_dir, found.handler, found.tries
+    else:
+        found = project.find(app_dir)
+        app, handler, tries = found.folder, found.handler, found.tries
+        found.check_app()
+        found.check_handler()
+    if port == console_port:
+        raise CommandError(
+            f"--port and --console-port are both {port}", "Give each a port of its own."
+        )
+    ports.check(port, but=console_port)
+    ports.check(console_port, "--console-port", but=port)
+    options = EmulatorOptions(
+        handler=handler,
+        memory=memory,
+        timeout=timeout,
+        environ=_variables(env or []),
+        migrations=migrations,
+        port=port,
+        console_port=console_port,
+        aurora=AuroraOptions(
+            pause_after=pause_after,
+            resume_seconds=resume_seconds,
+            deep_resume_seconds=max(35.0, 2 * resume_seconds),
+            hang_at=hang_at,
+            max_acu=max_acu,
+        ),
+        functions=FunctionOptions(concurrency=concurrency, instance_idle=instance_idle),
+        gateway=GatewayOptions(payload=payload),  # type: ignore[arg-type]  # checked above
+    )
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: stop.set())
+    printer = EventPrinter(console)
+    status = console.status("Starting PostgreSQL, applying migrations ...")
+    with status, Emulator(app, options, listener=printer) as aws:
+        status.stop()
+        _introduce(console, aws, tries, memory)
+        printer.on = True
+        stop.wait()
+        printer.on = False
+        console.print()
+    console.print("Stopped.")
+
+
+def _introduce(console: Console, aws: Emulator, tries: tuple[str, ...], memory: int) -> None:
+    limit = aws.options.aurora.connection_limit
+    lines = [
+        ("Gateway", aws.url),
+        ("Console", aws.console_url),
+        ("Aurora", f"localhost:{aws.aurora.port}, at most {limit} connections, IAM tokens, TLS"),
+        ("Migrations", ", ".join(aws.applied) or "nothing to do"),
+    ]
+    if not processor_share_available():
+        lines.append(
+            ("Note", f"cgroups cannot be written: instances of {memory} MB have a full processor")
+        )
+    for name, value in lines:
+        console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
+    console.print()
+    for line in tries:
+        console.print(line.format(url=aws.url), soft_wrap=True, markup=False)
+    console.print("\nCtrl-C ends it.\n")
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    variables = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise CommandError(
+                f"--env {pair!r} is not NAME=VALUE", "For instance: --env LOG_LEVEL=DEBUG"
+            )
+        variables[name] = value
+    return variables

@@ -1,0 +1,123 @@
+"""`sunup logs`: the function's requests as rows."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sunup.local import project
+from sunup.local.aws import Aws
+from sunup.local.cloud import logs as reading
+from sunup.local.cloud.terraform import Terraform
+from sunup.local.errors import CommandError
+from sunup.local.project import Project
+
+_HEAD = (
+    f"{'time':<8}  {'':>3}  {'took ms':>8}  {'cold ms':>7}  {'wake ms':>8}  {'query ms':>8}"
+    f"  {'MB':>4}  request"
+)
+
+
+def logs(
+    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    *,
+    since: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C; lines take seconds.")
+    ] = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Only what failed, with the reason.")
+    ] = False,
+    group: Annotated[
+        str | None, typer.Option(help="The log group.", show_default="the deployed function's")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Such as eu-central-1.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a request.")] = False,
+) -> None:
+    """Show the requests that the function answered.
+
+    Each row: when, status, how long, how long the cold start took (INIT), how long it waited for a
+    sleeping database, how long its queries took, the memory it used.
+    """
+    found = project.find(app_dir)
+    back = reading.seconds_of(since)
+    group, region = _group(found, group, region)
+    client = Aws(found.environ, region).client("logs")
+    console = Console(highlight=False, soft_wrap=True)
+    reader = reading.Reader()
+    shown = False
+
+    def show(each: reading.Request | str) -> None:
+        nonlocal shown
+        if as_json:
+            if isinstance(each, reading.Request) and (each.failed or not errors):
+                typer.echo(json.dumps(asdict(each)))
+            return
+        if isinstance(each, str):
+            console.print(Text(each, "red"))
+            return
+        if errors and not each.failed:
+            return
+        if not shown:
+            console.print(Text(_HEAD, "bold"))
+        shown = True
+        console.print(_row(each))
+
+    for event in reading.events(client, group, time.time() - back, follow=follow):
+        if event:
+            for each in reader.read(event["timestamp"] / 1000, event["message"]):
+                show(each)
+    for each in reader.rest():
+        show(each)
+    if not shown and not as_json:
+        console.print(f"No request{' that failed' if errors else ''} in the last {since}.")
+
+
+def _group(found: Project, group: str | None, region: str | None) -> tuple[str, str | None]:
+    """The log's name and region: those given, else what Terraform made."""
+    if group is not None:
+        return group, region
+    try:
+        outputs = Terraform(found.terraform, found.environ).outputs()
+    except CommandError:
+        outputs = {}
+    arn = str(outputs.get("lambda_function_arn", ""))
+    name = outputs.get("lambda_log_group_name") or f"/aws/lambda/{found.name}"
+    return str(name), region or (arn.split(":")[3] if arn.count(":") >= 6 else None)
+
+
+def _row(each: reading.Request) -> Text:
+    status = str(each.status or "")
+    style = (
+        "green" if (each.status or 500) < 400 else "yellow" if (each.status or 500) < 500 else "red"
+    )
+    if each.outcome not in ("", "success"):
+        status, style = status or each.outcome[:3], "red"
+    text = Text.assemble(
+        (time.strftime("%H:%M:%S", time.localtime(each.at)), "dim"),
+        "  ",
+        (f"{status:>3}", style),
+        f"  {_ms(each.duration_ms):>8}  ",
+        (f"{_ms(each.init_ms) or ('yes' if each.cold else ''):>7}", "cyan"),
+        "  ",
+        (f"{_ms(each.resume_ms):>8}", "blue"),
+        f"  {_ms(each.query_ms):>8}  {each.memory_mb or '':>4}  {each.method} {each.path}",
+    )
+    if each.code:
+        text.append(f"  {each.code}", "magenta")
+    if each.outcome not in ("", "success"):
+        text.append(f"  {each.outcome}", "red")
+    for line in each.lines:
+        text.append("\n          " + line.replace("\n", "\n          "), "red")
+    if each.cause and (each.status or 0) >= 500:
+        text.append(f"\n          {each.cause}", "dim")
+    return text
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.1f}"

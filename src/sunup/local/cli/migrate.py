@@ -1,0 +1,148 @@
+"""`sunup migrate`: Alembic, safe when two run at once, patient with a sleeping database."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sunup.local import project
+from sunup.local.errors import CommandError
+from sunup.local.migrations import running as migrations
+from sunup.local.migrations import writing as migration_new
+from sunup.settings import Settings
+
+from .waiting import ERRORS, waiting, waking
+
+app = typer.Typer(
+    help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"
+    "Connects as DB_MIGRATION_USER where it is set (the role that owns the tables), else as "
+    "DB_USER, and waits for a sleeping database. Two at once are safe: one waits for the other.",
+    no_args_is_help=True,
+)
+
+AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
+
+_STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
+
+
+@app.command()
+def up(
+    app_dir: AppDir = Path(),
+    *,
+    to: Annotated[str, typer.Option(help="Stop at this revision.")] = "head",
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="An applied revision whose edited file is right; repeat it."),
+    ] = None,
+) -> None:
+    """Apply the migrations that are missing.
+
+    Refuses when the file of an applied migration was changed: databases would differ unnoticed.
+    """
+    found = project.find(app_dir)
+    settings = found.migration_settings
+    with waiting(waking(settings.user)) as tell:
+        applied = migrations.upgrade(
+            settings,
+            found.migrations,
+            to=to,
+            accept=accept or (),
+            credentials=found.credentials,
+            on_wait=lambda: tell("Another run is migrating; waiting for it"),
+        )
+    typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+
+
+@app.command()
+def down(
+    app_dir: AppDir = Path(),
+    *,
+    to: Annotated[
+        str, typer.Option(help="Undo what came after this revision; base: everything.")
+    ] = "-1",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
+    found = project.find(app_dir)
+    settings = found.migration_settings
+    if not yes:
+        where = f"{settings.database} on {settings.host}"
+        typer.confirm(f"Undo migrations of {where}, with the data they drop?", abort=True, err=True)
+    with waiting(waking(settings.user)):
+        undone = migrations.downgrade(
+            settings, found.migrations, to=to, credentials=found.credentials
+        )
+    typer.echo(f"Undone: {', '.join(undone)}." if undone else "Nothing to undo.")
+
+
+@app.command()
+def status(
+    app_dir: AppDir = Path(),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """List the migrations: applied, pending, or changed after they were applied.
+
+    Exit status 1 when one was changed.
+    """
+    found = project.find(app_dir)
+    settings = found.migration_settings
+    with waiting(waking(settings.user)):
+        states = migrations.status(settings, found.migrations, credentials=found.credentials)
+    if as_json:
+        typer.echo(json.dumps([vars(each) for each in states]))
+    else:
+        console = Console(highlight=False)
+        for each in states:
+            state = (f"{each.state:<9}", _STYLES[each.state])
+            console.print(Text.assemble(state, f"{each.file}  {each.title}"), soft_wrap=True)
+        if not states:
+            console.print("There are no migrations yet: sunup migrate new MESSAGE")
+    if any(each.state == "changed" for each in states):
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(
+    app_dir: AppDir = Path(),
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="From the first on; needs no database of yours.")
+    ] = False,
+) -> None:
+    """Print the statements that `up` would execute, and execute none."""
+    found = project.find(app_dir)
+    if everything:
+        with waiting("Reading the migrations"), migration_new.scratch() as scratch:
+            text = migrations.sql(scratch, found.migrations, everything=True)
+    else:
+        settings: Settings = found.migration_settings
+        with waiting(waking(settings.user)):
+            text = migrations.sql(settings, found.migrations, credentials=found.credentials)
+    typer.echo(text.strip() or "-- Nothing to do.")
+
+
+@app.command()
+def new(
+    message: Annotated[str, typer.Argument(help='What it does: "add orders".')],
+    app_dir: AppDir = Path(),
+) -> None:
+    """Write the next migration.
+
+    Where migrations/env.py gives Alembic a `target_metadata`, it is filled with what differs
+    between the models and the migrations so far, found on a scratch PostgreSQL: no database of
+    yours is asked. Read it before you apply it.
+    """
+    found = project.find(app_dir)
+    if not message.strip():
+        raise CommandError("the message is empty", 'Say what it does: "add orders".')
+    with waiting("Comparing models and migrations"):
+        written = migration_new.write(found.migrations, message)
+    typer.echo(written.path)
+    if not written.compared:
+        ERRORS.print("It is empty: env.py has no target_metadata to compare with.")
+    elif not written.changes:
+        ERRORS.print("It is empty: models and migrations say the same.")

@@ -1,0 +1,103 @@
+"""`sunup package`: the zip file for Lambda, made on any machine, without Docker."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sunup.local import project
+from sunup.local.packaging.build import Package, build
+from sunup.local.packaging.target import choose
+
+from .waiting import ERRORS, waiting
+
+_SHOWN = 8
+
+
+def package(
+    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The zip file.", show_default="lambda.zip")
+    ] = None,
+    arch: Annotated[str | None, typer.Option(help="arm64 or x86_64.", show_default="arm64")] = None,
+    python: Annotated[
+        str | None, typer.Option(help="Lambda's Python: 3.X.", show_default="the running one")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Make the deployment package of the app in APP_DIR.
+
+    Takes the dependencies from requirements.txt (or uv.lock), as wheels for the target; the app's
+    files; and of sunup what runs on Lambda. Leaves out tests, tools, migrations, caches, boto3. The
+    bytecode is made here, since Lambda cannot keep it. The same inputs give the same bytes.
+
+    [tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), exclude (in
+    .gitignore's words), bundle (names to take along all the same).
+    """
+    found = project.find(app_dir)
+    target = choose(python or found.text("python"), arch or found.text("arch"))
+    path = (output or found.folder / "lambda.zip").resolve()
+    with waiting("Packaging") as tell:
+        made = build(found, target, path, tell)
+    if as_json:
+        typer.echo(json.dumps(_content(made)))
+    else:
+        show(made)
+    for note in made.notes:
+        ERRORS.print(f"Note: {note}", style="yellow", soft_wrap=True, markup=False)
+
+
+def show(made: Package) -> None:
+    """Tell what was made."""
+    console = Console(highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("part", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("zipped", justify="right")
+    table.add_column("unpacked", justify="right")
+    for part in made.parts[:_SHOWN]:
+        table.add_row(part.name, part.version, _size(part.zipped), _size(part.unpacked))
+    rest = made.parts[_SHOWN:]
+    if rest:
+        total = _size(sum(p.zipped for p in rest)), _size(sum(p.unpacked for p in rest))
+        table.add_row(f"{len(rest)} more", "", *total)
+    table.add_row("in all", "", _size(made.zipped), _size(made.unpacked), style="bold")
+    console.print(table)
+    tried = "imported here" if made.executed else f"not executed: this is not {made.target.arch}"
+    if made.compiled.interpreter is None:
+        tried = "not executed: no such Python here"
+    console.print(f"\n{_short(made.path)}  for {made.target}", soft_wrap=True)
+    console.print(f"  handler {made.handler}, {tried}; {made.natives} native modules checked")
+    console.print(f"  sha256 {made.sha256}", soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _content(made: Package) -> dict[str, object]:
+    return {
+        "path": str(made.path),
+        "runtime": made.target.runtime,
+        "arch": made.target.arch,
+        "handler": made.handler,
+        "sha256": made.sha256,
+        "zipped": made.zipped,
+        "unpacked": made.unpacked,
+        "files": made.files,
+        "executed": made.executed,
+        "bytecode": made.compiled.interpreter is not None,
+        "parts": [asdict(part) for part in made.parts],
+        "notes": made.notes,
+    }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,122 @@
+"""`sunup psql`, `sunup token` and `sunup env`: the app's way to the database, for other tools."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sunup.connecting.waking import password_for
+from sunup.local import project
+from sunup.local.environment import listed
+from sunup.local.errors import CommandError
+from sunup.local.psql import environment, variables, wake
+from sunup.settings import Settings
+
+from .waiting import ERRORS, waiting, waking
+
+# A token is checked when a session begins (Aurora User Guide, "IAM database authentication").
+TOKEN_SECONDS = 900
+
+User = Annotated[
+    str | None, typer.Option(help="Another role than DB_USER.", show_default="DB_USER")
+]
+
+
+def psql(
+    context: typer.Context,
+    app_dir: Annotated[Path, typer.Option(help="The app's folder.")] = Path(),
+    *,
+    user: User = None,
+) -> None:
+    r"""Open psql on the app's database; what follows -- goes to psql.
+
+    Wakes a sleeping database first, signs a token, verifies the server's certificate. New sessions
+    (\c) can be made for 15 minutes, until the token ends.
+
+    For instance: sunup psql -- -c 'select count(*) from users'
+    """
+    found = project.find(app_dir)
+    settings = found.as_user(user)
+    program = shutil.which("psql")
+    if program is None:
+        raise CommandError(
+            "psql is not on PATH",
+            "Debian: apt install postgresql-client. macOS: brew install libpq (see its note).",
+        )
+    with waiting(waking(settings.user)):
+        wake(settings, found.credentials)
+    child = environment(os.environ, variables(settings, found.credentials))
+    sys.stdout.flush()
+    os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
+
+
+def token(
+    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    *,
+    user: User = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With host, port, user, database and its end.")
+    ] = False,
+) -> None:
+    """Print an IAM token: the database's password for the next 15 minutes, for other tools.
+
+    Whoever has it can log in. Hand it over by an environment variable or a pipe, never as an
+    argument: PGPASSWORD=$(sunup token) pg_dump ...
+    """
+    found = project.find(app_dir)
+    settings = found.as_user(user)
+    if not settings.uses_token:
+        raise CommandError(
+            "this database takes no IAM token (DB_PASSWORD is set, or DB_HOST is a socket)",
+            "Unset DB_PASSWORD in .env to use Aurora with IAM.",
+        )
+    credentials = found.credentials.find()
+    end = time.time() + TOKEN_SECONDS
+    if credentials.expires is not None:
+        end = min(end, credentials.expires)
+    value = password_for(settings, credentials)
+    if as_json:
+        content = {
+            "token": value,
+            "host": settings.host,
+            "port": settings.port,
+            "user": settings.user,
+            "database": settings.database,
+            "expires": round(end),
+        }
+        typer.echo(json.dumps(content))
+        return
+    typer.echo(value)
+    if sys.stdout.isatty():
+        ERRORS.print(f"For {settings.user}, until {time.strftime('%H:%M', time.localtime(end))}.")
+
+
+def env(
+    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show the settings that the app would see here, and where each comes from.
+
+    Secrets are hidden. Exit status 1 when a setting is wrong.
+    """
+    found = project.find(app_dir)
+    rows = listed(found)
+    if as_json:
+        typer.echo(json.dumps([vars(each) for each in rows]))
+    else:
+        table = Table(box=None, pad_edge=False, show_edge=False)
+        for name in ("variable", "value", "from"):
+            table.add_column(name, overflow="fold", no_wrap=not sys.stdout.isatty())
+        for each in rows:
+            table.add_row(each.name, each.value, each.origin)
+        width = None if sys.stdout.isatty() else 1000
+        Console(highlight=False, markup=False, width=width).print(table)
+    Settings.from_environment(found.environ)

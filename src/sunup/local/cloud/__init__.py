@@ -1,0 +1,1 @@
+"""What is made on AWS: the cluster, its database and roles, the function and its log."""

@@ -1,0 +1,203 @@
+"""The AWS side: clock, credentials, policies, concurrency."""
+
+import email.utils
+import http.client
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from sunup.failures import DatabaseUnavailable
+from sunup.local.aws import LOG_IN, code_of
+from sunup.local.errors import CommandError
+from sunup.local.project import MIGRATION_USER
+
+from .finding import Examination, Finding, Findings
+
+# SigV4 services take a clock that is off by five minutes.
+_WORST_SKEW, _BAD_SKEW = 300.0, 60.0
+_HTTP_TIMEOUT = 5.0
+
+_KEPT_FREE = 10
+
+# No network, or something that is not AWS answers.
+_UNANSWERED = (BotoCoreError, CommandError, ResponseParserError)
+
+
+def clock(examination: Examination) -> Findings:
+    """This machine's clock against that of STS."""
+    if examination.settings is None or not examination.settings.uses_token:
+        yield Finding("clock", "skipped", "no token is signed")
+        return
+    url = examination.project.environ.get("AWS_ENDPOINT_URL") or (
+        f"https://sts.{examination.settings.region}.amazonaws.com/"
+    )
+    parts = urlsplit(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=_HTTP_TIMEOUT)
+    try:
+        connection.request("HEAD", "/")
+        stamp = connection.getresponse().getheader("Date")
+        now = time.time()
+        theirs = email.utils.parsedate_to_datetime(stamp or "").timestamp()
+    except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
+        yield Finding("clock", "skipped", f"STS does not tell the time: {type(error).__name__}")
+        return
+    finally:
+        connection.close()
+    skew = now - theirs
+    way = "ahead" if skew > 0 else "behind"
+    cure = "Let the system keep time: timedatectl set-ntp true."
+    if abs(skew) > _WORST_SKEW:
+        yield Finding("clock", "failure", f"{abs(skew):.0f} s {way}: tokens are refused", cure)
+    elif abs(skew) > _BAD_SKEW:
+        yield Finding("clock", "warning", f"{abs(skew):.0f} s {way}", cure)
+    else:
+        yield Finding("clock", "ok", "right")
+
+
+def credentials(examination: Examination) -> Findings:
+    """Whether there are any, and how long they last."""
+    if examination.settings is None or not examination.settings.uses_token:
+        yield Finding("credentials", "skipped", "no token is signed")
+        return
+    try:
+        found = examination.project.credentials.find()
+    except DatabaseUnavailable as error:
+        yield Finding("credentials", "failure", error.detail or error.message, LOG_IN)
+        return
+    examination.credentials = found
+    if found.expires is not None and found.expires <= time.time():
+        yield Finding("credentials", "failure", f"{found.access_key} has expired", LOG_IN)
+        return
+    left = (
+        "" if found.expires is None else f", for {(found.expires - time.time()) / 60:.0f} min more"
+    )
+    yield Finding("credentials", "ok", f"{found.access_key}{left}")
+
+
+def identity(examination: Examination) -> Findings:
+    """Who AWS says that these credentials are."""
+    if examination.credentials is None:
+        yield Finding("identity", "skipped", "no credentials")
+        return
+    try:
+        answer = examination.aws.client("sts").get_caller_identity()
+    except ClientError as error:
+        yield Finding("identity", "failure", f"AWS does not accept them: {code_of(error)}", LOG_IN)
+        return
+    except _UNANSWERED as error:
+        yield Finding("identity", "skipped", f"STS cannot be asked: {type(error).__name__}")
+        return
+    examination.identity = str(answer["Arn"])
+    yield Finding("identity", "ok", examination.identity)
+
+
+def policy(examination: Examination) -> Findings:
+    """Whether IAM allows rds-db:connect, to these credentials and to the function's role."""
+    found = examination.settings
+    if found is None or examination.identity is None:
+        yield Finding("policy", "skipped", "not known who is asking")
+        return
+    try:
+        cluster = _cluster_of(examination.aws.client("rds"), found.host)
+        if cluster is None:
+            yield Finding("policy", "skipped", f"no cluster of this account has {found.host}")
+            return
+        if not cluster.get("IAMDatabaseAuthenticationEnabled", True):
+            cure = "Enable it: aws rds modify-db-cluster --enable-iam-database-authentication ..."
+            yield Finding("policy", "failure", "the cluster takes no IAM tokens", cure)
+        iam = examination.aws.client("iam")
+        mine = _principal(iam, examination.identity)
+        users = {found.user, examination.project.environ.get(MIGRATION_USER) or found.user}
+        wanted = [(mine, user) for user in sorted(users)]
+        role = examination.outputs.get("lambda_iam_role_arn")
+        if isinstance(role, str):
+            wanted.append((role, found.user))
+        for principal, user in wanted:
+            yield _simulated(iam, principal, _resource(cluster, user), user)
+    except ClientError as error:
+        yield Finding("policy", "skipped", f"cannot be asked: {code_of(error)}")
+    except _UNANSWERED as error:
+        yield Finding("policy", "skipped", f"AWS cannot be asked: {type(error).__name__}")
+
+
+def concurrency(examination: Examination) -> Findings:
+    """max_connections against the instances that Lambda may start: each holds one connection."""
+    if examination.app is None:
+        yield Finding("connections", "skipped", "not logged in")
+        return
+    limit, used = examination.app.execute(
+        "select current_setting('max_connections')::int,"
+        " (select count(*) from pg_stat_activity where backend_type = 'client backend')"
+    ).fetchone() or (0, 0)
+    if used > 0.9 * limit:
+        cure = "Raise the maximum ACU, or lower reserved_concurrency."
+        yield Finding("connections", "warning", f"{used} of {limit} are in use", cure)
+    function = examination.outputs.get("lambda_function_name") or examination.project.name
+    instances, whose = _concurrency(examination, str(function))
+    if instances is None:
+        yield Finding("connections", "ok", f"{used} of {limit} in use; concurrency not known")
+    elif instances > limit - _KEPT_FREE:
+        yield Finding(
+            "connections",
+            "warning",
+            f"{whose} of {instances} instances, and {limit} connections: a burst is refused",
+            f"Set reserved_concurrency to {limit - _KEPT_FREE} or less, or raise the maximum ACU.",
+        )
+    else:
+        yield Finding("connections", "ok", f"{used} of {limit} in use, {whose} of {instances}")
+
+
+def _concurrency(examination: Examination, function: str) -> tuple[int | None, str]:
+    if examination.identity is None:
+        return None, ""
+    try:
+        client = examination.aws.client("lambda")
+        answer = client.get_function_concurrency(FunctionName=function)
+        if "ReservedConcurrentExecutions" in answer:
+            return int(answer["ReservedConcurrentExecutions"]), "reserved concurrency"
+        limits = client.get_account_settings()["AccountLimit"]
+        return int(limits["UnreservedConcurrentExecutions"]), "the account's concurrency"
+    except (ClientError, KeyError, *_UNANSWERED):
+        return None, ""
+
+
+def _cluster_of(rds: Any, host: str) -> dict[str, Any] | None:
+    for page in rds.get_paginator("describe_db_clusters").paginate():
+        for cluster in page["DBClusters"]:
+            if host in (cluster.get("Endpoint"), cluster.get("ReaderEndpoint")):
+                return dict(cluster)
+    return None
+
+
+def _principal(iam: Any, identity: str) -> str:
+    """The role or user behind a caller's identity: a session's own ARN cannot be simulated."""
+    kind, _, rest = identity.split(":", 5)[5].partition("/")
+    if kind == "assumed-role":
+        return str(iam.get_role(RoleName=rest.split("/")[0])["Role"]["Arn"])
+    return identity
+
+
+def _resource(cluster: dict[str, Any], user: str) -> str:
+    _, partition, _, region, account, _ = cluster["DBClusterArn"].split(":", 5)
+    resource_id = cluster["DbClusterResourceId"]
+    return f"arn:{partition}:rds-db:{region}:{account}:dbuser:{resource_id}/{user}"
+
+
+def _simulated(iam: Any, principal: str, resource: str, user: str) -> Finding:
+    name = principal.rpartition("/")[2]
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=principal, ActionNames=["rds-db:connect"], ResourceArns=[resource]
+    )
+    decision = answer["EvaluationResults"][0]["EvalDecision"]
+    if decision == "allowed":
+        return Finding("policy", "ok", f"{name} may connect as {user}")
+    return Finding(
+        "policy",
+        "failure",
+        f"{name} may not connect as {user} ({decision})",
+        f"Allow rds-db:connect on {resource}.",
+    )

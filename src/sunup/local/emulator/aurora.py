@@ -1,0 +1,128 @@
+"""Aurora PostgreSQL with express configuration: it verifies tokens, pauses, resumes and fails.
+
+A TLS front on a real PostgreSQL. docs/emulator.md has each behaviour with its source.
+"""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+
+from .background import Background
+from .certificates import Certificates
+from .faults import Faults
+from .listening import Listener
+from .options import AuroraOptions
+from .places import Places
+from .session import Server, Session
+from .sleep import Sleep, State
+from .timeline import Timeline
+from .tokens import Iam
+
+_HAS_RDS_IAM = """
+    with recursive held(oid) as (
+        select oid from pg_roles where rolname = $1 and rolcanlogin
+        union select m.roleid from pg_auth_members m join held on m.member = held.oid)
+    select exists (select from held join pg_roles using (oid) where rolname = 'rds_iam')
+"""
+
+
+class Aurora:
+    """Puts the parts together. All methods are called on one event loop."""
+
+    def __init__(
+        self,
+        socket_folder: str,
+        certificates: Certificates,
+        iam: Iam,
+        options: AuroraOptions,
+        timeline: Timeline,
+    ) -> None:
+        self.options = options
+        self.certificates = certificates
+        self._socket_folder = socket_folder
+        self._timeline = timeline
+        self._clients = Background()
+        self._attempts: set[Session] = set()
+        self._listener = Listener(self._accept)
+        self._admin: asyncpg.Connection | None = None
+        self._admin_lock = asyncio.Lock()
+        self.places = Places(options.connection_limit, timeline)
+        self.faults = Faults(self.places, self._listener, timeline)
+        self.sleep = Sleep(
+            options, busy=lambda: bool(self.places or self._attempts), changed=self._note
+        )
+        self._server = Server(
+            options=options,
+            socket=Path(socket_folder) / ".s.PGSQL.5432",
+            port=self.port,
+            certificates=certificates,
+            iam=iam,
+            may_use_tokens=self._has_rds_iam,
+            sleep=self.sleep,
+            places=self.places,
+            faults=self.faults,
+            timeline=timeline,
+        )
+
+    async def start(self) -> None:
+        """Listen on a free port; pausing begins to count."""
+        self._admin = await asyncpg.connect(
+            host=self._socket_folder, user="postgres", database="postgres"
+        )
+        await self._admin.execute(
+            "do $$ begin create role rds_iam nologin;"
+            " exception when duplicate_object then null; end $$; grant rds_iam to postgres"
+        )
+        self._listener.open()
+        self.sleep.start()
+        self._note(self.sleep.state)
+
+    async def stop(self) -> None:
+        """End everything."""
+        self._listener.close()
+        await self.sleep.stop()
+        await self.faults.stop()
+        await self._clients.stop()
+        await self._listener.drop()
+        if self._admin is not None:
+            await self._admin.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, the same for its whole life."""
+        return self._listener.port
+
+    async def pause(self) -> None:
+        """Pause now, as if nobody had been connected for long enough. Sessions end."""
+        await self.faults.drop(graceful=True)
+        await self.sleep.pause()
+
+    def _note(self, state: State) -> None:
+        self._timeline.add("aurora", state=state, connections=len(self.places))
+
+    async def _has_rds_iam(self, user: str) -> bool:
+        async with self._admin_lock:
+            assert self._admin is not None
+            return bool(await self._admin.fetchval(_HAS_RDS_IAM, user))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        session = Session(self._server, reader, writer)
+        self._attempts.add(session)
+        try:
+            if await session.log_in():
+                self._attempts.discard(session)
+                await session.run()
+        except (OSError, EOFError, asyncio.CancelledError):
+            pass  # the client has gone, or everything ends
+        finally:
+            # A session may come and go between two looks of the sleep's.
+            self.sleep.touch()
+            self._attempts.discard(session)
+            self.places.leave(session)
+            with suppress(OSError, RuntimeError):
+                session.close()

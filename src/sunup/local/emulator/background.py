@@ -1,0 +1,28 @@
+"""Tasks that run until they are done, or until all ends."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class Background:
+    """Keeps tasks alive, which asyncio itself refers to weakly."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task of its own."""
+        self.add(asyncio.create_task(work))
+
+    def add(self, task: "asyncio.Task[None]") -> None:
+        """Take a task that runs."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Cancel what runs, and wait for its end."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,103 @@
+"""The console: what happens, as JSON and as a page, and the buttons for the faults."""
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from .aurora import Aurora
+from .functions import Functions
+from .timeline import Timeline
+from .tokens import Iam
+
+PAGE = Path(__file__).with_name("console.html")
+
+_LOCAL = {"localhost", "127.0.0.1"}
+
+
+class Console:
+    """Reads and changes the parts of an emulator, on its event loop."""
+
+    def __init__(self, aurora: Aurora, functions: Functions, iam: Iam, timeline: Timeline) -> None:
+        self._aurora = aurora
+        self._functions = functions
+        self._timeline = timeline
+
+        async def rotate() -> None:
+            iam.rotate()
+            timeline.add("fault", fault="credentials rotated")
+
+        async def revoke() -> None:
+            iam.revoke()
+            timeline.add("fault", fault="credentials revoked")
+
+        self._actions: dict[str, Callable[[], Awaitable[Any]]] = {
+            "aurora/pause": aurora.pause,
+            "aurora/resume": aurora.sleep.resume,
+            "aurora/drop": aurora.faults.drop,
+            "aurora/refuse": aurora.faults.refuse,
+            "aurora/restart": aurora.faults.restart,
+            "aurora/failover": aurora.faults.failover,
+            "credentials/rotate": rotate,
+            "credentials/revoke": revoke,
+            "instances/reap": functions.reap,
+        }
+        self.app = Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/state", self._state),
+                Route("/{action:path}", self._act, methods=["POST"]),
+            ]
+        )
+
+    def state(self, after: int = -1) -> dict[str, Any]:
+        """Everything that the page shows; `after` leaves out the events up to that number."""
+        aurora, functions = self._aurora, self._functions
+        return {
+            "now": round(time.time(), 3),
+            "aurora": {
+                "state": aurora.sleep.state,
+                "connections": len(aurora.places),
+                "max_connections": aurora.options.connection_limit,
+                "awake_seconds": round(aurora.sleep.awake_seconds, 3),
+            },
+            "instances": [
+                {"id": each.id, "state": each.state, "requests": each.requests}
+                for each in [*functions.gone, *functions.instances]
+            ],
+            "events": [each for each in self._timeline.events if each["n"] > after],
+        }
+
+    async def act(self, action: str) -> None:
+        """Do what a button does. Raises `KeyError` for an action that there is not."""
+        await self._actions[action]()
+
+    async def _page(self, _: Request) -> Response:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+
+    async def _state(self, request: Request) -> Response:
+        after = request.query_params.get("after", "-1")
+        if not after.lstrip("-").isdecimal():
+            return JSONResponse({"error": "after is the number of an event"}, 400)
+        return JSONResponse(self.state(int(after)))
+
+    async def _act(self, request: Request) -> Response:
+        # Another site's page, open in the same browser, must not press the buttons.
+        origin = request.headers.get("origin")
+        hosts = {urlsplit(f"//{request.headers.get('host', '')}").hostname}
+        if origin is not None:
+            hosts.add(urlsplit(origin).hostname)
+        if not hosts <= _LOCAL:
+            return JSONResponse({"error": "only this machine's own page may do that"}, 403)
+        action = request.path_params["action"]
+        if action not in self._actions:
+            known = sorted(self._actions)
+            return JSONResponse({"error": f"no action {action!r}", "actions": known}, 404)
+        await self.act(action)
+        return JSONResponse(self.state(self._timeline.count))

@@ -1,0 +1,231 @@
+"""The emulated AWS as one thing: `with Emulator(app) as aws: ...`."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import psycopg
+import uvicorn
+
+from sunup.adapter.loop import Loop
+from sunup.local import postgres
+from sunup.local.migrations import running as migrations
+from sunup.settings import Settings
+
+from . import certificates
+from .aurora import Aurora
+from .console import Console
+from .functions import FunctionOptions, Functions
+from .gateway import Gateway, GatewayOptions
+from .instance import Function
+from .listening import bound
+from .options import AuroraOptions
+from .package import runtime_folder, unpack
+from .timeline import Timeline
+from .tokens import Iam
+
+T = TypeVar("T")
+
+# The role of the app: it owns nothing, and logs in with a token.
+APP_ROLE = "app"
+
+_ROLES = f"""
+do $$ begin create role {APP_ROLE} login; exception when duplicate_object then null; end $$;
+do $$ begin create role rds_iam nologin; exception when duplicate_object then null; end $$;
+grant rds_iam to {APP_ROLE};
+alter default privileges grant select, insert, update, delete on tables to {APP_ROLE};
+alter default privileges grant usage on sequences to {APP_ROLE};
+"""
+
+
+@dataclass(frozen=True)
+class EmulatorOptions:
+    """What `sunup emulate` takes. `port` and `console_port` 0 are free ones.
+
+    `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
+    """
+
+    handler: str = "lambda_function.handler"
+    memory: int = 128
+    timeout: float = 40.0
+    environ: Mapping[str, str] = field(default_factory=dict)
+    migrations: Path | None = None
+    port: int = 0
+    console_port: int = 0
+    aurora: AuroraOptions = field(default_factory=AuroraOptions)
+    functions: FunctionOptions = field(default_factory=FunctionOptions)
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)
+
+
+class Emulator:
+    """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
+
+    `app` is a folder or a deployment package (`.zip`, run without what else is installed here),
+    `None` for an Aurora without a function (the gateway then answers 500). The app's migrations are
+    applied first. `data` is the folder of the database, a temporary one unless given; `server` the
+    `DB_*` variables of a PostgreSQL 18 on a Unix socket to be used instead. Raises `PostgresFailed`
+    and the like.
+    """
+
+    def __init__(
+        self,
+        app: Path | str | None,
+        options: EmulatorOptions | None = None,
+        *,
+        data: Path | None = None,
+        server: Mapping[str, str] | None = None,
+        listener: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._app = None if app is None else Path(app).resolve()
+        self.options = options or EmulatorOptions()
+        self._data = data
+        self._server = server
+        self._stack = ExitStack()
+        self.timeline = Timeline(listener)
+        self.iam = Iam()
+        self.url = ""
+        self.console_url = ""
+        self.applied: list[str] = []
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Start a coroutine of one of the parts on the emulator's event loop."""
+        return self._loop.submit(work)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the emulator's event loop, and wait for it."""
+        return self.submit(work).result()
+
+    def do(self, action: str) -> None:
+        """Do what a button of the console does, such as `aurora/pause` or `credentials/rotate`."""
+        self.run(self.console.act(action))
+
+    def state(self) -> dict[str, Any]:
+        """What the console's `GET /state` tells."""
+        return self.run(self._state())
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables with which a client on this machine reaches Aurora as the app's role."""
+        return {
+            "DB_HOST": self.options.aurora.host,
+            "DB_PORT": str(self.aurora.port),
+            "DB_USER": APP_ROLE,
+            "DB_NAME": self._database["DB_NAME"],
+            "DB_SSLROOTCERT": str(self.aurora.certificates.root),
+            "AWS_REGION": self.options.aurora.region,
+            **self.iam.current.environment(),
+        }
+
+    async def _state(self) -> dict[str, Any]:
+        return self.console.state()
+
+    def _start(self, stack: ExitStack) -> None:
+        options = self.options
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sunup-aws-")))
+        if self._server is None:
+            data = self._data or folder / "postgres"
+            # The limit is Aurora's; the real server must not be the first to say no.
+            most = min(options.aurora.connection_limit, 500) + 10
+            running = postgres.running(data, durable=self._data is not None, max_connections=most)
+            self._database = stack.enter_context(running)
+        else:
+            self._database = dict(self._server)
+        code, runtime = self._app or folder, None
+        migrations_folder = options.migrations or code / "migrations"
+        if code.is_file():
+            migrations_folder = options.migrations or code.with_name("migrations")
+            unpack(code, folder / "code")
+            code, runtime = folder / "code", runtime_folder(folder / "runtime")
+        self._prepare_database(migrations_folder)
+        self._loop = Loop()
+        stack.callback(self._loop.close)
+        made = certificates.make(folder, options.aurora.host)
+        self.aurora = Aurora(
+            self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
+        )
+        self.run(self.aurora.start())
+        stack.callback(lambda: self.run(self.aurora.stop()))
+        function = Function(
+            code,
+            handler=options.handler,
+            region=options.aurora.region,
+            memory=options.memory,
+            timeout=options.timeout,
+            runtime=runtime,
+        )
+        secret = self.iam.current.environment()
+        environ = {name: value for name, value in self.environ.items() if name not in secret}
+        self.functions = Functions(
+            function, {**environ, **options.environ}, self.iam, options.functions, self.timeline
+        )
+        self.run(self.functions.start())
+        stack.callback(lambda: self.run(self.functions.stop()))
+        self.gateway = Gateway(self.functions, options.gateway, self.timeline)
+        self.console = Console(self.aurora, self.functions, self.iam, self.timeline)
+        for app, port, name in (
+            (self.console.app, options.console_port, "console_url"),
+            (self.gateway, options.port, "url"),
+        ):
+            server, number = self._serve(app, port)
+            setattr(self, name, f"http://localhost:{number}")
+            stack.callback(server)
+        # Before the servers end: nobody waits for what still runs.
+        stack.callback(lambda: self.run(self.gateway.stop()))
+
+    def _prepare_database(self, folder: Path) -> None:
+        """Make the app's role, apply the migrations as the owner."""
+        with psycopg.connect(
+            host=self._database["DB_HOST"],
+            user=self._database["DB_USER"],
+            dbname=self._database["DB_NAME"],
+            autocommit=True,
+        ) as connection:
+            connection.execute(_ROLES.encode())
+        if folder.is_dir():
+            settings = Settings.from_environment(self._database)
+            self.applied = migrations.upgrade(settings, folder)
+
+    def _serve(self, app: Any, port: int) -> tuple[Callable[[], None], int]:
+        listener = bound(port)
+        listener.listen(128)  # a client may come before uvicorn does
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            h11_max_incomplete_event_size=64 * 1024,  # the gateway counts by itself, up to 10 KB
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        serving = self._loop.submit(server.serve(sockets=[listener]))
+
+        def stop() -> None:
+            server.should_exit = True
+            with suppress(asyncio.CancelledError):
+                serving.result(10)
+            listener.close()
+
+        return stop, listener.getsockname()[1]

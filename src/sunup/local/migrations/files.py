@@ -1,0 +1,96 @@
+"""Remembers the file of each applied migration, so that a later edit of it is noticed.
+
+Alembic knows revisions by name only: an edited file would never be applied again, and databases
+would differ without anybody noticing. The table `sunup_migrations` lies beside `alembic_version`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from sunup.local.errors import CommandError
+
+TABLE = "sunup_migrations"
+
+_CREATE = """
+    create table if not exists sunup_migrations (
+        revision text primary key,
+        sha256 text not null,
+        applied_at timestamptz not null default now())
+"""
+_REMEMBER = """
+    insert into sunup_migrations (revision, sha256) values (:revision, :sha256)
+    on conflict (revision) do update set sha256 = excluded.sha256
+"""
+
+
+def create_table(connection: Connection) -> None:
+    """Make the table where it is missing."""
+    # `if not exists` asks for the right to create even when there is nothing to create.
+    if not _exists(connection):
+        connection.execute(text(_CREATE))
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, whatever its line ends."""
+    content = path.read_bytes().replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()
+
+
+def remember(connection: Connection, script: ScriptDirectory, revision: str) -> None:
+    """Note an applied migration's file as it is now."""
+    values = {"revision": revision, "sha256": _checksum_of(script, revision)}
+    connection.execute(text(_REMEMBER), values)
+
+
+def forget(connection: Connection, revision: str) -> None:
+    """Note that a migration was undone."""
+    connection.execute(text("delete from sunup_migrations where revision = :r"), {"r": revision})
+
+
+def adopt(connection: Connection, script: ScriptDirectory, applied: Iterable[str]) -> None:
+    """Remember what was applied by Alembic alone, as it is now."""
+    for revision in set(applied) - _known(connection).keys():
+        remember(connection, script, revision)
+
+
+def accept(connection: Connection, script: ScriptDirectory, revisions: Iterable[str]) -> None:
+    """Take changed files as they are now. Raises `CommandError` for one that is not applied."""
+    known = _known(connection)
+    for revision in revisions:
+        if revision not in known:
+            raise CommandError(
+                f"--accept {revision}: no such applied migration",
+                f"Applied are: {', '.join(sorted(known)) or 'none'}.",
+            )
+        remember(connection, script, revision)
+
+
+def changed(connection: Connection, script: ScriptDirectory) -> list[str]:
+    """The applied revisions whose files are no longer what they were."""
+    files = {each.revision for each in script.walk_revisions()}
+    return sorted(
+        revision
+        for revision, known in _known(connection).items()
+        if revision in files and known != _checksum_of(script, revision)
+    )
+
+
+def _exists(connection: Connection) -> bool:
+    return connection.scalar(text("select to_regclass('sunup_migrations')")) is not None
+
+
+def _known(connection: Connection) -> dict[str, str]:
+    if not _exists(connection):
+        return {}
+    rows = connection.execute(text("select revision, sha256 from sunup_migrations"))
+    return {row.revision: row.sha256 for row in rows}
+
+
+def _checksum_of(script: ScriptDirectory, revision: str) -> str:
+    found = script.get_revision(revision)
+    assert found is not None
+    return checksum(Path(found.path))

@@ -1,0 +1,101 @@
+"""Writes the next migration: from the app's models where it has any, against a scratch database."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.util import CommandError as AlembicError
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from sunup.connecting.credentials import CredentialSource
+from sunup.local import postgres
+from sunup.local.errors import CommandError
+from sunup.psycopg.pool import Pool
+from sunup.settings import Settings
+
+from . import files as migration_files
+from . import running as migrations
+from .folder import configuration, explained, open_folder
+
+
+@dataclass(frozen=True)
+class Written:
+    """The new file; `compared` tells whether the app has models, `changes` how much differed."""
+
+    path: Path
+    compared: bool
+    changes: int
+
+
+def write(folder: Path, message: str) -> Written:
+    """Write the next migration into `folder`/versions.
+
+    Where env.py gives Alembic a `target_metadata`, the models are compared with a scratch
+    PostgreSQL that has all the migrations so far: no database of yours is asked or needed.
+    Raises `CommandError`.
+    """
+    _, script = open_folder(folder)
+    if len(script.get_heads()) > 1:
+        raise CommandError(
+            f"the migrations have two ends: {', '.join(script.get_heads())}",
+            "Set down_revision of one to the other first.",
+        )
+    revision = _next_number([each.revision for each in script.walk_revisions()])
+    with scratch() as settings:
+        migrations.upgrade(settings, folder)
+        config = configuration(folder)
+        config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+        pool = Pool(settings, CredentialSource())
+        engine = create_engine("postgresql+psycopg://", creator=pool.acquire, poolclass=NullPool)
+        found: list[int] = []
+
+        def count(_: object, __: object, directives: list[object]) -> None:
+            for side in ("upgrade_ops", "downgrade_ops"):
+                operations = getattr(directives[0], side, None)
+                if operations is not None:  # sunup's own table is in no model of the app's
+                    operations.ops[:] = [
+                        each
+                        for each in operations.ops
+                        if getattr(each, "table_name", "") != migration_files.TABLE
+                    ]
+            operations = getattr(directives[0], "upgrade_ops", None)
+            found.append(len(operations.ops) if operations is not None else 0)
+
+        with explained(folder), engine.connect() as connection:
+            config.attributes["connection"] = connection
+            options = {"rev_id": revision, "process_revision_directives": count}
+            compared = True
+            try:
+                made = command.revision(config, message, autogenerate=True, **options)  # type: ignore[arg-type]
+            except AlembicError as error:
+                # Alembic's words when env.py has no target_metadata.
+                if "MetaData" not in str(error):
+                    raise CommandError(f"no migration was written: {error}") from None
+                compared = False
+                made = command.revision(config, message, rev_id=revision)
+        engine.dispose()
+    assert made is not None
+    assert not isinstance(made, list)
+    return Written(Path(made.path), compared, found[-1] if found else 0)
+
+
+@contextmanager
+def scratch() -> Iterator[Settings]:
+    """The settings of an empty PostgreSQL that is thrown away with the block."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sunup-new-") as folder,
+        postgres.running(Path(folder) / "postgres", durable=False) as variables,
+    ):
+        yield Settings.from_environment(variables)
+
+
+def _next_number(revisions: list[str]) -> str | None:
+    """0002 after 0001; None (Alembic's random name) where they are not numbers."""
+    if not all(re.fullmatch(r"\d{4}", each) for each in revisions):
+        return None
+    return f"{max(map(int, revisions), default=0) + 1:04d}"

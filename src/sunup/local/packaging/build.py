@@ -1,0 +1,188 @@
+"""The whole of it: pins, wheels, app, bytecode, zip, checks."""
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from sunup.local.errors import CommandError
+from sunup.local.project import Project
+
+from . import application, archive, bytecode, dependencies, pins, verify
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Part:
+    """A top-level package of the zip, or the app itself; sizes in bytes."""
+
+    name: str
+    version: str
+    unpacked: int
+    zipped: int
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was made. `sha256` is in hex; `notes` are for the user."""
+
+    path: Path
+    target: Target
+    handler: str
+    sha256: str
+    zipped: int
+    unpacked: int
+    files: int
+    natives: int
+    compiled: bytecode.Compiled
+    executed: bool
+    parts: list[Part]
+    notes: list[str] = field(default_factory=list)
+
+
+def build(
+    project: Project,
+    target: Target,
+    output: Path,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Package:
+    """Make the package. Raises `CommandError`; then `output` is as it was."""
+    if output.suffix != ".zip" or output.is_dir():
+        raise CommandError(f"{output} is not the name of a zip file", "--output lambda.zip")
+    if not output.parent.is_dir():
+        raise CommandError(f"there is no folder {output.parent}")
+    project.check_handler()
+    with tempfile.TemporaryDirectory(prefix="sunup-package-") as name:
+        folder = Path(name) / "package"
+        tell("Reading the pins")
+        pinned = pins.read(project.folder, project.text("requirements"), target)
+        kept, notes = _without_the_runtime_s(pinned, project)
+        tell(f"Fetching {len(kept)} wheels for {target}")
+        dependencies.install(kept, target, folder)
+        owners = _owners(folder)
+        tell("Copying the app")
+        application.copy_room(folder)
+        before = _files(folder)
+        application.copy_app(project.folder, folder, project.texts("exclude"))
+        own = {path.split("/")[0].removesuffix(".py") for path in _files(folder) - before}
+        natives = verify.natives(folder, target)
+        verify.handler_statically(folder, project.handler, project.app, own | {"sunup"})
+        tell(f"Compiling for Python {target.python}")
+        compiled = bytecode.compile_folder(folder, target)
+        _check_compiled(compiled, own)
+        unpacked = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        candidate = Path(name) / "lambda.zip"
+        tell("Writing the zip file")
+        archive.write(folder, candidate)
+        verify.sizes(candidate, unpacked)
+        executed = target.runs_here and compiled.interpreter is not None
+        if executed and compiled.interpreter is not None:
+            tell("Importing the handler from it")
+            raised = verify.handler_natively(
+                candidate, project.handler, compiled.interpreter, project.dotenv
+            )
+            if raised:
+                notes.append(f"{raised}. With its settings on Lambda it may not.")
+        content = candidate.read_bytes()
+        parts = _parts(candidate, owners)
+        _put(content, output)
+    if compiled.interpreter is None:
+        notes.append(
+            f"There is no Python {target.python} here, so there is no bytecode: a cold start "
+            f"compiles what it imports, of {compiled.files} files that take "
+            f"{compiled.seconds:.1f} s here. Install one: uv python install {target.python}."
+        )
+    return Package(
+        path=output,
+        target=target,
+        handler=project.handler,
+        sha256=hashlib.sha256(content).hexdigest(),
+        zipped=len(content),
+        unpacked=unpacked,
+        files=_count(output),
+        natives=natives,
+        compiled=compiled,
+        executed=executed,
+        parts=parts,
+        notes=notes,
+    )
+
+
+def _put(content: bytes, output: Path) -> None:
+    """Replace the old file in one step."""
+    part = output.with_name(f"{output.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(output)
+    except OSError as error:
+        raise CommandError(
+            f"{output} cannot be written: {error.strerror}", "--output names another file."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _without_the_runtime_s(
+    pinned: list[pins.Pin], project: Project
+) -> tuple[list[pins.Pin], list[str]]:
+    left_out = dependencies.LEFT_OUT - set(project.texts("bundle"))
+    kept = [pin for pin in pinned if pin.name not in left_out]
+    names = [pin.name for pin in pinned if pin.name in left_out]
+    if not names:
+        return kept, []
+    note = (
+        f"Left to Lambda's own runtime: {', '.join(names)}. To bring your versions: "
+        f"[tool.sunup] bundle = {names!r}."
+    )
+    return kept, [note.replace("'", '"')]
+
+
+def _check_compiled(compiled: bytecode.Compiled, own: set[str]) -> None:
+    for path, reason in compiled.failed.items():
+        if path.split("/")[0].removesuffix(".py") in own:
+            raise CommandError(f"{path}: {reason}".replace("/var/task/", ""))
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _owners(folder: Path) -> dict[str, tuple[str, str]]:
+    """Top-level names of the installed wheels, and the distribution and version of each."""
+    owners: dict[str, tuple[str, str]] = {}
+    for info in folder.glob("*.dist-info"):
+        name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
+        owners[info.name] = (canonicalize_name(name), version)
+    for path in folder.iterdir():
+        if not path.name.endswith(".dist-info"):
+            top = path.name.partition(".")[0]
+            known = [each for each in owners.values() if each[0].replace("-", "_") == top.lower()]
+            owners[path.name] = known[0] if known else (top, "")
+    return owners
+
+
+def _parts(package: Path, owners: dict[str, tuple[str, str]]) -> list[Part]:
+    unpacked: dict[tuple[str, str], int] = {}
+    zipped: dict[tuple[str, str], int] = {}
+    with zipfile.ZipFile(package) as file:
+        for entry in file.infolist():
+            top = entry.filename.split("/")[0]
+            # The bytecode of single modules lies in one folder at the top.
+            module = entry.filename.split("/")[-1].split(".")[0] if top == "__pycache__" else top
+            module = module.removesuffix(".py")
+            owner = owners.get(top) or owners.get(f"{module}.py")
+            if owner is None:
+                owner = ("sunup", "") if top == "sunup" else ("(the app)", "")
+            unpacked[owner] = unpacked.get(owner, 0) + entry.file_size
+            zipped[owner] = zipped.get(owner, 0) + entry.compress_size
+    parts = [Part(*owner, unpacked[owner], zipped[owner]) for owner in unpacked]
+    return sorted(parts, key=lambda part: -part.zipped)
+
+
+def _count(package: Path) -> int:
+    with zipfile.ZipFile(package) as file:
+        return len(file.infolist())

@@ -1,0 +1,181 @@
+"""The app that a command works on: its folder, its `[tool.sunup]`, its `.env`."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from dotenv import dotenv_values
+
+from sunup.connecting.credentials import CredentialSource
+from sunup.settings import Settings, SettingsError
+
+from .errors import CommandError
+
+# The role that owns the tables; read by the commands, never by the app.
+MIGRATION_USER = "DB_MIGRATION_USER"
+MIGRATION_PASSWORD = "DB_MIGRATION_PASSWORD"  # noqa: S105  # a variable's name
+
+_TEXTS = {"app", "handler", "name", "python", "arch", "requirements", "terraform", "check"}
+_LISTS = {"try", "exclude", "bundle"}
+_EXPECTED = (
+    f"It takes the texts {', '.join(sorted(_TEXTS))} and the lists {', '.join(sorted(_LISTS))}."
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """What `[tool.sunup]` and `.env` say.
+
+    `app` is `module:name`, `handler` `module.name`. `environ` are the variables that the app would
+    see on this machine; `dotenv` those of them that `.env` sets.
+    """
+
+    folder: Path
+    app: str = "app:app"
+    handler: str = "lambda_function.handler"
+    tries: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    dotenv: Mapping[str, str] = field(default_factory=dict, repr=False)
+    table: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the function is called."""
+        return self.text("name") or self.folder.name
+
+    @property
+    def migrations(self) -> Path:
+        """Alembic's folder, which need not exist."""
+        return self.folder / "migrations"
+
+    @property
+    def terraform(self) -> Path:
+        """Terraform's folder, which need not exist."""
+        return self.folder / (self.text("terraform") or "terraform")
+
+    def text(self, name: str) -> str | None:
+        """A text of `[tool.sunup]`."""
+        value = self.table.get(name)
+        return value if isinstance(value, str) and value else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts of `[tool.sunup]`."""
+        value = self.table.get(name)
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    @property
+    def settings(self) -> Settings:
+        """The app's settings; there must be a database. Raises `SettingsError`."""
+        settings = Settings.from_environment(self.environ)
+        settings.check_database()
+        return settings
+
+    @property
+    def migration_settings(self) -> Settings:
+        """The same as the role that owns the tables, where `DB_MIGRATION_USER` names one."""
+        settings = self.settings
+        user = self.environ.get(MIGRATION_USER)
+        if not user:
+            return settings
+        password = self.environ.get(MIGRATION_PASSWORD) or None
+        return replace(settings, user=user, password=password)
+
+    def as_user(self, user: str | None) -> Settings:
+        """The settings with another role; the app's own without one."""
+        if user is None or user == self.settings.user:
+            return self.settings
+        if user == self.environ.get(MIGRATION_USER):
+            return self.migration_settings
+        return replace(self.settings, user=user, password=None)
+
+    @property
+    def credentials(self) -> CredentialSource:
+        """Where the AWS credentials come from that sign the tokens."""
+        return CredentialSource(self.environ)
+
+    def check_app(self) -> None:
+        """Raise `CommandError` unless the app's module is there."""
+        module = self.app.partition(":")[0].partition(".")[0]
+        if not (self.folder / f"{module}.py").is_file() and not (self.folder / module).is_dir():
+            raise CommandError(
+                f"there is no {module}.py in {self.folder} (the app is {self.app!r})",
+                'Name it in pyproject.toml: [tool.sunup] app = "module:name".',
+            )
+
+    def check_handler(self) -> None:
+        """Raise `CommandError` unless the handler's module is there."""
+        path = self.handler.rpartition(".")[0].replace(".", "/")
+        if not (self.folder / f"{path}.py").is_file() and not (self.folder / path).is_dir():
+            raise CommandError(
+                f"there is no {path}.py in {self.folder} (the handler is {self.handler!r})",
+                'Name it in pyproject.toml: [tool.sunup] handler = "module.name".',
+            )
+
+
+def find(folder: Path) -> Project:
+    """Read the project in a folder. Raises `CommandError`."""
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise CommandError(f"there is no folder {folder}", "Name the folder of your app.")
+    table = _tool_table(folder / "pyproject.toml")
+    try:
+        dotenv = {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{folder / '.env'} cannot be read: {error}") from None
+    # What is set in the shell wins over the file, as with every reader of .env.
+    environ = {**dotenv, **os.environ}
+    return Project(
+        folder,
+        app=environ.get("SUNUP_APP") or str(table.get("app") or Project.app),
+        handler=str(table.get("handler") or Project.handler),
+        tries=tuple(map(str, table.get("try", []))),  # type: ignore[call-overload]  # checked
+        environ=environ,
+        dotenv=dotenv,
+        table=table,
+    )
+
+
+def _tool_table(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
+    table = content.get("tool", {}).get("sunup", {})
+    if not isinstance(table, dict):
+        raise CommandError(f"[tool.sunup] in {path} is not as expected", _EXPECTED)
+    for key, value in table.items():
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        if not ((key in _TEXTS and isinstance(value, str)) or (key in _LISTS and is_list)):
+            raise CommandError(f"[tool.sunup] in {path} is not as expected: {key}", _EXPECTED)
+    return table
+
+
+def database_variables(url: str) -> dict[str, str]:
+    """The `DB_*` variables of a `postgresql://` URL. Raises `SettingsError`."""
+    expected = "postgresql://user:password@host:port/name, with ?sslmode= where needed"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise SettingsError("--database-url", "not a URL", expected) from None
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    host = options.pop("host", host)
+    if parts.scheme not in ("postgresql", "postgres") or not host:
+        raise SettingsError("--database-url", f"{parts.scheme or 'no'}:// URL", expected)
+    variables = {
+        "DB_HOST": host,
+        "DB_PORT": str(port or 5432),
+        "DB_USER": unquote(parts.username or "postgres"),
+        "DB_PASSWORD": unquote(parts.password or ""),
+        "DB_NAME": unquote(parts.path.removeprefix("/")) or "postgres",
+        "DB_SSLMODE": options.pop("sslmode", ""),
+        "DB_SSLROOTCERT": options.pop("sslrootcert", ""),
+    }
+    if options:
+        raise SettingsError("--database-url", f"with {', '.join(sorted(options))}", expected)
+    return variables

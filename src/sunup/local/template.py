@@ -1,0 +1,71 @@
+"""A project of one's own, made from the users example."""
+
+import re
+import shutil
+from pathlib import Path
+
+import sunup
+
+from .errors import CommandError
+
+# In an installed sunup, and in a checkout of its repository.
+_PLACES = ("local/project_template", "../../examples/users")
+_IGNORED = shutil.ignore_patterns(
+    ".sunup", ".venv", "__pycache__", ".pytest_cache", ".env", "*.zip", ".terraform*",
+    "terraform.tfstate*", "terraform.tfvars",
+)  # fmt: skip
+
+# Where the example's own name stands: for things of AWS, and as a PostgreSQL name.
+_NAMES = {
+    "pyproject.toml": [(r'^name = "users"', 'name = "{name}"'), ("A users API", "An API")],
+    "README.md": [(r"^# users", "# {name}")],
+    ".env.example": [("users_app", "{sql}_app"), ("DB_NAME=users", "DB_NAME={sql}")],
+    "terraform/main.tf": [(r"^# The users API on AWS", "# {name} on AWS")],
+    "terraform/terraform.tfvars.example": [
+        (r'^(name +)= "users"', r'\1= "{name}"'),
+        (r'^(db_name +)= "users"', r'\1= "{sql}"'),
+        ("users_app", "{sql}_app"),
+        (r"users\.cluster", "{name}.cluster"),
+        (r'audience = \["users"\]', 'audience = ["{name}"]'),
+    ],
+    "terraform/variables.tf": [
+        (r'(variable "name" {{.*?default     = )"users"', r'\1"{name}"'),
+        (r'(variable "db_name" {{.*?default     = )"users"', r'\1"{sql}"'),
+        ("users_app", "{sql}_app"),
+    ],
+}
+
+
+def make(folder: Path) -> str:
+    """Make the project; returns its name. Raises `CommandError`, then nothing was made."""
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        raise CommandError(
+            f"{folder.resolve().name!r} does not make a name",
+            "Letters, digits and hyphens, at most 40, beginning with a letter.",
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CommandError(f"{folder} exists and is not empty", "Name a new folder.")
+    try:
+        shutil.copytree(_source(), folder, ignore=_IGNORED, dirs_exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be made: {error.strerror or error}") from None
+    sql = name.replace("-", "_")
+    for file, replacements in _NAMES.items():
+        path = folder / file
+        text = path.read_text(encoding="utf-8")
+        for pattern, replacement in replacements:
+            new = replacement.replace("{name}", name).replace("{sql}", sql)
+            pattern = pattern.replace("{{", "{")
+            text, count = re.subn(pattern, new, text, flags=re.MULTILINE | re.DOTALL)
+            assert count, (file, pattern)
+        path.write_text(text, encoding="utf-8")
+    return name
+
+
+def _source() -> Path:
+    here = Path(sunup.__file__).parent
+    for place in _PLACES:
+        if (here / place / "pyproject.toml").is_file():
+            return here / place
+    raise CommandError("this sunup was installed without its template", "Install it anew.")

@@ -1,0 +1,332 @@
+"""psycopg's own connection, which ends at the deadline and knows whether it is clean."""
+
+import select
+import socket
+import time
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors, pq, waiting
+
+from sunup import deadline, request
+from sunup.connecting import timing
+from sunup.connecting.session import RESET, Session
+from sunup.failures import sqlstate_of
+from sunup.settings import Settings
+from sunup.statements import Effect, effect_of_all
+
+from .meaning import MEANING
+
+T = TypeVar("T")
+
+# Seconds between looks at signals, as psycopg has it.
+_INTERVAL = 0.1
+
+# Seconds for having a statement cancelled at the deadline: a request to the server on a connection
+# of its own (TLS included), and the statement's end.
+_CANCELLING = 0.5
+
+_IDLE, _ACTIVE = pq.TransactionStatus.IDLE, pq.TransactionStatus.ACTIVE
+_IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A `psycopg.Connection` whose waits end at the request's deadline with `DeadlineExceeded`.
+
+    The statement is cancelled on the server then.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.server_cursor_factory = ServerCursor
+        self.session = Session()
+        # The request that uses it.
+        self.holder: request.Request | None = None
+        self.rests_since = time.time()
+        # The texts of the statements that the next wait sends, as far as they are told.
+        self.texts: list[str] = []
+        # Whether cursors send statements that nobody tells.
+        self._untold = False
+        # While it is put right: until when, in seconds since the epoch.
+        self._cleaning_until: float | None = None
+        self._state: tuple[object, ...] = ()
+
+    def begun(self, settings: Settings) -> None:
+        """It has been opened: what holds now is what each block begins with."""
+        self.session.startup_timeout = self.session.timeout = settings.statement_timeout
+        self._state = self._driver_state()
+
+    def is_dead(self) -> bool:
+        """Whether it is known to be closed."""
+        return self.closed
+
+    @property
+    def clean(self) -> bool:
+        """Whether it can be handed on as it is: by the protocol, the driver and the session."""
+        return (
+            self.pgconn.transaction_status == _IDLE
+            and self.session.clean
+            and self._num_transactions == 0
+            and self._pipeline is None
+            and self._driver_state() == self._state
+        )
+
+    def put_right(self) -> bool:
+        """Make it clean, in at most `deadline.CLEANING` seconds; False: it has to be closed.
+
+        An open transaction is rolled back, the session reset, the driver's settings put back.
+        """
+        session = self.session
+        status = self.pgconn.transaction_status
+        in_use = session.active or self._num_transactions or self._pipeline is not None
+        if in_use or session.replace or (status != _IDLE and status not in _IN_TRANSACTION):
+            return False
+        self._cleaning_until = time.time() + deadline.for_cleaning()
+        try:
+            if status != _IDLE:
+                self.rollback()
+            if session.touched:
+                self.autocommit = True
+                psycopg.Cursor(self).execute(RESET)
+                session.was_reset()
+            self._untold = False
+            if self._state and self._driver_state() != self._state:
+                self._put_driver_state_back()
+        except psycopg.Error:
+            return False
+        finally:
+            self._cleaning_until = None
+        return self.clean
+
+    def leave(self) -> None:
+        """End it; a statement under way, perhaps another thread's, is cancelled first."""
+        if self.closed:
+            return
+        if not self.session.active:
+            self.close()
+            return
+        self._try_cancel(timeout=_CANCELLING)
+        # Closing is the business of the thread that uses it, which sees the end of the stream.
+        try:
+            with socket.socket(fileno=socket.dup(self.pgconn.socket)) as ours:
+                ours.shutdown(socket.SHUT_RDWR)
+        except (OSError, psycopg.Error):
+            pass
+
+    def keep_time(self) -> None:
+        """Have the server's statement_timeout follow the deadline, where that is needed."""
+        session = self.session
+        milliseconds = session.timeout_to_set()
+        if milliseconds is not None and self.pgconn.transaction_status == _IDLE:
+            touched = session.touched
+            with self.lock:
+                self.wait(self._exec_command(f"set statement_timeout = {milliseconds}"))
+            session.touched = touched
+            session.timeout = milliseconds / 1000
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        """As in psycopg."""
+        cursor = super().cursor(*arguments, **options)
+        if not isinstance(cursor, Telling):
+            self._untold = True
+        return cursor
+
+    def wait(self, gen: Any, interval: float = _INTERVAL, timeout: float | None = None) -> Any:
+        """As in psycopg; raises `DeadlineExceeded` when the request's time is up."""
+        limit = self._patience()
+        if limit <= 0:
+            gen.close()
+            self.texts.clear()
+            raise deadline.DeadlineExceeded
+        session = self.session
+        status = self.pgconn.transaction_status
+        confirmed: BaseException | None = None
+        session.active += 1
+        try:
+            if timeout is not None and timeout <= limit:
+                result = super().wait(gen, interval, timeout)
+            else:
+                ends = None if limit == deadline.NEVER else limit
+                try:
+                    result = super().wait(gen, interval, ends)
+                except errors._WaitTimeout:  # noqa: SLF001
+                    confirmed = self._interrupt(gen)
+                    raise self._overrun() from None
+        except BaseException as error:
+            self._ended(status, confirmed or error)
+            raise
+        else:
+            self._ended(status, None)
+            return result
+        finally:
+            session.active -= 1
+
+    def _patience(self) -> float:
+        if self._cleaning_until is not None:
+            return max(0.01, self._cleaning_until - time.time())
+        remaining = deadline.remaining()
+        if remaining <= 0 and self.pgconn.transaction_status in _IN_TRANSACTION:
+            return deadline.CLEANUP  # the app's own rollback
+        return remaining
+
+    def _overrun(self) -> BaseException:
+        if self._cleaning_until is not None:
+            return psycopg.OperationalError("no answer in time")
+        return deadline.DeadlineExceeded()
+
+    def _interrupt(self, gen: Any) -> BaseException | None:
+        """Cancel the statement under way on the server, and return what it ended with."""
+        try:
+            self.cancel_safe(timeout=_CANCELLING)
+            waiting.wait(gen, self.pgconn.socket, interval=_INTERVAL, timeout=_CANCELLING)
+        except errors.QueryCanceled as error:
+            return error
+        except BaseException as error:
+            self.pgconn.finish()  # what became of it is not known
+            if not isinstance(error, Exception):
+                raise
+            return None
+        return _DONE
+
+    def _ended(self, status: int, error: BaseException | None) -> None:
+        """Tell the session what became of what was sent."""
+        texts, self.texts = self.texts, []
+        if status == pq.TransactionStatus.UNKNOWN:
+            return  # it was lost before: nothing was sent
+        now = self.pgconn.transaction_status
+        effect = effect_of_all(texts)
+        if effect.begins_only and (
+            self._untold or _ACTIVE in (status, now) or self._pipeline is not None
+        ):
+            effect = Effect.together([effect, _ANYTHING])
+        before = status in _IN_TRANSACTION
+        after = now in _IN_TRANSACTION or now == _ACTIVE
+        session = self.session
+        if error is None or error is _DONE:
+            # COMMIT of a transaction that failed is a rollback.
+            failed = status == pq.TransactionStatus.INERROR
+            session.done(effect, before=before, after=after, rolled_back=failed)
+        elif sqlstate_of(error) is not None and now in (_IDLE, *_IN_TRANSACTION):
+            session.refused(effect, before=before or effect.begins, after=after)
+        elif not MEANING.was_not_executed(error):
+            session.lost(effect, before=before or effect.begins)
+
+    def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
+        # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
+        self.texts.append(_text(command, self))
+        return super()._exec_command(command, *arguments, **options)
+
+    def _driver_state(self) -> tuple[object, ...]:
+        return (
+            self.autocommit,
+            self.isolation_level,
+            self.read_only,
+            self.deferrable,
+            self.row_factory,
+            self.cursor_factory,
+            self.prepare_threshold,
+            len(self._notice_handlers),
+            len(self._notify_handlers),
+        )
+
+    def _put_driver_state_back(self) -> None:
+        state: Any = self._state
+        self.autocommit, self.isolation_level, self.read_only, self.deferrable = state[:4]
+        self.row_factory, self.cursor_factory, self.prepare_threshold = state[4:7]
+        del self._notice_handlers[state[7] :]
+        del self._notify_handlers[state[8] :]
+
+
+# What was not told: COPY, a cursor of another class, a pipeline.
+_ANYTHING = Effect("do")
+
+# A statement that ended well although it was to be cancelled.
+_DONE = BaseException()
+
+
+class Telling:
+    """The first base of a cursor's class: tells the connection what the cursor sends."""
+
+    connection: Any
+
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        """As in psycopg: run a statement."""
+        self.connection.texts.append(_text(query, self))
+        return super().execute(query, *arguments, **options)  # type: ignore[misc]
+
+    def executemany(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        """As in psycopg: run a statement once for each sequence of parameters."""
+        self.connection.texts.append(_text(query, self))
+        return super().executemany(query, *arguments, **options)  # type: ignore[misc]
+
+
+class Cursor(Telling, psycopg.Cursor[tuple[Any, ...]]):
+    """A `psycopg.Cursor`. Statements are logged at DEBUG, their parameters never."""
+
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> "Cursor":
+        """As in psycopg: run a statement."""
+        return self._measured(query, super().execute, *arguments, **options)
+
+    def executemany(self, query: Any, *arguments: Any, **options: Any) -> None:
+        """As in psycopg: run a statement once for each sequence of parameters."""
+        self._measured(query, super().executemany, *arguments, **options)
+
+    def _measured(self, query: Any, run: Any, *arguments: Any, **options: Any) -> "Cursor":
+        began = timing.begin()
+        rows = 0
+        try:
+            run(query, *arguments, **options)
+            rows = self.rowcount
+        finally:
+            timing.end(began, _text(query, self), rows)
+        return self
+
+
+class ServerCursor(Telling, psycopg.ServerCursor[tuple[Any, ...]]):
+    """A `psycopg.ServerCursor` that tells what it sends."""
+
+
+def _text(query: Any, context: Any) -> str:
+    if isinstance(query, str):
+        return query
+    if isinstance(query, psycopg.sql.Composable):
+        query = query.as_string(context)
+    if isinstance(query, bytes):
+        query = query.decode(errors="replace")
+    return str(query)
+
+
+def readable(connection: "psycopg.Connection[Any]") -> bool:
+    """Whether the server sent something unasked: nearly always that it closed the session."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def ping(connection: "psycopg.Connection[Any]", timeout: float) -> bool:
+    """One round trip with an empty statement, at most `timeout` seconds; False: it is dead.
+
+    By libpq's non-blocking calls: psycopg's own wait would tell the session.
+    """
+    if connection.closed:
+        return False
+    pgconn = connection.pgconn
+    end = time.monotonic() + timeout
+    try:
+        pgconn.send_query(b"")
+        poll = select.poll()
+        poll.register(pgconn.socket, select.POLLIN)
+        pgconn.flush()
+        while pgconn.is_busy():
+            remaining = end - time.monotonic()
+            if remaining <= 0 or not poll.poll(remaining * 1000):
+                return False
+            pgconn.consume_input()
+        while (result := pgconn.get_result()) is not None:
+            if result.status != pq.ExecStatus.EMPTY_QUERY:
+                return False
+    except psycopg.OperationalError:
+        return False
+    return not connection.closed

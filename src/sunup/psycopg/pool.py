@@ -1,0 +1,222 @@
+"""The psycopg connections of one process: opened, checked after a thaw, handed out, replaced.
+
+psycopg_pool keeps worker threads and timers that a frozen process stops. This one opens in a
+thread of its own, so that a caller who gives up at its deadline does not end the waking that the
+next request will profit from.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sunup import request
+from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.ledger import LENT, Ledger, note_wait
+from sunup.connecting.waking import PING_TIMEOUT, Waking, patience, ping_after
+from sunup.settings import Settings
+
+from .attempt import connect
+from .connection import Connection, ping, readable
+from .meaning import MEANING
+
+logger = logging.getLogger("sunup.database")
+
+# The settings, where credentials are found, the attempt's number.
+Connect = Callable[[Settings, CredentialSource, int], Connection]
+
+
+class Pool:
+    """At most `pool_size` connections of one process. One attempt to connect at a time.
+
+    `connect` makes one attempt, for a library that has its own way to open connections.
+    """
+
+    def __init__(
+        self, settings: Settings, credentials: CredentialSource, connect: Connect = connect
+    ) -> None:
+        self._connect_once = connect
+        self._settings = settings
+        self._credentials = credentials
+        self._ping_after = ping_after(settings)
+        # Guards the ledger, and wakes those who wait.
+        self._changed = threading.Condition()
+        self._ledger: Ledger[Connection] = Ledger(settings, credentials, MEANING, self.reclaim)
+        self._waiting = 0
+        # The end of the last series of attempts that failed for good, for those who wait for it.
+        self._failed: tuple[Waking, BaseException] | None = None
+
+    def open(self) -> None:
+        """Begin to connect, unless an attempt is under way or the pool is full."""
+        with self._changed:
+            self._begin()
+
+    def acquire(self) -> Connection:
+        """A connection that works, until it is released. Raises `DatabaseUnavailable`.
+
+        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        """
+        with request.noting_failures:
+            return self._acquire()
+
+    def _acquire(self) -> Connection:
+        request.not_over()
+        began = time.time()
+        end = began + patience()
+        while True:
+            with self._changed:
+                connection, waited = self._take(began, end)
+            try:
+                self.hold(connection, request.not_over())
+                alive = waited or self.check(connection)
+                if alive:
+                    connection.keep_time()
+            except BaseException:
+                self.release(connection, keep=waited)
+                raise
+            if alive:
+                if waited:
+                    note_wait(began)
+                return connection
+            self.release(connection, keep=False)
+
+    def lend(self) -> Connection:
+        """A connection for another library's pool, which gives it back by closing it.
+
+        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        """
+        connection = self.acquire()
+        with self._changed:
+            self._ledger.let_go(connection)
+            self._ledger.in_use[connection] = LENT
+        return connection
+
+    def check(self, connection: Connection) -> bool:
+        """Whether a connection that rests since `rests_since` works.
+
+        Without a round trip where the socket tells.
+        """
+        rested = time.time() - connection.rests_since
+        if 0 <= rested < self._ping_after and not readable(connection):
+            return True
+        return ping(connection, min(PING_TIMEOUT, patience()))
+
+    def _take(self, began: float, end: float) -> tuple[Connection, bool]:
+        """A connection, and whether it was waited for: then it has just been opened or given back.
+
+        What was taken without waiting may have rested for long.
+        """
+        ledger = self._ledger
+        waited_for: Waking | None = None
+        waited = False
+        self._waiting += 1
+        try:
+            while not ledger.idle:
+                if self._failed is not None and self._failed[0] is waited_for:
+                    raise self._failed[1]
+                self._begin()
+                waited_for = ledger.waking
+                ledger.check_hope(threading.get_ident())
+                remaining = end - time.time()
+                if remaining <= 0:
+                    raise ledger.gave_up(time.time() - began)
+                # Wakes up by itself now and then: a waking may have gone stale in a freeze.
+                self._changed.wait(min(remaining, 1.0))
+                waited = True
+                request.not_over()  # it may have been answered meanwhile
+            connection = ledger.idle.pop()
+            ledger.in_use[connection] = threading.get_ident()
+            return connection, waited
+        finally:
+            self._waiting -= 1
+
+    def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back; it is put right or closed where it must be."""
+        try:
+            keep = (
+                keep and not connection.is_dead() and (connection.clean or connection.put_right())
+            )
+        except BaseException:
+            self._back(connection, keep=False)
+            raise
+        self._back(connection, keep=keep)
+
+    def _back(self, connection: Connection, *, keep: bool) -> None:
+        ledger = self._ledger
+        with self._changed:
+            ledger.let_go(connection)
+            if keep and ledger.is_out(connection):
+                connection.rests_since = time.time()
+                ledger.rest(connection)
+            else:
+                ledger.forget(connection)
+                connection.close()
+            self._changed.notify()
+
+    def reclaim(self, connection: Connection) -> None:
+        """Take a connection away from its holder: its request has ended.
+
+        A statement under way is cancelled on the server, a transaction ends.
+        """
+        with self._changed:
+            out = self._ledger.is_out(connection)
+            self._ledger.forget(connection)
+            if not out:
+                return
+            self._changed.notify()
+        connection.leave()
+
+    def hold(self, connection: Connection, holder: request.Request | None) -> None:
+        """A request uses it; what the request does not give back is taken away at its end."""
+        self._ledger.hold(connection, holder)
+
+    def let_go(self, connection: Connection) -> None:
+        """No request uses it."""
+        self._ledger.let_go(connection)
+
+    def close(self) -> None:
+        """Close all connections. The pool can be used again."""
+        with self._changed:
+            self._ledger.waking = None
+            idle, self._ledger.idle = self._ledger.idle, []
+        for connection in idle:
+            connection.close()
+
+    def _begin(self) -> None:
+        waking = self._ledger.begin_waking()
+        if waking is not None:
+            threading.Thread(
+                target=self._open, args=(waking,), name="sunup-waking", daemon=True
+            ).start()
+
+    def _open(self, waking: Waking) -> None:
+        try:
+            connection = self._connect(waking)
+        except Exception as error:
+            with self._changed:
+                if self._ledger.end_waking(waking):
+                    self._failed = (waking, error)
+                    if not self._waiting:
+                        logger.warning("connecting in the background failed: %s", error)
+                    self._changed.notify_all()
+            return
+        with self._changed:
+            if not self._ledger.end_waking(waking):
+                connection.close()
+                return
+            connection.rests_since = time.time()
+            self._ledger.rest(connection)
+            self._changed.notify_all()
+
+    def _connect(self, waking: Waking) -> Connection:
+        while True:
+            waking.begin_attempt()
+            try:
+                connection = self._connect_once(self._settings, self._credentials, waking.tries - 1)
+            except Exception as error:
+                wanted = bool(self._waiting) and self._ledger.waking is waking
+                pause = self._ledger.pause_after(error, waking, wanted=wanted)
+            else:
+                connection.begun(self._settings)
+                return connection
+            time.sleep(pause)

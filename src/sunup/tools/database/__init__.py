@@ -1,1 +1,0 @@
-"""The Aurora cluster: made, described, deleted; its database and roles."""

@@ -1,0 +1,305 @@
+"""`sunup dev` as a person runs it: a process, a port, Ctrl-C."""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+from sunup.local.emulator.instance import Function, Instance
+from tests.adapter.test_events import event_1, event_2
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+MESOTA = {"name": "クラスメソ太", "email": "mesota@example.com"}
+
+
+@pytest.fixture
+def app() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sunup-test-") as folder:
+        target = Path(folder) / "users"
+        ignore = shutil.ignore_patterns(".sunup", "__pycache__", ".env")
+        shutil.copytree(EXAMPLES / "users", target, ignore=ignore)
+        yield target
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def sunup(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sunup.local.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def dev(app: Path, *options: object, end: int = signal.SIGINT) -> Iterator[tuple[str, list[str]]]:
+    port = free_port()
+    process = sunup("dev", app, "--port", port, *options)
+    output: list[str] = []
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(process, f"{url}/health")
+        yield url, output
+    finally:
+        os.killpg(process.pid, end)
+        output.append(process.communicate(timeout=20)[0])
+    assert [each for each in psutil.process_iter() if str(app) in " ".join(cmdline(each))] == []
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def wait_for(process: subprocess.Popen[str], url: str) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            assert process.stdout is not None
+            pytest.fail(process.stdout.read())
+        try:
+            httpx2.get(url, timeout=5)
+        except httpx2.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("it did not answer")
+
+
+def readme_session() -> list[tuple[list[str], str]]:
+    """The curl lines of the README, and what it says that they print."""
+    text = (EXAMPLES.parent / "README.md").read_text()
+    session = text.partition("```console\n")[2].partition("```")[0]
+    return [
+        (shlex.split(command), expected)
+        for command, expected in re.findall(r"^\$ (curl .*)\n(.*)$", session, re.MULTILINE)
+    ]
+
+
+def curl(command: list[str], url: str) -> str:
+    """What curl prints, on a machine that may not have it."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("-X", dest="method", default="GET")
+    parser.add_argument("-H", dest="header")
+    parser.add_argument("-d", dest="data")
+    parser.add_argument("url")
+    line = parser.parse_args(command[1:])
+    headers = dict([line.header.split(": ")]) if line.header else {}
+    address = line.url.replace("http://localhost:3000", url)
+    content = None if line.data is None else line.data.encode()
+    return httpx2.request(line.method, address, headers=headers, content=content).text
+
+
+def timeless(text: str) -> str:
+    return re.sub(r'("createdAt":)"[^"]+"', r"\1", text)
+
+
+def test_the_readme_s_session_works_and_a_second_start_keeps_the_data(app: Path) -> None:
+    session = readme_session()
+    assert len(session) == 6
+    with dev(app) as (url, output):
+        for command, expected in session:
+            assert timeless(curl(command, url)) == timeless(expected)
+        kept = httpx2.post(f"{url}/users", json=MESOTA).json()
+    text = output[0]
+    assert "Migrations  0001" in text
+    port = url.rpartition(":")[2]
+    assert f"curl http://localhost:{port}/users/1\n" in text
+    assert len(re.findall(r"^curl ", text, re.MULTILINE)) == 3
+    assert "Stopped; the data stays." in text
+    assert "POST /users 201" in text
+    assert "Traceback" not in text
+    with dev(app, end=signal.SIGTERM) as (url, output):
+        assert httpx2.get(f"{url}/users").json() == [kept]
+    assert "Migrations  nothing to do" in output[0]
+
+
+def test_the_same_app_on_lambda_gives_the_same_bodies(app: Path) -> None:
+    """The real awslambdaric, payload 2.0 and 1.0, against what curl gets."""
+    data = app / ".sunup" / "postgres"
+    calls = [
+        ("POST", "/users", MESOTA),
+        ("GET", "/users", None),
+        ("GET", "/users/1", None),
+        ("PUT", "/users/1", {"name": "Mesota"}),
+        ("GET", "/users/12abc", None),
+        ("POST", "/users", {"name": "only"}),
+        ("GET", "/users/99", None),
+        ("GET", "/health?deep=1", None),
+        ("GET", "/nothing", None),
+        ("DELETE", "/users/1", None),
+    ]
+
+    def plain(body: str) -> str:
+        return re.sub(r'("createdAt":)"[^"]+"', r'\1""', re.sub(r'("id":)\d+', r"\1", body))
+
+    with dev(app) as (url, _):
+        by_curl = []
+        for method, path, content in calls:
+            reply = httpx2.request(method, f"{url}{path}", json=content)
+            by_curl.append((reply.status_code, plain(reply.text)))
+        environ = {"DB_HOST": str(data), "DB_USER": "postgres", "DB_NAME": "postgres"}
+        lines: list[str] = []
+
+        async def on_lambda(make: Any) -> list[tuple[int, str]]:
+            instance = Instance(Function(app, environ=environ), lines.append)
+            await instance.start()
+            replies = []
+            user = ""
+            for method, path, content in calls:
+                event = make(
+                    method,
+                    path.replace("/users/1", user or path, 1) if path == "/users/1" else path,
+                    content,
+                )
+                response = json.loads((await instance.invoke(json.dumps(event).encode())).body)
+                if response["statusCode"] == 201:
+                    user = f"/users/{json.loads(response['body'])['id']}"
+                replies.append((response["statusCode"], plain(response["body"])))
+            await instance.stop()
+            return replies
+
+        assert asyncio.run(on_lambda(as_event_2)) == by_curl
+        assert asyncio.run(on_lambda(as_event_1)) == by_curl
+    requests = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [line["level"] for line in requests] == ["INFO"] * 20
+    assert [line.get("cold_start", False) for line in requests[:2]] == [True, False]
+    assert "mesota" not in "".join(lines)
+
+
+def as_event_2(method: str, path: str, content: object) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    return event_2(
+        rawPath=path,
+        rawQueryString=query,
+        cookies=[],
+        body=None if content is None else json.dumps(content),
+        requestContext={"http": {"method": method}, "timeEpoch": int(time.time() * 1000)},
+    )
+
+
+def as_event_1(method: str, path: str, content: object) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    name, _, value = query.partition("=")
+    return event_1(
+        httpMethod=method,
+        path=path,
+        multiValueQueryStringParameters={name: [value]} if query else None,
+        queryStringParameters=None,
+        body=None if content is None else json.dumps(content),
+        requestContext={"path": path, "requestTimeEpoch": int(time.time() * 1000)},
+    )
+
+
+def test_a_changed_file_is_served_without_a_restart(app: Path) -> None:
+    with dev(app) as (url, _):
+        source = (app / "app.py").read_text().replace('"status": "ok"', '"status": "changed"')
+        for attempt in range(100):
+            if attempt % 20 == 0:  # written again: the watch may begin after the app is ready
+                (app / "app.py").write_text(source)
+            with suppress(httpx2.TransportError):
+                if httpx2.get(f"{url}/health").json() == {"status": "changed"}:
+                    break
+            time.sleep(0.1)
+        assert httpx2.get(f"{url}/health").json() == {"status": "changed"}
+
+
+def test_another_server_is_used_when_it_is_named(app: Path, database: dict[str, str]) -> None:
+    url = f"postgresql://postgres@/{database['DB_NAME']}?host={database['DB_HOST']}"
+    with dev(app, "--database-url", url) as (address, output):
+        assert httpx2.get(f"{address}/health?deep=1").json()["database"] == "ok"
+    assert not (app / ".sunup").exists()
+    assert "Migrations  0001" in output[0]
+
+
+def test_a_wsgi_app_without_migrations_is_served_too(
+    tmp_path: Path, server: dict[str, str]
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [environ['PATH_INFO'].encode()]\n"
+    )
+    url = f"postgresql://postgres@/postgres?host={server['DB_HOST']}"
+    with dev(tmp_path, "--database-url", url) as (address, _):
+        assert httpx2.get(f"{address}/hello").text == "/hello"
+
+
+def failing(*arguments: object) -> tuple[int, str]:
+    process = sunup(*arguments)
+    output = process.communicate(timeout=30)[0]
+    return process.returncode, output
+
+
+def test_a_port_in_use_is_one_clear_line(app: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        status, output = failing("dev", app, "--port", port)
+    assert status == 1
+    said = re.fullmatch(
+        rf"sunup: port {port} is in use\n       Choose another: --port (\d+)\.\n", output
+    )
+    assert said
+    assert int(said[1]) != port
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["/nowhere"], "sunup: there is no folder /nowhere"),
+        (["--port", "0"], "sunup: invalid value for '--port'"),
+        (["--database-url", "mysql://h/x"], "sunup: --database-url is 'mysql:// URL'; expected"),
+    ],
+)
+def test_a_wrong_option_is_a_clear_error(app: Path, options: list[str], says: str) -> None:
+    status, output = failing("dev", *([app] if options[0].startswith("-") else []), *options)
+    assert status != 0
+    assert says in output
+    assert "Traceback" not in output
+
+
+def test_an_unreachable_server_is_a_clear_error(app: Path) -> None:
+    url = "postgresql://u:geheim@localhost:1/x?sslmode=disable"
+    status, output = failing("dev", app, "--database-url", url)
+    assert status == 1
+    assert "sunup: The database cannot be reached" in output
+    assert "geheim" not in output
+    assert "Traceback" not in output
+
+
+def test_a_wrong_setting_in_dotenv_is_a_clear_error(app: Path) -> None:
+    (app / ".env").write_text("DB_HOST=localhost\nDB_PORT=abc\n")
+    status, output = failing("dev", app)
+    assert (status, output.count("\n")) == (1, 1)
+    assert output.startswith("sunup: DB_PORT is 'abc'; expected a whole number")
+
+
+def test_help_teaches() -> None:
+    status, output = failing("dev", "--help")
+    assert status == 0
+    for word in ("--port", "--data", "--database-url", "Ctrl-C", "DB_HOST"):
+        assert word in output

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from sunup.local import project
+from sunup.local.errors import CommandError
+from sunup.settings import SettingsError
+
+
+def test_an_app_is_found_by_its_pyproject_and_its_dotenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "main.py").touch()
+    (tmp_path / "pyproject.toml").write_text('[tool.sunup]\napp = "main:api"\ntry = ["curl {url}"]')
+    (tmp_path / ".env").write_text("DB_HOST=from-file\nDB_USER=me\n")
+    monkeypatch.setenv("DB_HOST", "from-shell")
+    found = project.find(tmp_path)
+    assert (found.app, found.tries) == ("main:api", ("curl {url}",))
+    assert (found.environ["DB_HOST"], found.environ["DB_USER"]) == ("from-shell", "me")
+
+
+def test_without_a_pyproject_the_app_is_app(tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    assert project.find(tmp_path).app == "app:app"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[tool.sunup", "cannot be read"),
+        ("[tool.sunup]\napp = 1", "is not as expected"),
+        ('[tool.sunup]\napp = "other:app"', "there is no other.py"),
+    ],
+)
+def test_a_wrong_project_is_a_clear_error(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(content)
+    with pytest.raises(CommandError, match=says):
+        project.find(tmp_path).check_app()
+
+
+def test_a_folder_that_is_none_is_named() -> None:
+    with pytest.raises(CommandError, match="there is no folder /nowhere"):
+        project.find(Path("/nowhere"))
+
+
+def test_a_database_url_becomes_variables() -> None:
+    assert project.database_variables("postgresql://me:p%40ss@db:6432/shop?sslmode=disable") == {
+        "DB_HOST": "db",
+        "DB_PORT": "6432",
+        "DB_USER": "me",
+        "DB_PASSWORD": "p@ss",
+        "DB_NAME": "shop",
+        "DB_SSLMODE": "disable",
+        "DB_SSLROOTCERT": "",
+    }
+    socket = project.database_variables("postgresql://postgres@/shop?host=/tmp/x")
+    assert socket["DB_HOST"] == "/tmp/x"
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/x", "localhost:5432", "postgresql://u:geheim@h:port/x", "postgresql://", "postgresql://u:geheim@h/x?a=1"]
+)  # fmt: skip
+def test_a_wrong_database_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="--database-url") as raised:
+        project.database_variables(url)
+    assert "geheim" not in str(raised.value)
+
+
+def test_an_env_file_that_is_no_text_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+    with pytest.raises(CommandError, match="cannot be read"):
+        project.find(tmp_path)
