@@ -5,22 +5,15 @@ import shlex
 from pathlib import Path
 
 import pytest
+from scripts import settings_table
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-def variables_read() -> set[str]:
-    source = (ROOT / "src" / "sunup" / "settings.py").read_text()
-    return set(re.findall(r'read\.\w+\(\s*"([A-Z_]+)"', source))
-
-
-def test_each_setting_is_documented_and_each_documented_one_exists() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text()
-    of_the_app = text.partition("## For the commands only")[0]
-    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", of_the_app, re.MULTILINE))
-    assert documented == variables_read() - {"AWS_DEFAULT_REGION"}
-    assert "`AWS_DEFAULT_REGION`" in text
+def test_the_page_of_settings_is_made_from_their_table() -> None:
+    text = settings_table.PAGE.read_text()
+    assert text == settings_table.with_table(text), "run scripts/settings_table.py"
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,15 +1,19 @@
-"""Settings, read from the environment in one place, with the names that the field already uses.
+"""Settings, read from the environment, with the names that the field already uses.
 
-A wrong value raises `SettingsError`, which names the variable, what was found and what is expected.
+`VARIABLES` is the one table of them: docs/settings.md and `sunup env` are made from it. A wrong
+value raises `SettingsError`, which names the variable, what was found and what is expected.
 """
 
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+from . import kinds
+from .kinds import Kind, SettingsError
+
+__all__ = ["VARIABLES", "Settings", "SettingsError", "Variable", "is_loopback", "on_lambda"]
 
 _RDS_HOST = re.compile(
     r"\.([a-z]{2}(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE
@@ -18,21 +22,131 @@ _RDS_HOST = re.compile(
 _LOOPBACK = r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|::1"
 # Not a number, which would be an IPv4 address (inet_aton(3)), and ASCII: IDNA has other dots.
 _UNDOTTED = r"(?!0[xX]|[0-9]+$)[A-Za-z0-9_-]*"
-_ZONEINFO = "/usr/share/zoneinfo"
 
 
-class SettingsError(ValueError):
-    """A setting is missing or wrong."""
+class Variable:
+    """A variable of the environment, and the field of `Settings` that it sets.
 
-    def __init__(self, name: str, found: str | None, expected: str) -> None:
+    `default` is in words where it is not simply the field's. `meaning` is Markdown.
+    """
+
+    __slots__ = ("default", "field", "kind", "meaning", "name")
+
+    def __init__(
+        self, name: str, field: str, kind: Kind, meaning: str, default: str | None = None
+    ) -> None:
         self.name = name
-        what = "is not set" if found is None else f"is {found!r}"
-        super().__init__(f"{name} {what}; expected {expected}")
+        self.field = field
+        self.kind = kind
+        self.meaning = meaning
+        self.default = default
+
+
+VARIABLES = (
+    Variable(
+        "DB_HOST",
+        "host",
+        kinds.host,
+        "The cluster's endpoint, a server's host name, or the folder of a Unix socket.",
+    ),
+    Variable("DB_PORT", "port", kinds.whole(1, 65535), "The port it listens on."),
+    Variable("DB_USER", "user", kinds.text, "The role to connect as."),
+    Variable("DB_NAME", "database", kinds.text, "The database."),
+    Variable(
+        "DB_PASSWORD",
+        "password",
+        kinds.text,
+        "For a plain server. When it is set, no IAM token is signed.",
+    ),
+    Variable(
+        "DB_SSLMODE",
+        "sslmode",
+        kinds.choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+        "libpq's meanings. Modes that skip the verification are accepted for a local server only: "
+        "loopback, a Unix socket (where `disable` is the default), or a host name without a dot.",
+    ),
+    Variable(
+        "DB_SSLROOTCERT",
+        "sslrootcert",
+        kinds.text,
+        "A PEM file of roots, or `system`. Without it, RDS host names are verified against roots "
+        "that come with sunup, those of Amazon Trust Services and of the region's Amazon RDS; "
+        "others against the system's. For a region whose Amazon RDS roots sunup does not have (the "
+        "newest, China, GovCloud), name AWS's `global-bundle.pem` or the partition's.",
+    ),
+    Variable(
+        "DB_POOL_SIZE",
+        "pool_size",
+        kinds.whole(1, 100),
+        "The most connections of one process.",
+        "`1` on Lambda, else `5`",
+    ),
+    Variable(
+        "DB_IDLE_SESSION_TIMEOUT",
+        "idle_session_timeout",
+        kinds.seconds(0, 86_400),
+        "Seconds after which the server ends a session that does nothing, so that Aurora can "
+        "pause; `0` is never. A transaction that does nothing ends after the same time, or after "
+        "60 s where this is `0`.",
+    ),
+    Variable(
+        "DB_CONNECT_TIMEOUT",
+        "connect_timeout",
+        kinds.seconds(1, 300),
+        "Seconds that one attempt to connect may take before a new one is begun. How long a "
+        "request waits in all is decided by its deadline.",
+    ),
+    Variable(
+        "DB_STATEMENT_TIMEOUT",
+        "statement_timeout",
+        kinds.seconds(0, 86_400),
+        "Seconds that each session begins with as PostgreSQL's `statement_timeout`; `0` is none. A "
+        "statement is cancelled at its request's deadline anyway: this ends it where the function "
+        "can no longer do so. It is raised or lowered for a request whose deadline is later, or "
+        "much earlier.",
+        "`GATEWAY_TIMEOUT` on Lambda, else `0`",
+    ),
+    Variable(
+        "AWS_REGION",
+        "region",
+        kinds.text,
+        "The region to sign the token for, unless `DB_HOST` is an RDS host name, which has the "
+        "cluster's region in it. `AWS_DEFAULT_REGION` comes after it.",
+        "Lambda sets it",
+    ),
+    Variable(
+        "GATEWAY_TIMEOUT",
+        "gateway_timeout",
+        kinds.seconds(1, 900),
+        "Seconds after which the gateway in front gives up. The deadline of a request is the "
+        "earlier of this and the function's own end, less 1 s.",
+    ),
+    Variable(
+        "LOG_LEVEL",
+        "log_level",
+        kinds.log_level,
+        "`DEBUG` (with each statement, without its parameters), `INFO`, `WARNING`, `ERROR` or "
+        "`CRITICAL`.",
+    ),
+    Variable(
+        "TZ",
+        "timezone",
+        kinds.timezone,
+        "The time zone of the log's times; Lambda's form `:UTC` too.",
+    ),
+    Variable(
+        "SUNUP_APP",
+        "app",
+        kinds.text,
+        "The app, `module:name`, where `Handler()` or `sunup dev` is not told otherwise.",
+        "`app:app`",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What sunup needs to know. Times are in seconds. See docs/settings.md for each variable."""
+    """What sunup needs to know, with its defaults. Times are in seconds. See `VARIABLES`."""
 
     host: str = ""
     port: int = 5432
@@ -54,33 +168,27 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings; `environ` is `os.environ` unless given. Raises `SettingsError`."""
-        read = _Reader(os.environ if environ is None else environ)
-        host = read.host("DB_HOST")
-        password = read.text("DB_PASSWORD")
-        gateway_timeout = read.seconds("GATEWAY_TIMEOUT", 30, 1, 900)
-        settings = cls(
-            host=host,
-            port=read.integer("DB_PORT", 5432, 1, 65535),
-            user=read.text("DB_USER") or "postgres",
-            database=read.text("DB_NAME") or "postgres",
-            # A token is signed for the cluster's region, which need not be the function's.
-            region=region_of(host) or read.text("AWS_REGION") or read.text("AWS_DEFAULT_REGION"),
-            password=password,
-            sslmode=read.choice("DB_SSLMODE", SSL_MODES, _default_sslmode(host)),
-            sslrootcert=read.text("DB_SSLROOTCERT"),
-            # A Lambda instance serves one request at a time, and each connection counts.
-            pool_size=read.integer("DB_POOL_SIZE", 1 if on_lambda(read.environ) else 5, 1, 100),
-            idle_session_timeout=read.seconds("DB_IDLE_SESSION_TIMEOUT", 60, 0, 86_400),
-            connect_timeout=read.seconds("DB_CONNECT_TIMEOUT", 15, 1, 300),
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for variable in VARIABLES:
+            found = environ.get(variable.name, "")
+            if found.strip():  # an empty one counts as not set
+                values[variable.field] = variable.kind(variable.name, found)
+        host = values.get("host", "")
+        # A token is signed for the cluster's region, which need not be the function's.
+        if region := region_of(host):
+            values["region"] = region
+        elif "region" not in values and environ.get("AWS_DEFAULT_REGION", "").strip():
+            values["region"] = environ["AWS_DEFAULT_REGION"]
+        if host.startswith("/"):
+            values.setdefault("sslmode", "disable")  # PostgreSQL has no TLS on a Unix socket
+        if on_lambda(environ):
+            # An instance serves one request at a time, and each connection counts.
+            values.setdefault("pool_size", 1)
             # A function that Lambda has ended or frozen cancels nothing any more.
-            statement_timeout=read.seconds(
-                "DB_STATEMENT_TIMEOUT", gateway_timeout if on_lambda(read.environ) else 0, 0, 86_400
-            ),
-            gateway_timeout=gateway_timeout,
-            log_level=read.log_level("LOG_LEVEL"),
-            timezone=read.timezone("TZ"),
-            app=read.text("SUNUP_APP"),
-        )
+            beginning = cls(**values)
+            values.setdefault("statement_timeout", beginning.gateway_timeout)
+        settings = cls(**values)
         if host:
             settings.check_database()
         return settings
@@ -134,75 +242,3 @@ def region_of(host: str) -> str | None:
     """The region in an RDS host name, `None` for other hosts."""
     match = _RDS_HOST.search(host)
     return match[1].lower() if match else None
-
-
-def _default_sslmode(host: str) -> str:
-    # PostgreSQL has no TLS on a Unix socket.
-    return "disable" if host.startswith("/") else "verify-full"
-
-
-class _Reader:
-    """Reads single variables; an empty one counts as not set."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-
-    def text(self, name: str) -> str | None:
-        value = self.environ.get(name, "")
-        return value if value.strip() else None
-
-    def host(self, name: str) -> str:
-        host = (self.text(name) or "").strip()
-        single_colon = host.count(":") == 1  # more are an IPv6 address
-        if "," in host or (
-            not host.startswith("/") and ("/" in host or "@" in host or single_colon)
-        ):
-            # A URL may hold a password: it is not repeated.
-            found = host if single_colon and "/" not in host and "@" not in host else "not a name"
-            raise SettingsError(
-                name, found, "one host name, without scheme, user or port (see DB_PORT)"
-            )
-        return host
-
-    def number(self, name: str, default: float, low: float, high: float, what: str) -> float:
-        text = self.text(name)
-        if text is None:
-            return default
-        plain = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", text, re.ASCII)
-        whole = what != "a whole number" or (plain and "." not in plain[1])
-        if plain and whole and low <= float(plain[1]) <= high:
-            return float(plain[1])
-        raise SettingsError(name, text, f"{what} from {low:g} to {high:g}")
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        return int(self.number(name, default, low, high, "a whole number"))
-
-    def seconds(self, name: str, default: float, low: float, high: float) -> float:
-        return self.number(name, default, low, high, "seconds, a number")
-
-    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        text = self.text(name)
-        if text is None:
-            return default
-        if text.strip() in choices:
-            return text.strip()
-        raise SettingsError(name, text, f"one of {', '.join(choices)}")
-
-    def log_level(self, name: str) -> str:
-        text = self.text(name)
-        level = "INFO" if text is None else text.strip().upper()
-        level = {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(level, level)
-        if level in LOG_LEVELS:
-            return level
-        raise SettingsError(name, text, f"one of {', '.join(LOG_LEVELS)}")
-
-    def timezone(self, name: str) -> str:
-        # Lambda itself sets TZ to ":UTC", the POSIX form for "a file of that name".
-        zone = (self.text(name) or "UTC").strip().removeprefix(":")
-        # The C library takes any other word silently as UTC.
-        named = re.fullmatch(r"[A-Za-z_]+(?:/[A-Za-z0-9_+\-]+)*", zone)
-        posix = re.match(r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+\-]+>)[+\-]?\d", zone)
-        known = not os.path.isdir(_ZONEINFO) or os.path.isfile(f"{_ZONEINFO}/{zone}")  # noqa: PTH112, PTH113
-        if posix or zone == "UTC" or (named and known):
-            return zone
-        raise SettingsError(name, zone, "a time zone's name, such as UTC or Asia/Tokyo")

@@ -10,9 +10,8 @@ import hcl2
 import pytest
 
 from sunup.local.capacity import connection_limit
-from sunup.local.environment import FIELDS
 from sunup.local.packaging.target import choose
-from sunup.settings import Settings
+from sunup.settings import VARIABLES, Settings
 
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "users" / "terraform"
 
@@ -90,7 +89,7 @@ def test_the_function_s_variables_are_settings_and_their_defaults_are_valid() ->
     function = resource("lambda.tf", "aws_lambda_function", "api")
     text = function["environment"][0]["variables"]
     assignments = dict(re.findall(r"(\w+) *[=:] *([^,}]+)", text.partition("{")[2]))
-    assert set(assignments) <= set(FIELDS)
+    assert set(assignments) <= {each.name for each in VARIABLES}
     defaults = {name: each.get("default") for name, each in variables().items()}
     values = {
         "var.db_host": "users.cluster-abc.eu-central-1.rds.amazonaws.com",

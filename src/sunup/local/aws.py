@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import botocore.session
 from botocore.config import Config
@@ -27,6 +27,22 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
 
 LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and its fellows."
+
+
+class Arn(NamedTuple):
+    """The name of a thing of AWS's in full, in its parts (AWS General Reference, "ARNs")."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Arn | None":
+        """The parts; None for what is no ARN."""
+        start, *parts = text.split(":", 5)
+        return cls(*parts) if start == "arn" and len(parts) == 5 else None
 
 
 class Aws:

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from sunup.settings import Settings, SettingsError
+from sunup.settings import VARIABLES, Settings, SettingsError
 
 from .project import MIGRATION_USER, Project
 
@@ -12,24 +12,6 @@ _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY|_KEY$|(
 # A URL with a password in it, whatever the variable is called.
 _USERINFO = re.compile(r"://[^/@]*@")
 
-# The field of `Settings` that a variable becomes.
-FIELDS = {
-    "DB_HOST": "host",
-    "DB_PORT": "port",
-    "DB_USER": "user",
-    "DB_NAME": "database",
-    "DB_PASSWORD": "password",
-    "DB_SSLMODE": "sslmode",
-    "DB_SSLROOTCERT": "sslrootcert",
-    "DB_POOL_SIZE": "pool_size",
-    "DB_IDLE_SESSION_TIMEOUT": "idle_session_timeout",
-    "DB_CONNECT_TIMEOUT": "connect_timeout",
-    "AWS_REGION": "region",
-    "GATEWAY_TIMEOUT": "gateway_timeout",
-    "LOG_LEVEL": "log_level",
-    "TZ": "timezone",
-    "SUNUP_APP": "app",
-}
 _ALSO = (MIGRATION_USER, "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
 
 
@@ -48,8 +30,9 @@ def listed(project: Project) -> list[Variable]:
         settings: Settings | None = Settings.from_environment(project.environ)
     except SettingsError:
         settings = None
-    rows = [_row(project, name, settings) for name in FIELDS]
-    others = [*_ALSO, *(name for name in project.dotenv if name not in (*FIELDS, *_ALSO))]
+    rows = [_row(project, each.name, settings, each.field) for each in VARIABLES]
+    shown = {*_ALSO, *(each.name for each in VARIABLES)}
+    others = [*_ALSO, *(name for name in project.dotenv if name not in shown)]
     rows += [_row(project, name, None) for name in others if project.environ.get(name)]
     return rows
 
@@ -60,7 +43,7 @@ def hidden(name: str, value: str) -> str:
     return "********" if value and secret else value
 
 
-def _row(project: Project, name: str, settings: Settings | None) -> Variable:
+def _row(project: Project, name: str, settings: Settings | None, field: str = "") -> Variable:
     value = project.environ.get(name, "")
     if value.strip():
         origin = "shell" if name in os.environ else ".env"
@@ -69,7 +52,7 @@ def _row(project: Project, name: str, settings: Settings | None) -> Variable:
         return Variable(name, hidden(name, value), origin)
     if settings is None:
         return Variable(name, "", "")
-    found = getattr(settings, FIELDS[name])
+    found = getattr(settings, field)
     if name == "AWS_REGION" and found:
         origin = "DB_HOST" if settings.is_rds else "AWS_DEFAULT_REGION"
         return Variable(name, str(found), origin)

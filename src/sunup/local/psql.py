@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping
 
-from sunup import deadline
 from sunup.connecting import tls
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.waking import password_for
-from sunup.local.migrations.running import LONGEST_WAKE
-from sunup.psycopg.pool import Pool
+from sunup.local.opening import LONGEST_WAKE, open_connection
 from sunup.settings import Settings
 
 
 def wake(settings: Settings, credentials: CredentialSource) -> None:
     """Connect once, waiting for a sleeping database. Raises `DatabaseUnavailable`."""
-    pool = Pool(settings, credentials)
-    with deadline.within(LONGEST_WAKE):
-        pool.release(pool.acquire(), keep=False)
+    open_connection(settings, credentials).close()
 
 
 def variables(settings: Settings, credentials: CredentialSource) -> dict[str, str]:

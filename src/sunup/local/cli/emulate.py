@@ -24,6 +24,8 @@ from sunup.local.errors import CommandError
 from . import ports
 from .printing import EventPrinter
 
+DEFAULTS = EmulatorOptions()
+
 
 def emulate(
     app_dir: Annotated[
@@ -36,29 +38,31 @@ def emulate(
     ] = 3001,
     memory: Annotated[
         int, typer.Option(help="Of an instance, in MB; decides its processor share.", min=128)
-    ] = 128,
+    ] = DEFAULTS.memory,
     timeout: Annotated[
         float, typer.Option(help="Of the function, in seconds.", min=1, max=900)
-    ] = 40,
+    ] = DEFAULTS.timeout,
     concurrency: Annotated[
         int, typer.Option(help="Reserved concurrency: the most instances.", min=1, max=200)
-    ] = 10,
+    ] = DEFAULTS.functions.concurrency,
     max_acu: Annotated[
         float, typer.Option(help="Of Aurora; decides max_connections.", min=1, max=256)
-    ] = 16,
+    ] = DEFAULTS.aurora.max_acu,
     resume_seconds: Annotated[
         float, typer.Option(help="Until a paused Aurora is awake.", min=0)
-    ] = 15,
+    ] = DEFAULTS.aurora.resume_seconds,
     pause_after: Annotated[
         float, typer.Option(help="Seconds without a connection until Aurora pauses.", min=0.1)
-    ] = 300,
+    ] = DEFAULTS.aurora.pause_after,
     instance_idle: Annotated[
         float, typer.Option(help="Seconds until an idle instance is reaped.", min=0.1)
-    ] = 300,
+    ] = DEFAULTS.functions.instance_idle,
     hang_at: Annotated[
         HangAt, typer.Option(help="Where a connect hangs while Aurora resumes.")
-    ] = "auth",
-    payload: Annotated[str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")] = "2.0",
+    ] = DEFAULTS.aurora.hang_at,
+    payload: Annotated[
+        str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")
+    ] = DEFAULTS.gateway.payload,
     migrations: Annotated[
         Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
     ] = None,
@@ -100,7 +104,7 @@ def emulate(
         aurora=AuroraOptions(
             pause_after=pause_after,
             resume_seconds=resume_seconds,
-            deep_resume_seconds=max(35.0, 2 * resume_seconds),
+            deep_resume_seconds=max(DEFAULTS.aurora.deep_resume_seconds, 2 * resume_seconds),
             hang_at=hang_at,
             max_acu=max_acu,
         ),

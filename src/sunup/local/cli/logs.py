@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sunup.local import project
-from sunup.local.aws import Aws
+from sunup.local.aws import Arn, Aws
 from sunup.local.cloud import logs as reading
 from sunup.local.cloud.terraform import Terraform
 from sunup.local.errors import CommandError
@@ -86,9 +86,9 @@ def _group(found: Project, group: str | None, region: str | None) -> tuple[str, 
         outputs = Terraform(found.terraform, found.environ).outputs()
     except CommandError:
         outputs = {}
-    arn = str(outputs.get("lambda_function_arn", ""))
+    arn = Arn.parse(str(outputs.get("lambda_function_arn", "")))
     name = outputs.get("lambda_log_group_name") or f"/aws/lambda/{found.name}"
-    return str(name), region or (arn.split(":")[3] if arn.count(":") >= 6 else None)
+    return str(name), region or (None if arn is None else arn.region)
 
 
 def _row(each: reading.Request) -> Text:

@@ -12,9 +12,10 @@ from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations import writing as migration_new
+from sunup.local.opening import waking
 from sunup.settings import Settings
 
-from .waiting import ERRORS, waiting, waking
+from .waiting import ERRORS, waiting
 
 app = typer.Typer(
     help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"

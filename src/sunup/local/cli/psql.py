@@ -16,10 +16,11 @@ from sunup.connecting.waking import password_for
 from sunup.local import project
 from sunup.local.environment import listed
 from sunup.local.errors import CommandError
+from sunup.local.opening import waking
 from sunup.local.psql import environment, variables, wake
 from sunup.settings import Settings
 
-from .waiting import ERRORS, waiting, waking
+from .waiting import ERRORS, waiting
 
 # A token is checked when a session begins (Aurora User Guide, "IAM database authentication").
 TOKEN_SECONDS = 900

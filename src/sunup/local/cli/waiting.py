@@ -1,10 +1,14 @@
 """Shows that something takes its time: a spinner with seconds, nothing when piped."""
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from sunup.local.errors import CommandError
 
 # What is asked for goes to standard output; what happens meanwhile does not.
 ERRORS = Console(stderr=True, highlight=False)
@@ -20,6 +24,35 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda new: progress.update(task, description=new)
 
 
-def waking(user: str) -> str:
-    """What is told while a database may be asleep."""
-    return f"Connecting as {user} (a sleeping database takes 15 to 40 s)"
+class Terminal:
+    """A `sunup.local.progress.Progress`: steps on standard output, the rest on standard error.
+
+    `errors_only` keeps standard output for what a script reads.
+    """
+
+    def __init__(self, *, errors_only: bool = False) -> None:
+        self._console = Console(highlight=False, markup=False, soft_wrap=True, stderr=errors_only)
+
+    def waiting(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
+        """A spinner."""
+        return waiting(text)
+
+    def done(self, step: str, text: str) -> None:
+        """A line: the step, and how it ended."""
+        self._console.print(f"{step:<11} {text}")
+
+    def detail(self, text: str) -> None:
+        """An indented line."""
+        self._console.print(f"{'':<13} {text}")
+
+    def warn(self, text: str) -> None:
+        """A yellow line."""
+        ERRORS.print(text, style="yellow", soft_wrap=True, markup=False)
+
+    def confirm(self, question: str) -> None:
+        """Ask, with no as the default."""
+        if not sys.stdin.isatty():
+            raise CommandError(
+                "nobody can be asked here whether to apply this", "--yes applies it."
+            )
+        typer.confirm(question, abort=True, err=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sunup.local.aws import code_of, explained
+from sunup.local.aws import Arn, code_of, explained
 from sunup.local.errors import CommandError
 
 ADMIN = "postgres"
@@ -68,7 +68,8 @@ class Cluster:
     @property
     def region(self) -> str:
         """Where it is."""
-        return self.arn.split(":")[3]
+        arn = Arn.parse(self.arn)
+        return "" if arn is None else arn.region
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> "Cluster":
@@ -80,7 +81,7 @@ class Cluster:
             host=found.get("Endpoint", ""),
             port=found.get("Port", 5432),
             resource_id=found.get("DbClusterResourceId", ""),
-            arn=found.get("DBClusterArn", "::::"),
+            arn=found.get("DBClusterArn", ""),
             engine_version=found.get("EngineVersion", ""),
             express=bool(found.get("InternetAccessGatewayEnabled")),
             min_acu=scaling.get("MinCapacity", 0.0),

@@ -11,12 +11,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from sunup import deadline
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import plain_text
 from sunup.local.errors import CommandError
-from sunup.local.migrations.running import LONGEST_WAKE
-from sunup.psycopg.pool import Pool
+from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 # Kept by the server for sessions that do not set it themselves, such as psql's.
@@ -87,9 +85,7 @@ def prepare(
 def _connected(
     settings: Settings, credentials: CredentialSource
 ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    pool = Pool(settings, credentials)
-    with deadline.within(LONGEST_WAKE):
-        connection = pool.acquire()
+    connection = open_connection(settings, credentials)
     connection.autocommit = True
     try:
         yield connection

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from sunup.failures import DatabaseUnavailable
-from sunup.local.aws import LOG_IN, code_of
+from sunup.local.aws import LOG_IN, Arn, code_of
 from sunup.local.errors import CommandError
 from sunup.local.project import MIGRATION_USER
 
@@ -175,16 +175,18 @@ def _cluster_of(rds: Any, host: str) -> dict[str, Any] | None:
 
 def _principal(iam: Any, identity: str) -> str:
     """The role or user behind a caller's identity: a session's own ARN cannot be simulated."""
-    kind, _, rest = identity.split(":", 5)[5].partition("/")
+    arn = Arn.parse(identity)
+    kind, _, rest = ("" if arn is None else arn.resource).partition("/")
     if kind == "assumed-role":
         return str(iam.get_role(RoleName=rest.split("/")[0])["Role"]["Arn"])
     return identity
 
 
 def _resource(cluster: dict[str, Any], user: str) -> str:
-    _, partition, _, region, account, _ = cluster["DBClusterArn"].split(":", 5)
+    arn = Arn.parse(cluster["DBClusterArn"])
+    assert arn is not None
     resource_id = cluster["DbClusterResourceId"]
-    return f"arn:{partition}:rds-db:{region}:{account}:dbuser:{resource_id}/{user}"
+    return f"arn:{arn.partition}:rds-db:{arn.region}:{arn.account}:dbuser:{resource_id}/{user}"
 
 
 def _simulated(iam: Any, principal: str, resource: str, user: str) -> Finding:

@@ -1,15 +1,12 @@
 """Logging in, and what the database says of the role, its rights and the migrations."""
 
-from dataclasses import replace
-
 from sqlalchemy.exc import SQLAlchemyError
 
-from sunup import deadline
 from sunup.failures import AccessRefused, DatabaseUnavailable, TokenRefused
 from sunup.local.errors import CommandError
-from sunup.local.migrations import running as running
-from sunup.local.migrations.running import LONGEST_WAKE
-from sunup.psycopg.pool import Pool
+from sunup.local.migrations import running
+from sunup.local.migrations.folder import has_migrations
+from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from .finding import Connection, Examination, Finding, Findings
@@ -161,7 +158,7 @@ def idle_timeout(examination: Examination) -> Findings:
 def migrations(examination: Examination) -> Findings:
     """Whether the database has all migrations, as they are in the files."""
     folder = examination.project.migrations
-    if not (folder / "env.py").is_file():
+    if not has_migrations(folder):
         yield Finding("migrations", "skipped", f"there is no {folder.name} folder")
         return
     if examination.app is None and examination.owner is None:
@@ -192,9 +189,7 @@ _STATES = ("applied", "pending", "changed")
 
 
 def _connected(examination: Examination, settings: Settings) -> Connection:
-    pool = Pool(replace(settings, pool_size=1), examination.project.credentials)
-    with deadline.within(LONGEST_WAKE):
-        connection = pool.acquire()
+    connection = open_connection(settings, examination.project.credentials)
     connection.autocommit = True
     examination.stack.callback(connection.close)
     return connection

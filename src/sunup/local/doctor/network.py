@@ -7,9 +7,8 @@ import struct
 
 from sunup.connecting import tls
 from sunup.failures import DatabaseUnreachable, TLSFailed
-from sunup.local.environment import FIELDS
 from sunup.local.project import MIGRATION_PASSWORD, MIGRATION_USER
-from sunup.settings import Settings, SettingsError
+from sunup.settings import VARIABLES, Settings, SettingsError
 
 from .finding import Examination, Finding, Findings
 
@@ -31,7 +30,7 @@ def settings(examination: Examination) -> Findings:
     examination.settings = found
     where = f"{found.user} on {found.database} at {found.host}:{found.port}"
     yield Finding("settings", "ok", f"{where}, {found.sslmode}")
-    known = {*FIELDS, MIGRATION_USER, MIGRATION_PASSWORD}
+    known = {*(each.name for each in VARIABLES), MIGRATION_USER, MIGRATION_PASSWORD}
     for name in project.dotenv:
         if name.startswith("DB_") and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.5)

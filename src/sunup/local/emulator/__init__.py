@@ -7,9 +7,7 @@ with Emulator("examples/users") as aws:
     aws.do("aurora/pause")
 """
 
-from .emulator import Emulator, EmulatorOptions
-from .functions import FunctionOptions
-from .gateway import GatewayOptions
-from .options import AuroraOptions
+from .emulator import Emulator
+from .options import AuroraOptions, EmulatorOptions, FunctionOptions, GatewayOptions
 
 __all__ = ["AuroraOptions", "Emulator", "EmulatorOptions", "FunctionOptions", "GatewayOptions"]

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,11 +20,11 @@ from sunup.settings import Settings
 from . import certificates
 from .aurora import Aurora
 from .console import Console
-from .functions import FunctionOptions, Functions
-from .gateway import Gateway, GatewayOptions
+from .functions import Functions
+from .gateway import Gateway
 from .instance import Function
 from .listening import bound
-from .options import AuroraOptions
+from .options import EmulatorOptions
 from .package import runtime_folder, unpack
 from .timeline import Timeline
 from .tokens import Iam
@@ -42,25 +41,6 @@ grant rds_iam to {APP_ROLE};
 alter default privileges grant select, insert, update, delete on tables to {APP_ROLE};
 alter default privileges grant usage on sequences to {APP_ROLE};
 """
-
-
-@dataclass(frozen=True)
-class EmulatorOptions:
-    """What `sunup emulate` takes. `port` and `console_port` 0 are free ones.
-
-    `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
-    """
-
-    handler: str = "lambda_function.handler"
-    memory: int = 128
-    timeout: float = 40.0
-    environ: Mapping[str, str] = field(default_factory=dict)
-    migrations: Path | None = None
-    port: int = 0
-    console_port: int = 0
-    aurora: AuroraOptions = field(default_factory=AuroraOptions)
-    functions: FunctionOptions = field(default_factory=FunctionOptions)
-    gateway: GatewayOptions = field(default_factory=GatewayOptions)
 
 
 class Emulator:

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .instance import Function, Instance, InstanceFailed
+from .options import FunctionOptions
 from .runtime_api import Outcome
 from .timeline import Timeline
 from .tokens import Iam
@@ -13,14 +14,6 @@ from .tokens import Iam
 
 class Throttled(Exception):
     """All instances that reserved concurrency allows are busy."""
-
-
-@dataclass(frozen=True)
-class FunctionOptions:
-    """`concurrency` is the reserved concurrency; `instance_idle` seconds until a reap."""
-
-    concurrency: int = 10
-    instance_idle: float = 300.0
 
 
 class Functions:

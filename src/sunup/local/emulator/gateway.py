@@ -7,11 +7,11 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
+from .options import GatewayOptions
 from .payloads import Reply, Scope, event_1, event_2, response
 from .runtime_api import Outcome
 from .timeline import Timeline
@@ -22,17 +22,6 @@ MAX_REQUEST_LINE_AND_HEADERS = 10_240
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class GatewayOptions:
-    """Times in seconds, `rate` in requests a second, `burst` in requests."""
-
-    payload: Literal["2.0", "1.0"] = "2.0"
-    timeout: float = 30.0
-    rate: float = 10_000.0
-    burst: int = 5_000
-    cors_origins: tuple[str, ...] = ()
 
 
 class Gateway:

@@ -1,9 +1,13 @@
-"""What an emulated Aurora is told."""
+"""What an emulated AWS is told, with its defaults."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from sunup.local.capacity import connection_limit
+
+from .instance import Function
 
 # Where a connection hangs while the instance resumes.
 HangAt = Literal["tcp", "tls", "auth"]
@@ -27,3 +31,41 @@ class AuroraOptions:
     def connection_limit(self) -> int:
         """`max_connections`, from the maximum ACU where it is not given."""
         return self.max_connections or connection_limit(self.max_acu)
+
+
+@dataclass(frozen=True)
+class FunctionOptions:
+    """`concurrency` is the reserved concurrency; `instance_idle` seconds until a reap."""
+
+    concurrency: int = 10
+    instance_idle: float = 300.0
+
+
+@dataclass(frozen=True)
+class GatewayOptions:
+    """Times in seconds, `rate` in requests a second, `burst` in requests."""
+
+    payload: Literal["2.0", "1.0"] = "2.0"
+    timeout: float = 30.0
+    rate: float = 10_000.0
+    burst: int = 5_000
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmulatorOptions:
+    """What `sunup emulate` takes. `port` and `console_port` 0 are free ones.
+
+    `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
+    """
+
+    handler: str = Function.handler
+    memory: int = Function.memory
+    timeout: float = Function.timeout
+    environ: Mapping[str, str] = field(default_factory=dict)
+    migrations: Path | None = None
+    port: int = 0
+    console_port: int = 0
+    aurora: AuroraOptions = field(default_factory=AuroraOptions)
+    functions: FunctionOptions = field(default_factory=FunctionOptions)
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)

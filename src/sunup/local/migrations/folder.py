@@ -15,9 +15,14 @@ from sunup.local.errors import CommandError
 from .importing import importable
 
 
+def has_migrations(folder: Path) -> bool:
+    """Whether the folder is one of Alembic's."""
+    return (folder / "env.py").is_file()
+
+
 def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
     """Its configuration and its files. Raises `CommandError`."""
-    if not (folder / "env.py").is_file():
+    if not has_migrations(folder):
         raise CommandError(
             f"there are no migrations in {folder} (no env.py)",
             "Name the app's folder; `sunup new` makes a project that has them.",

@@ -19,11 +19,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from sunup import deadline
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import plain_text
 from sunup.local.errors import CommandError
-from sunup.psycopg.pool import Pool
+from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import files as migration_files
@@ -31,9 +30,6 @@ from .folder import explained, open_folder
 
 # One number for all apps: PostgreSQL keeps advisory locks apart by database. "sunup" in ASCII.
 _LOCK = int.from_bytes(b"sunup", "big")
-
-# A database that was paused for more than a day takes 30 s and more; a person can wait.
-LONGEST_WAKE = 180.0
 
 
 @dataclass(frozen=True)
@@ -160,9 +156,7 @@ def sql(
 @contextmanager
 def _connection(settings: Settings, credentials: CredentialSource | None) -> Iterator[Connection]:
     """A SQLAlchemy connection, after the database has woken up."""
-    pool = Pool(settings, credentials or CredentialSource())
-    with deadline.within(LONGEST_WAKE):
-        opened = pool.acquire()
+    opened = open_connection(settings, credentials)
     engine = create_engine("postgresql+psycopg://", creator=lambda: opened, poolclass=NullPool)
     try:
         with engine.connect() as connection:

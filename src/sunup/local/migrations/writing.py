@@ -12,10 +12,9 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from sunup.connecting.credentials import CredentialSource
 from sunup.local import postgres
 from sunup.local.errors import CommandError
-from sunup.psycopg.pool import Pool
+from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import files as migration_files
@@ -50,8 +49,8 @@ def write(folder: Path, message: str) -> Written:
         migrations.upgrade(settings, folder)
         config = configuration(folder)
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-        pool = Pool(settings, CredentialSource())
-        engine = create_engine("postgresql+psycopg://", creator=pool.acquire, poolclass=NullPool)
+        opened = open_connection(settings)
+        engine = create_engine("postgresql+psycopg://", creator=lambda: opened, poolclass=NullPool)
         found: list[int] = []
 
         def count(_: object, __: object, directives: list[object]) -> None:
