@@ -1,5 +1,7 @@
 import pytest
 
+from sunup import request
+from sunup.connecting.session import Session
 from sunup.statements import Change, Effect, effect_of
 
 
@@ -31,7 +33,7 @@ def test_a_reading_changes_nothing(text: str) -> None:
         "do $$ begin end $$",
         "explain analyze insert into users values (1)",
         "copy users from stdin",
-        r"select E'it\'s', insert_all from t",
+        r"select 'it\'s', insert_all from t",
         "refresh materialized view v",
         "unheard of",
     ],
@@ -89,3 +91,88 @@ def test_statements_sent_together_do_what_each_of_them_does() -> None:
     assert both.change is Change.YES
     assert not both.rolls_back
     assert Effect.together([]).change is Change.NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """with n as (select 1 as "o'clock") insert into t values ('x')""",
+        """with n as (select 1 as "a--b") insert into t values (1)""",
+        """with n as (select 1 as "a/*b") insert into t values (1) -- */""",
+        "with n as (select $$it's$$ as q) insert into t values ('x')",
+        "select $q$it's$q$; insert into t values ('x')",
+        "/* /* */ ' */ ; insert into t values (1) --'",
+        "select 1 /* /* */ -- */ ; insert into t values (1)",
+        "copy (delete from jobs returning id) to stdout",
+        "commit prepared 'x'",
+        "select u&'d\\0061t'",
+        'select 1 as "never closed',
+    ],
+)
+def test_a_change_is_not_hidden_by_quotes_or_comments(text: str) -> None:
+    assert effect_of(text).change is Change.YES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """select 1 as "it's", writes() as "it's_too" """,
+        "select $q$it's$q$, writes(), $q$it's$q$",
+        "select app . now()",
+        'select "Count"(x) from t',
+        "declare k cursor for select writes()",
+        "copy (select writes()) to stdout",
+    ],
+)
+def test_a_call_is_not_hidden_by_quotes_or_spaces(text: str) -> None:
+    assert effect_of(text).change is Change.PERHAPS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from users where email = %(email)s and note like '50\\%'",
+        "copy users to stdout",
+        "copy (select id from users) to stdout with (format csv)",
+        "declare k cursor for select id from users",
+        'select "from", $1::text, pg_catalog . now() from "Users" as u',
+    ],
+)
+def test_a_reading_is_known_in_odd_forms_too(text: str) -> None:
+    assert effect_of(text).change is Change.NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "do $$ begin set role bob; end $$",
+        "call anything()",
+        """select 1 as "it's"; set role bob; select 'a'""",
+        'create table "pg_temp".zz (a int)',
+        """select pg_catalog."set_config"('a', 'b', false)""",
+        'select "pg_advisory_lock"(2)',
+    ],
+)
+def test_what_may_alter_the_session_is_not_hidden(text: str) -> None:
+    assert effect_of(text).session
+
+
+def test_of_several_statements_the_last_one_does_not_tell_how_the_others_ended() -> None:
+    session, current = Session(), request.Request(method="POST")
+    token = request.begin(current)
+    session.done(effect_of("insert into t values (1)"), before=True, after=True)
+    session.refused(effect_of("commit; select 1/0"), before=True, after=False)
+    assert current.executed == "unknown"
+    request.end(token)
+    current = request.Request(method="POST")
+    token = request.begin(current)
+    text = "begin; insert into t values (1); commit; begin; rollback"
+    session.done(effect_of(text), before=False, after=False, rolled_back=True)
+    assert current.executed == "yes"
+    request.end(token)
+
+
+def test_a_refused_statement_may_have_altered_the_session() -> None:
+    session = Session()
+    session.refused(effect_of("prepare p as select 1; select 1/0"), before=False, after=False)
+    assert session.replace

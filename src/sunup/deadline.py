@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
+NEVER = float("inf")
+
+# None: not known in this context.
 _current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
+
+# That of the request which this process answers, where it answers one at a time: what goes by it
+# is a thread that was started without a copy of the context.
+_shared: float | None = None
 
 # Seconds between the deadline, at which waits for the database end, and cancelling the app.
 GRACE = 0.25
@@ -25,8 +32,6 @@ AFTERWARDS = 1.0
 CLEANING = 1.0
 _LEAST_CLEANING = 0.2
 
-NEVER = float("inf")
-
 
 class DeadlineExceeded(BaseException):
     """The request's time is up. No `Exception`, so that `except Exception` does not swallow it."""
@@ -34,18 +39,21 @@ class DeadlineExceeded(BaseException):
 
 def at() -> float | None:
     """When the current request must have been answered, in seconds since the epoch, if known."""
-    return _current.get()
+    limit = _current.get()
+    if limit is None:
+        return _shared
+    return None if limit == NEVER else limit
 
 
 def remaining() -> float:
     """Seconds that the current request may still take: never negative, infinite without a limit."""
-    limit = _current.get()
+    limit = at()
     return NEVER if limit is None else max(0.0, limit - time.time())
 
 
 def for_cleaning() -> float:
     """Seconds that may be spent now on putting things right, also after the deadline."""
-    limit = _current.get()
+    limit = at()
     if limit is None:
         return CLEANING
     return min(CLEANING, max(_LEAST_CLEANING, limit + GRACE + CLEANUP - time.time()))
@@ -66,7 +74,7 @@ def until(moment: float | None) -> Iterator[None]:
 
 def begin(moment: float | None) -> Token[float | None]:
     """As `until`, without a block: `end` with the result puts back what was."""
-    outer = _current.get()
+    outer = at()
     if moment is None or (outer is not None and outer < moment):
         moment = outer
     return _current.set(moment)
@@ -79,7 +87,13 @@ def end(token: Token[float | None]) -> None:
 
 def forget() -> None:
     """No deadline in this context any more."""
-    _current.set(None)
+    _current.set(NEVER)
+
+
+def share(moment: float | None) -> None:
+    """Tell the deadline of the one request that this process answers; None: it is answered."""
+    global _shared
+    _shared = moment
 
 
 @contextmanager

@@ -21,7 +21,16 @@ class Change(IntEnum):
 class Effect:
     """What is known of one statement, or of several in one string."""
 
-    __slots__ = ("begins", "begins_only", "change", "commits", "replaces", "rolls_back", "session")
+    __slots__ = (
+        "begins",
+        "begins_only",
+        "change",
+        "commits",
+        "replaces",
+        "rolls_back",
+        "session",
+        "several",
+    )
 
     def __init__(self, text: str) -> None:
         self.change = Change.NOTHING
@@ -31,12 +40,16 @@ class Effect:
         self.session = self.replaces = False
         # Nothing but the end of a transaction that leaves no trace.
         self.rolls_back = True
-        for words in _statements(text):
+        statements = _statements(text)
+        self.several = statements is None or len(statements) > 1
+        if statements is None:  # where its parts end cannot be told
+            self.change = Change.YES
+            self.commits = self.session = self.replaces = True
+            self.rolls_back = False
+        for words in statements or ():
             self._add(words)
         # Of several that are sent together: none but such as begin a transaction.
         self.begins_only = self.begins
-        if "\\'" in text:  # an escaped quote: where literals end cannot be told
-            self.change = Change.YES
 
     @classmethod
     def together(cls, effects: "list[Effect]") -> "Effect":
@@ -48,6 +61,7 @@ class Effect:
         one.rolls_back = all(effect.rolls_back for effect in effects)
         one.session = any(effect.session for effect in effects)
         one.replaces = any(effect.replaces for effect in effects)
+        one.several = any(effect.several for effect in effects)
         one.change = max((effect.change for effect in effects), default=Change.NOTHING)
         return one
 
@@ -55,10 +69,11 @@ class Effect:
         first, second = words[0], words[1] if len(words) > 1 else ""
         names = set(words)
         self.begins |= first in ("begin", "start")
-        self.commits |= first in ("commit", "end", "call", "do") or words[:2] == [
-            "prepare",
-            "transaction",
-        ]
+        self.commits |= (
+            first in ("commit", "end", "call", "do")
+            or words[:2] == ["prepare", "transaction"]
+            or "concurrently" in names  # in transactions of its own
+        )
         self.rolls_back &= first in ("rollback", "abort") and "to" not in names
         local = first == "set" and second in ("local", "transaction", "constraints")
         self.session |= (first in _SESSION and not local) or any(
@@ -68,14 +83,21 @@ class Effect:
             for name in names
         )
         self.replaces |= first in ("prepare", "deallocate", "discard", "load")
-        if first in _HARMLESS:
+        if first in _HARMLESS and second != "prepared":
             return
-        if first not in _READING or not names.isdisjoint(_WRITING):
+        reads = first in _READING or (first == "copy" and (second == "(" or "from" not in names))
+        if not reads or not _WRITING.isdisjoint(words[1:]):
             self.change = Change.YES
             return
         for name, following in pairwise(words):
-            if following == "(" and name not in _HARMLESS_CALLS and name != "(":
+            if following == "(" and _is_call(name):
                 self.change = max(self.change, Change.PERHAPS)
+
+
+def _is_call(name: str) -> bool:
+    """Whether a name before a parenthesis may be a function that changes something."""
+    named = name[0].isalnum() or name[0] in '_"'
+    return named and name.removeprefix("pg_catalog.") not in _HARMLESS_CALLS
 
 
 def effect_of(text: str) -> Effect:
@@ -98,40 +120,72 @@ def _keep(key: "str | tuple[str, ...]", effect: Effect) -> Effect:
     return effect
 
 
-def _statements(text: str) -> list[list[str]]:
-    """The words and parentheses of each statement, without literals and comments."""
+def _statements(text: str) -> list[list[str]] | None:
+    """The words, parentheses and operators of each statement, without literals and comments.
+
+    None where it cannot be told what is a literal and what is not.
+    """
     found: list[list[str]] = [[]]
-    for word in _TOKEN.findall(text.lower()):
-        if word == ";":
+    for match in _TOKEN.finditer(text):
+        kind, part = match.lastgroup, match[0]
+        if kind == "name":
+            found[-1].append(_plain_name(part))
+        elif kind == "odd" or part == '"' or (kind == "comment" and "/*" in part[2:]):
+            return None
+        elif kind == "text" and "\\'" in part and part[0] not in "eE":
+            return None  # standard_conforming_strings may be off
+        elif part == ";":
             found.append([])
-        elif word[0] != "'" and word[:2] not in ("--", "/*"):
-            found[-1].append(word)
+        elif kind == "other":
+            found[-1].append(part)
     return [words for words in found if words]
+
+
+def _plain_name(written: str) -> str:
+    """A name as PostgreSQL reads it: in lower case where it is not quoted, without spaces."""
+    if '"' not in written:
+        return "".join(written.lower().split())
+    parts = _PART.findall(written)
+    return ".".join(
+        part[1:-1].replace('""', '"') if part[0] == '"' else part.lower() for part in parts
+    )
 
 
 _known: dict[str | tuple[str, ...], Effect] = {}
 _MOST_KNOWN = 500
 
-# Dollar quotes are not followed: what is in them counts as words.
-_TOKEN = re.compile(r"'[^']*'|--[^\n]*|/\*.*?\*/|[\w.$\"]+|[(;$\\]", re.DOTALL)
+# PostgreSQL, "Lexical Structure". What is odd leaves open where a literal, a name or a comment
+# ends: comments nest, and escapes in names (U&"...") are not read.
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
+_TOKEN = re.compile(
+    r"(?P<comment>--[^\n]*|/\*.*?\*/)"
+    r"|(?P<text>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')"
+    r"|(?P<quoted>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag))"
+    r"|(?P<number>\$?\d[\w.]*)"
+    r"|(?P<odd>[uU]&[\"']|/\*|[$\\'])"
+    rf"|(?P<name>{_NAME}(?:\s*\.\s*{_NAME})*)"
+    r"|(?P<other>\S)",
+    re.DOTALL,
+)
+_PART = re.compile(_NAME)
 
 _SESSION = frozenset(
-    ("set", "reset", "listen", "unlisten", "declare", "discard", "load", "prepare")
+    ("set", "reset", "listen", "unlisten", "declare", "discard", "load", "prepare", "do", "call")
 )
-_READING = frozenset(("select", "with", "values", "table", "explain", "("))
+_READING = frozenset(("select", "with", "values", "table", "explain", "declare", "("))
 
 _harmless = """begin start commit end rollback abort savepoint release set reset show listen
-    unlisten fetch move close discard deallocate declare"""
+    unlisten fetch move close discard deallocate"""
 _HARMLESS = frozenset(_harmless.split())
 
 _writing = """insert update delete merge truncate create drop alter call do copy into grant revoke
-    lock execute refresh $ $$ \\"""
+    lock execute refresh"""
 _WRITING = frozenset(_writing.split())
 
 # Words that stand before a parenthesis and are no functions, then functions of PostgreSQL's own
 # that change nothing.
 _harmless_calls = """
-    all and any array as between by case cube distinct else except exists filter from group
+    all and any array as between by case copy cube distinct else except exists filter from group
     grouping having ilike in intersect is join lateral like limit materialized not offset on or
     order over partition recursive rollup row select sets some then union using values when where
     with within

@@ -30,8 +30,6 @@ _WHOLE_MODULES = frozenset(
         "sqlalchemy.pool.impl",
     )
 )
-# Not torn themselves; what they wait for may be.
-_LOOPS = frozenset(("asyncio", "selectors"))
 # Stands between the runner and the app where it is used.
 _TRANSPARENT = "sunup.adapter.middleware"
 
@@ -39,7 +37,6 @@ _TRANSPARENT = "sunup.adapter.middleware"
 _CLEANUPS = frozenset(("__exit__", "__aexit__", "__del__"))
 
 _MAIN = threading.main_thread().ident
-_ready: bool | None = None
 _armed: "tuple[CodeType, ...]" = ()
 _raised: list[DeadlineExceeded] = []
 
@@ -71,14 +68,12 @@ def rang() -> bool:
 
 
 def _prepare() -> bool:
-    global _ready
     if threading.get_ident() != _MAIN:
         return False
-    if _ready is None:
-        _ready = signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-        if _ready:
-            signal.signal(signal.SIGALRM, _ring)
-    return _ready
+    handler = signal.getsignal(signal.SIGALRM)
+    if handler is signal.SIG_DFL:
+        signal.signal(signal.SIGALRM, _ring)
+    return handler in (signal.SIG_DFL, _ring)  # else the app uses it
 
 
 def _ring(_: object, frame: "FrameType | None") -> None:
@@ -97,8 +92,8 @@ def _may_tear(frame: "FrameType | None", callers: "tuple[CodeType, ...]") -> boo
             return app
         name = frame.f_globals.get("__name__", "")
         package = name.partition(".")[0]
-        if package in _LOOPS and not app:
-            return False
+        if package == "asyncio" and not app:
+            return False  # in the midst of a callback; what a loop waits for may be torn
         app = True
         if frame.f_code.co_name in _CLEANUPS or name in _WHOLE_MODULES:
             return False
@@ -113,7 +108,7 @@ def _is_handled() -> bool:
     handled = sys.exception()
     seen = 0
     while handled is not None and seen < 100:
-        if handled in _raised:
+        if handled in _raised or isinstance(handled, DeadlineExceeded):
             return True
         handled, seen = handled.__context__, seen + 1
     return False

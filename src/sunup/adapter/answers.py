@@ -1,6 +1,5 @@
 """What a client is told when the app or the database failed."""
 
-import asyncio
 import json
 import logging
 
@@ -13,9 +12,8 @@ from .http import Answer
 
 logger = logging.getLogger("sunup.request")
 
-# What a request may end with, if not with an answer. SystemExit and KeyboardInterrupt end the
-# process.
-ENDS = (Exception, DeadlineExceeded, BaseExceptionGroup, asyncio.CancelledError)
+# What a request may end with, if not with an answer: what ends the process is not among them.
+ENDS_THE_PROCESS = (SystemExit, KeyboardInterrupt)
 
 
 def of_exception(error: BaseException, request: Request, otherwise: Answer | None = None) -> Answer:
@@ -26,6 +24,7 @@ def of_exception(error: BaseException, request: Request, otherwise: Answer | Non
     answer = _of_cause(error, request)
     if answer is None:
         log_unforeseen(error)
+        request.over = True
     return answer or otherwise or internal_error()
 
 

@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 from sunup import deadline
 from sunup.deadline import DeadlineExceeded
-from sunup.request import Request, apart
+from sunup.request import apart
 
+from . import alarm
 from .http import Answer, Call
 from .loop import Loop, Overrun
 
@@ -25,10 +26,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Of INIT's 10 s, how many an app's start-up may use before the first request waits for it instead.
 STARTUP_IN_INIT = 7.0
-
-
-# Seconds in which what has run out of time hears of it.
-_TURN = 0.02
 
 
 class AsgiRunner:
@@ -81,26 +78,11 @@ class AsgiRunner:
             raise DeadlineExceeded("the app's start-up goes on")
         limit = deadline.remaining() + deadline.GRACE
         try:
-            return self._loop.run(self._serve(call), None if limit == deadline.NEVER else limit)
+            work = self._serve(call)
+            ends = None if limit == deadline.NEVER else limit
+            return self._loop.run(work, ends, interrupted=alarm.rang)
         except Overrun as error:
             raise DeadlineExceeded("the app was cancelled") from error
-
-    def finish(self, request: Request, *, answered: bool) -> list[str]:
-        """End what a request has left: connections, and tasks, which have a bounded time first.
-
-        Returns the names of the tasks that remain.
-        """
-        loop = self._loop
-        if not loop.busy and not request.held:
-            request.ended = True
-            return []
-        limit = min(deadline.AFTERWARDS, deadline.remaining()) if answered else 0.0
-        left = loop.settle(max(limit, deadline.for_cleaning() + _TURN))
-        request.ended = True
-        if request.held:
-            loop.run(_finish(request), None)
-            loop.settle(deadline.for_cleaning() + _TURN)
-        return left
 
     async def _serve(self, call: Call) -> Answer:
         exchange = Exchange(call)
@@ -121,18 +103,15 @@ class AsgiRunner:
         }
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            # Frameworks answer 500 in the app's own words, and raise on for the server to log.
+        except (Exception, DeadlineExceeded, asyncio.CancelledError) as error:
             if not exchange.complete:
                 raise
             answer = exchange.answer()
-            answer.error = error
+            if isinstance(error, Exception):
+                # Frameworks answer 500 in the app's own words, and raise on for the server to log.
+                answer.error = error
             return answer
         return exchange.answer()
-
-
-async def _finish(request: Request) -> None:
-    request.finish()
 
 
 class Exchange:

@@ -11,7 +11,7 @@ from sunup import deadline, logs, request
 from sunup.failures import strip_data
 from sunup.settings import Settings
 
-from . import alarm, answers, lifecycle, startup
+from . import alarm, answers, ending, lifecycle, startup
 from .event_parts import BadEvent, encoded_body, prefix_of
 from .events import UnknownEvent, format_of
 from .http import Answer, Call
@@ -36,6 +36,8 @@ PRIME_LIMIT = 1.0
 _CLOSE_LIMIT = 5.0
 
 logger = logging.getLogger("sunup.request")
+
+_TOO_LONG = "the event took too long: the function's time is up"
 
 # A synchronous invocation's response (Lambda Developer Guide, "Lambda quotas": 6 MB).
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024
@@ -63,9 +65,6 @@ class Runner(Protocol):
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
-
-    def finish(self, request: request.Request, *, answered: bool) -> list[str]:
-        """End what a request has left; the names of the tasks that remain all the same."""
 
     def stop(self, limit: float | None = None) -> None:
         """Run the app's shut-down."""
@@ -175,9 +174,11 @@ class Handler:
         token = request.begin(current, alone=True)
         try:
             outer = deadline.begin(limit)
+            deadline.share(limit)
             try:
                 answer = self._answer(call, current)
             finally:
+                deadline.share(None)
                 deadline.end(outer)
             answers.log(current, answer.status)
         finally:
@@ -197,6 +198,7 @@ class Handler:
 
     def _answer(self, call: Call, current: request.Request) -> Answer:
         error: BaseException | None = None
+        answer = None
         try:
             limit = deadline.remaining()
             if limit != deadline.NEVER:
@@ -205,12 +207,14 @@ class Handler:
                 answer = self._run(call)
             finally:
                 alarm.disarm()
-        except answers.ENDS as raised:  # whatever it is, the client gets an answer
+        except BaseException as raised:  # whatever it is, the client gets an answer
             error = raised
-        if left := self._run.finish(current, answered=error is None):
-            _tell(left)
+        self._end(current, answered=error is None)
+        if isinstance(error, answers.ENDS_THE_PROCESS):
+            raise error
         # Only now is it settled what was executed.
-        if error is not None:
+        if answer is None:
+            assert error is not None
             answer = answers.of_exception(error, current)
         elif answer.error is not None:  # answered by a framework or a catch-all, and raised on
             answer = answers.of_exception(answer.error, current, answer)
@@ -241,17 +245,25 @@ class Handler:
         self._cold = False
         remaining_ms = context.get_remaining_time_in_millis()
         token = request.begin(current, alone=True)
+        limit = deadline.of_invocation(now=now, remaining_ms=remaining_ms)
         try:
-            with deadline.until(deadline.of_invocation(now=now, remaining_ms=remaining_ms)):
+            with deadline.until(limit):
+                deadline.share(limit)
+                if limit is not None:
+                    alarm.arm(deadline.remaining() + _BLOCKED, _CALLERS)
                 try:
                     result = events(event, context)
                     if isinstance(result, Awaitable):
                         result = self._run_in_time(_finish(result))
-                except answers.ENDS as error:
+                except BaseException as error:
                     strip_data(error)  # the runtime logs it
-                    raise
+                    if isinstance(error, (Exception, *answers.ENDS_THE_PROCESS)):
+                        raise
+                    raise _for_the_runtime(error) from error
                 finally:
-                    _tell(self._run.finish(current, answered=True))
+                    alarm.disarm()
+                    self._end(current, answered=True)
+                    deadline.share(None)
         finally:
             request.end(token)
         return result
@@ -261,9 +273,16 @@ class Handler:
 
         limit = deadline.remaining()
         try:
-            return self._event_loop().run(work, None if limit == deadline.NEVER else limit)
+            ends = None if limit == deadline.NEVER else limit
+            return self._event_loop().run(work, ends, interrupted=alarm.rang)
         except Overrun:
-            raise TimeoutError("the event took too long: the function's time is up") from None
+            raise TimeoutError(_TOO_LONG) from None
+
+    def _end(self, current: request.Request, *, answered: bool) -> None:
+        left = ending.end(current, self._loop, answered=answered)
+        if left:
+            names = ", ".join(left)
+            logger.warning("left running at the end of the request, until the next one: %s", names)
 
     def _prime(self, path: str) -> None:
         """Ask the app for a path. What it answers, or raises, is of no account."""
@@ -279,8 +298,10 @@ class Handler:
                     self._run(call)
                 finally:
                     alarm.disarm()
-                    _tell(self._run.finish(current, answered=False))
-        except answers.ENDS as error:
+                    self._end(current, answered=False)
+        except answers.ENDS_THE_PROCESS:
+            raise
+        except BaseException as error:
             # A database that sleeps, nearly always: the request will wait for it.
             logger.info("priming with %s ended with %s", path, type(error).__name__)
         finally:
@@ -322,14 +343,19 @@ class Handler:
         return self._loop
 
 
-def _tell(left: list[str]) -> None:
-    if left:
-        names = ", ".join(left)
-        logger.warning("left running at the end of the request, until the next one: %s", names)
-
-
 async def _finish(work: Awaitable[T]) -> T:
     return await work
+
+
+# What calls an `events` function, for the alarm.
+_CALLERS = (Handler._answer_event.__code__, _finish.__code__)  # noqa: SLF001
+
+
+def _for_the_runtime(error: BaseException) -> Exception:
+    """The runtime client reports an `Exception`, and ends with anything else."""
+    if isinstance(error, deadline.DeadlineExceeded):
+        return TimeoutError(_TOO_LONG)
+    return RuntimeError(f"the function for events ended with {type(error).__name__}")
 
 
 def _starts_for_a_request() -> bool:

@@ -34,6 +34,10 @@ class Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._loop.set_task_factory(self._make_task)
+        # An app that sets one of its own has it called by ours.
+        self._factory: Any = None
+        self._loop.set_task_factory = self._set_factory  # type: ignore[method-assign]
+        self._loop.get_task_factory = lambda: self._factory  # type: ignore[method-assign]
         # What the app began with `create_task` and the like, and is not done.
         self._tasks: set[asyncio.Task[Any]] = set()
         # Of these, what may go on from one request to the next.
@@ -53,18 +57,28 @@ class Loop:
         with self._turn:
             self._begin()
 
-    def run(self, work: Coroutine[Any, Any, T], limit: float | None) -> T:
+    def run(
+        self,
+        work: Coroutine[Any, Any, T],
+        limit: float | None,
+        *,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> T:
         """Run a coroutine to its end on the calling thread, with all else that the loop has to do.
 
         Raises `Overrun` when it is not done in `limit` seconds: it was cancelled then. Raises
-        `CancelledError` when it cancelled itself.
+        `CancelledError` when it cancelled itself. `interrupted` tells whether it has heard of the
+        end already, and cleans up: it has time for that before it is cancelled.
         """
         with self._turn:
             if self._thread is not None:
                 self._end()
             self._residents = self._tasks.copy() if self._tasks else _NO_TASKS
             task = asyncio.Task(work, loop=self._loop)
-            if not self._until(task, limit):
+            done = self._until(task, limit)
+            if not done and interrupted():
+                done = self._until(task, deadline.CLEANUP)
+            if not done:
                 task.cancel()
                 if not self._until(task, deadline.CLEANUP):
                     self._tasks.add(task)
@@ -111,11 +125,15 @@ class Loop:
     def _make_task(
         self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
     ) -> "asyncio.Task[Any]":
-        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+        make = self._factory or _task
+        task: asyncio.Task[Any] = make(loop, work, **options)
         if not task.done():  # an eager one may be
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return task
+
+    def _set_factory(self, factory: Any) -> None:
+        self._factory = factory
 
     def _until(self, task: "asyncio.Task[Any]", limit: float | None) -> bool:
         """Run the loop until the task is done, at most `limit` seconds; whether it is.
@@ -156,6 +174,10 @@ class Loop:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+def _task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Task[Any]":
+    return asyncio.Task(work, loop=loop, **options)
 
 
 def _name(task: "asyncio.Task[Any]") -> str:

@@ -38,7 +38,7 @@ class RequestMiddleware:
         try:
             with deadline.until(limit):
                 await self._in_time(scope, receive, guarded.send)
-        except (Exception, deadline.DeadlineExceeded) as error:
+        except (Exception, deadline.DeadlineExceeded, BaseExceptionGroup) as error:
             current.reclaim()
             await guarded.end(error)
         else:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from sunup.request import Request
-
 from . import alarm
 from .http import Answer, Call, Headers
 
@@ -37,11 +35,6 @@ class WsgiRunner:
 
     def stop(self, limit: float | None = None) -> None:
         """Nothing: WSGI has no shut-down."""
-
-    def finish(self, request: Request, *, answered: bool) -> list[str]:
-        """End what a request has left: connections that it did not give back."""
-        request.finish()
-        return []
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises what the app raised."""

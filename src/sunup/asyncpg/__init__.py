@@ -131,7 +131,7 @@ class Database:
         loop = asyncio.get_running_loop()
         if loop not in mine:
             for other in [each for each in mine if each.is_closed()]:
-                del mine[other]
+                mine.pop(other).abandon()
             mine[loop] = Pool(self.settings, self._credentials)
         return mine[loop]
 

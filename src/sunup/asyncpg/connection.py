@@ -23,7 +23,11 @@ class Connection(asyncpg.Connection):
 
     # asyncpg's own, which its types do not tell.
     _listeners: dict[str, Any]
+    _log_listeners: set[Any]
+    _query_loggers: set[Any]
+    _termination_listeners: set[Any]
     _protocol: Any
+    _transport: Any
     _top_xact: Any
     # The request that uses it.
     holder: request.Request | None
@@ -47,6 +51,9 @@ class Connection(asyncpg.Connection):
             self._top_xact is None
             and self.session.clean
             and not self._listeners
+            and not self._log_listeners
+            and not self._termination_listeners
+            and not self._query_loggers
             and not self._protocol.is_in_transaction()
             and not self._protocol._is_cancelling()  # noqa: SLF001
         )
@@ -57,12 +64,15 @@ class Connection(asyncpg.Connection):
         A cancelled statement is waited for, an open transaction rolled back, the session reset.
         """
         session = self.session
-        if session.active or session.replace:
-            return False  # another task still uses it
+        if session.active or not session.can_be_reset:
+            return False  # another task still uses it, or nothing else helps
         try:
             async with asyncio.timeout(deadline.for_cleaning()):
                 self._top_xact = None
+                for listeners in (self._log_listeners, self._termination_listeners):
+                    listeners.clear()
                 self._listeners.clear()
+                self._query_loggers.clear()
                 # Waits for the end of what was cancelled; only then is the status known.
                 await self.ping()
                 if self._protocol.is_in_transaction():
@@ -74,6 +84,10 @@ class Connection(asyncpg.Connection):
             return False
         return not self.is_closed() and self.clean
 
+    def adopt(self) -> None:
+        """What was done to it so far is how each block shall find it."""
+        self.session.adopt()
+
     async def leave(self) -> None:
         """Close it in the time that is left for it; a statement under way is cancelled."""
         try:
@@ -81,13 +95,25 @@ class Connection(asyncpg.Connection):
         except Exception:
             self.terminate()
 
+    def abandon(self) -> None:
+        """Close the socket: its event loop has ended, and takes no more work."""
+        transport: Any = self._transport
+        secure = getattr(transport, "_ssl_protocol", None)
+        if secure is not None:
+            transport._closed = True  # noqa: SLF001  # it would warn of it
+            transport = secure._transport  # noqa: SLF001
+        socket = getattr(transport, "_sock", None)
+        if socket is not None:
+            transport._sock = None  # noqa: SLF001
+            socket.close()
+
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""
         return self.is_closed()
 
     def descriptor(self) -> int:
         """The file descriptor of the socket, -1 when it is closed or being closed."""
-        transport: asyncio.Transport | None = getattr(self, "_transport", None)
+        transport = self._transport
         if transport is None or transport.is_closing():
             return -1
         socket = transport.get_extra_info("socket")

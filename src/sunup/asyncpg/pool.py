@@ -10,8 +10,11 @@ import logging
 import select
 import time
 from collections import deque
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from functools import partial
 
-from sunup import request
+from sunup import deadline, request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.ledger import ENDING, LENT, Ledger, note_wait
 from sunup.connecting.waking import PING_TIMEOUT, Waking, password_for, patience, ping_after
@@ -35,6 +38,7 @@ class Pool:
     def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
         self._settings = settings
         self._credentials = credentials
+        self._loop = asyncio.get_running_loop()
         self._ping_after = ping_after(settings)
         self._ledger: Ledger[Connection] = Ledger(settings, credentials, MEANING, self.reclaim)
         self._waiters: deque[asyncio.Future[Connection]] = deque()
@@ -48,8 +52,8 @@ class Pool:
             if self._opening is not None:
                 self._opening.cancel()  # it has gone stale
             # No `create_task`: it is no request's task, and may go on after a freeze.
-            loop = asyncio.get_running_loop()
-            self._opening = asyncio.Task(self._open(waking), loop=loop, name="sunup-waking")
+            self._opening = asyncio.Task(self._open(waking), loop=self._loop, name="sunup-waking")
+            self._opening.add_done_callback(partial(self._opened, waking))
 
     async def acquire(self) -> Connection:
         """A connection that works, until it is released. Raises `DatabaseUnavailable`.
@@ -137,11 +141,35 @@ class Pool:
     def reclaim(self, connection: Connection) -> None:
         """Take a connection away from its holder: its request has ended.
 
-        A statement under way is cancelled on the server, a transaction ends.
+        A statement under way is cancelled on the server, a transaction ends. May be called from
+        anywhere: an app may run event loops of its own, also in other threads.
         """
         self._ledger.let_go(connection)
-        if self._ledger.is_out(connection):
+        if not self._ledger.is_out(connection):
+            return
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             self._end(connection, keep=False)
+        elif self._loop.is_running():
+            ended = asyncio.run_coroutine_threadsafe(self._left(connection), self._loop)
+            with suppress(TimeoutError, CancelledError):
+                ended.result(deadline.for_cleaning())
+        else:
+            self._abandon(connection)
+
+    async def _left(self, connection: Connection) -> None:
+        if self._ledger.is_out(connection):
+            self._ledger.in_use[connection] = ENDING
+            await self._ended(connection, keep=False)
+
+    def abandon(self) -> None:
+        """Close all sockets: the loop has ended, and with it what could say goodbye."""
+        for connection in [*self._ledger.idle, *self._ledger.in_use]:
+            self._abandon(connection)
+        self._ledger.idle.clear()
+
+    def _abandon(self, connection: Connection) -> None:
+        self._ledger.forget(connection)
+        connection.abandon()
 
     def hold(self, connection: Connection, holder: request.Request | None) -> None:
         """A request uses it, by way of another library's pool."""
@@ -153,19 +181,20 @@ class Pool:
 
     def _end(self, connection: Connection, *, keep: bool) -> None:
         self._ledger.in_use[connection] = ENDING
-        task = asyncio.get_running_loop().create_task(
-            self._ended(connection, keep=keep), name="sunup-closing"
-        )
+        task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
     async def _ended(self, connection: Connection, *, keep: bool) -> None:
-        if not keep:
-            await connection.leave()
-        elif await connection.put_right():
-            self._rest(connection)
-            return
-        self._discard(connection)
+        try:
+            if keep and await connection.put_right():
+                self._rest(connection)
+            else:
+                await connection.leave()
+        finally:
+            # Also where an app cancels every task that there is.
+            if self._ledger.in_use.get(connection) is ENDING:
+                self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""
@@ -241,11 +270,15 @@ class Pool:
             return False
         return True
 
+    def _opened(self, waking: Waking, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() and self._ledger.end_waking(waking):
+            self._opening = None  # by an app that cancels every task that there is
+            if self._waiters:
+                self.open()
+
     async def _open(self, waking: Waking) -> None:
         try:
             connection = await self._connect(waking)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             if self._ledger.end_waking(waking):
                 self._opening = None

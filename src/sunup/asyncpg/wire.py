@@ -55,13 +55,16 @@ class Wire:
             alone = ";" not in query.rstrip("; \n")
             if milliseconds is not None and alone and not self.is_in_transaction():
                 # In the same round trip, and gone with the transaction.
-                query = f"{query.rstrip('; ')}; set local statement_timeout = {milliseconds}"
-                return await self._watched(effect, self._protocol.query, query, timeout)
+                both = f"{query.rstrip('; ')}; set local statement_timeout = {milliseconds}"
+                await self._watched(effect, self._protocol.query, both, timeout)
+                starts = query.lstrip()[:5].lower() == "start"
+                return "START TRANSACTION" if starts else "BEGIN"
         return await self._watched(effect, self._protocol.query, query, timeout, timed=True)
 
     def prepare(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Have a statement parsed."""
-        return self._watched(_NOTHING, self._protocol.prepare, *args, **options)
+        self.session.parsed = True
+        return self._watched(_NOTHING, self._protocol.prepare, *args, parses=True, **options)
 
     def bind_execute(self, state: Any, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Run a prepared statement."""
@@ -83,9 +86,10 @@ class Wire:
         effect = effect_of(copy_stmt)
         return self._watched(effect, self._protocol.copy_in, copy_stmt, *args, **options)
 
-    def copy_out(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+    def copy_out(self, copy_stmt: str, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """COPY ... TO."""
-        return self._watched(_NOTHING, self._protocol.copy_out, *args, **options)
+        effect = effect_of(copy_stmt)
+        return self._watched(effect, self._protocol.copy_out, copy_stmt, *args, **options)
 
     async def _set_timeout(self, milliseconds: int) -> None:
         statement = f"set statement_timeout = {milliseconds}"
@@ -103,6 +107,7 @@ class Wire:
         send: Callable[..., Awaitable[Any]],
         *args: Any,
         timed: bool = False,
+        parses: bool = False,
         **options: Any,
     ) -> Any:
         session, is_in_transaction = self.session, self.is_in_transaction
@@ -132,6 +137,7 @@ class Wire:
             return result
         finally:
             session.active -= 1
+            session.parsed = parses
 
 
 # asyncpg's results of ROLLBACK, and of a COMMIT that was one.

@@ -90,7 +90,7 @@ class Meaning:
         if state == "25006":
             return DatabaseReadOnly(plain_text(error))
         lost = state is not None and (state in _LOST_SQLSTATES or state[:2] == "08")
-        lost = lost or type(error).__name__ in self._broken
+        lost = lost or (type(error).__name__ in self._broken and self._is_driver_s(error))
         if lost or (closed and self._is_database_s(error)):
             failure = ConnectionLost(plain_text(error))
             failure.nothing_executed = (
@@ -101,10 +101,12 @@ class Meaning:
 
     def was_not_executed(self, error: BaseException) -> bool:
         """Whether the statement never began, although the connection is lost."""
-        return (
-            type(error).__name__ in self._unsent
-            or sqlstate_of(error) in _NOTHING_EXECUTED_SQLSTATES
-        )
+        return (type(error).__name__ in self._unsent and self._is_driver_s(error)) or sqlstate_of(
+            error
+        ) in _NOTHING_EXECUTED_SQLSTATES
 
     def _is_database_s(self, error: BaseException) -> bool:
-        return isinstance(error, OSError) or type(error).__module__.split(".")[0] == self._package
+        return isinstance(error, OSError) or self._is_driver_s(error)
+
+    def _is_driver_s(self, error: BaseException) -> bool:
+        return type(error).__module__.split(".")[0] == self._package

@@ -24,13 +24,27 @@ _MUCH_LATER = 5.0
 class Session:
     """What is known of one session of the server."""
 
-    __slots__ = ("active", "changed", "replace", "startup_timeout", "timeout", "touched")
+    __slots__ = (
+        "active",
+        "changed",
+        "parsed",
+        "particular",
+        "replace",
+        "startup_timeout",
+        "timeout",
+        "touched",
+    )
 
     def __init__(self, startup_timeout: float = 0.0) -> None:
         # Statements sent whose end has not been seen.
         self.active = 0
+        # A statement was parsed and not executed: its tables are locked, and the server waits for
+        # more without counting the time, until the next statement.
+        self.parsed = False
         # What the open transaction may have changed.
         self.changed = Change.NOTHING
+        # Another library has prepared it in a way that `RESET` would undo.
+        self.particular = False
         # State was altered that `RESET` puts back; that nothing puts back.
         self.touched = False
         self.replace = False
@@ -40,25 +54,40 @@ class Session:
     @property
     def clean(self) -> bool:
         """Whether nothing is under way and nothing needs to be put back."""
-        return not (self.active or self.touched or self.replace)
+        return not (self.active or self.parsed or self.touched or self.replace)
+
+    @property
+    def can_be_reset(self) -> bool:
+        """Whether `RESET` makes it as it began."""
+        return not (self.replace or (self.touched and self.particular))
+
+    def adopt(self) -> None:
+        """What was done to it so far is how each block shall find it."""
+        self.particular = self.particular or self.touched or self.replace
+        self.touched = self.replace = False
+
+    def begun(self, effect: Effect) -> None:
+        """The first of a statement's answer is there: it goes on."""
+        self._note_session(effect)
+        self.changed = max(effect.change, self.changed)
 
     def done(self, effect: Effect, *, before: bool, after: bool, rolled_back: bool = False) -> None:
         """A statement has ended well; `before` and `after`: whether in a transaction."""
-        self.touched = self.touched or effect.session
-        self.replace = self.replace or effect.replaces
+        self._note_session(effect)
         if effect.change > self.changed:
             self.changed = effect.change
         if not after or effect.commits:
             # An autocommitted statement, or the end of a transaction.
-            if not (rolled_back or (before and effect.rolls_back)):
+            alone = rolled_back and not effect.several
+            if not (alone or (before and effect.rolls_back)):
                 request.note_executed(self.changed, known=True)
             if not after:
                 self.changed = Change.NOTHING
 
     def refused(self, effect: Effect, *, before: bool, after: bool) -> None:
         """The server has answered with an error: the statement itself was undone."""
-        self.touched = self.touched or effect.session
-        if effect.commits and (effect.change or not before):
+        self._note_session(effect)
+        if effect.commits and (effect.change or effect.several or not before):
             # CALL and DO may commit half-way; so may one of several statements.
             request.note_executed(max(effect.change, self.changed), known=False)
         if not after:
@@ -70,11 +99,15 @@ class Session:
         Outside a transaction it may have been committed; so may a transaction whose COMMIT it was.
         Any other transaction ends with the session, or is rolled back.
         """
-        self.touched = self.touched or effect.session
+        self._note_session(effect)
         # A cancelled statement may have been executed all the same, and the transaction goes on.
         self.changed = max(effect.change, self.changed)
         if not before or effect.commits:
             request.note_executed(self.changed, known=False)
+
+    def _note_session(self, effect: Effect) -> None:
+        self.touched = self.touched or effect.session
+        self.replace = self.replace or effect.replaces
 
     def was_reset(self) -> None:
         """`RESET` was executed."""

@@ -165,4 +165,5 @@ def session_settings(settings: Settings) -> dict[str, str]:
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{int(seconds * 1000)}ms"
+    # 0 would mean: never.
+    return f"{max(1, int(seconds * 1000)) if seconds else 0}ms"

@@ -2,7 +2,10 @@
 
 import select
 import socket
+import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
@@ -30,6 +33,38 @@ _IDLE, _ACTIVE = pq.TransactionStatus.IDLE, pq.TransactionStatus.ACTIVE
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
 
+class _Lock:
+    """psycopg's lock of a connection, whose wait ends at the deadline.
+
+    It tells a thread that would wait for itself: a generator of the connection's own, such as
+    `cursor.stream()`, holds the lock until it is closed.
+    """
+
+    def __init__(self, patience: Callable[[], float]) -> None:
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        if not self._lock.acquire(blocking=False):
+            if self._owner == me:
+                raise psycopg.ProgrammingError(
+                    "a stream(), copy() or notifies() of this connection is still open: close it"
+                )
+            if not self._lock.acquire(timeout=self._patience()):
+                raise deadline.DeadlineExceeded("another thread uses the connection")
+        self._owner = me
+
+    def __exit__(self, *_: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Whether somebody uses the connection."""
+        return self._lock.locked()
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A `psycopg.Connection` whose waits end at the request's deadline with `DeadlineExceeded`.
 
@@ -43,10 +78,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         # The request that uses it.
         self.holder: request.Request | None = None
         self.rests_since = time.time()
+        # Taken away from its holder, whose request has ended.
+        self.taken = False
         # The texts of the statements that the next wait sends, as far as they are told.
         self.texts: list[str] = []
-        # Whether cursors send statements that nobody tells.
-        self._untold = False
+        self.lock: Any = _Lock(self._lock_patience)
         # While it is put right: until when, in seconds since the epoch.
         self._cleaning_until: float | None = None
         self._state: tuple[object, ...] = ()
@@ -67,6 +103,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.pgconn.transaction_status == _IDLE
             and self.session.clean
             and self._num_transactions == 0
+            and self._tpc is None
+            and not self._notifies_backlog
             and self._pipeline is None
             and self._driver_state() == self._state
         )
@@ -79,7 +117,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         session = self.session
         status = self.pgconn.transaction_status
         in_use = session.active or self._num_transactions or self._pipeline is not None
-        if in_use or session.replace or (status != _IDLE and status not in _IN_TRANSACTION):
+        if in_use or self._tpc is not None or not session.can_be_reset:
+            return False
+        if status != _IDLE and status not in _IN_TRANSACTION:
             return False
         self._cleaning_until = time.time() + deadline.for_cleaning()
         try:
@@ -89,7 +129,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 self.autocommit = True
                 psycopg.Cursor(self).execute(RESET)
                 session.was_reset()
-            self._untold = False
+            self._notifies_backlog = deque()
             if self._state and self._driver_state() != self._state:
                 self._put_driver_state_back()
         except psycopg.Error:
@@ -98,14 +138,20 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self._cleaning_until = None
         return self.clean
 
+    def adopt(self) -> None:
+        """What was done to it so far is how each block shall find it."""
+        self.session.adopt()
+        self._state = self._driver_state()
+
     def leave(self) -> None:
         """End it; a statement under way, perhaps another thread's, is cancelled first."""
         if self.closed:
             return
+        if self.pgconn.transaction_status == _ACTIVE:
+            self._try_cancel(timeout=_CANCELLING)
         if not self.session.active:
             self.close()
             return
-        self._try_cancel(timeout=_CANCELLING)
         # Closing is the business of the thread that uses it, which sees the end of the stream.
         try:
             with socket.socket(fileno=socket.dup(self.pgconn.socket)) as ours:
@@ -123,13 +169,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 self.wait(self._exec_command(f"set statement_timeout = {milliseconds}"))
             session.touched = touched
             session.timeout = milliseconds / 1000
-
-    def cursor(self, *arguments: Any, **options: Any) -> Any:
-        """As in psycopg."""
-        cursor = super().cursor(*arguments, **options)
-        if not isinstance(cursor, Telling):
-            self._untold = True
-        return cursor
 
     def wait(self, gen: Any, interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """As in psycopg; raises `DeadlineExceeded` when the request's time is up."""
@@ -153,10 +192,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                     confirmed = self._interrupt(gen)
                     raise self._overrun() from None
         except BaseException as error:
-            self._ended(status, confirmed or error)
+            self._ended(gen, status, confirmed or error)
             raise
         else:
-            self._ended(status, None)
+            self._ended(gen, status, None)
             return result
         finally:
             session.active -= 1
@@ -168,6 +207,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         if remaining <= 0 and self.pgconn.transaction_status in _IN_TRANSACTION:
             return deadline.CLEANUP  # the app's own rollback
         return remaining
+
+    def _lock_patience(self) -> float:
+        limit = self._patience()
+        return -1 if limit == deadline.NEVER else limit
 
     def _overrun(self) -> BaseException:
         if self._cleaning_until is not None:
@@ -188,21 +231,22 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return None
         return _DONE
 
-    def _ended(self, status: int, error: BaseException | None) -> None:
+    def _ended(self, gen: Any, status: int, error: BaseException | None) -> None:
         """Tell the session what became of what was sent."""
         texts, self.texts = self.texts, []
         if status == pq.TransactionStatus.UNKNOWN:
             return  # it was lost before: nothing was sent
         now = self.pgconn.transaction_status
         effect = effect_of_all(texts)
-        if effect.begins_only and (
-            self._untold or _ACTIVE in (status, now) or self._pipeline is not None
-        ):
+        untold = getattr(gen, "__name__", "") not in _QUIET or _ACTIVE in (status, now)
+        if effect.begins_only and (untold or self._pipeline is not None):
             effect = Effect.together([effect, _ANYTHING])
         before = status in _IN_TRANSACTION
         after = now in _IN_TRANSACTION or now == _ACTIVE
         session = self.session
-        if error is None or error is _DONE:
+        if error is None and now == _ACTIVE:
+            session.begun(effect)
+        elif error is None or error is _DONE:
             # COMMIT of a transaction that failed is a rollback.
             failed = status == pq.TransactionStatus.INERROR
             session.done(effect, before=before, after=after, rolled_back=failed)
@@ -225,6 +269,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.row_factory,
             self.cursor_factory,
             self.prepare_threshold,
+            self.prepared_max,
+            self.server_cursor_factory,
             len(self._notice_handlers),
             len(self._notify_handlers),
         )
@@ -233,12 +279,36 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         state: Any = self._state
         self.autocommit, self.isolation_level, self.read_only, self.deferrable = state[:4]
         self.row_factory, self.cursor_factory, self.prepare_threshold = state[4:7]
-        del self._notice_handlers[state[7] :]
-        del self._notify_handlers[state[8] :]
+        self.prepared_max, self.server_cursor_factory = state[7:9]
+        del self._notice_handlers[state[9] :]
+        del self._notify_handlers[state[10] :]
 
 
-# What was not told: COPY, a cursor of another class, a pipeline.
+# What was not told: COPY, a stream, a cursor of another class, a pipeline.
 _ANYTHING = Effect("do")
+
+# psycopg's own steps, which send nothing but what `_exec_command` or a cursor has told.
+_QUIET = frozenset(
+    (
+        "_check_intrans_gen",
+        "_close_gen",
+        "_commit_gen",
+        "_describe_gen",
+        "_enter_gen",
+        "_exec_command",
+        "_exit_gen",
+        "_fetch_gen",
+        "_rollback_gen",
+        "_scroll_gen",
+        "_set_autocommit_gen",
+        "_set_deferrable_gen",
+        "_set_isolation_level_gen",
+        "_set_read_only_gen",
+        "_tpc_begin_gen",
+        "_tpc_finish_gen",
+        "_tpc_prepare_gen",
+    )
+)
 
 # A statement that ended well although it was to be cancelled.
 _DONE = BaseException()
@@ -284,6 +354,11 @@ class Cursor(Telling, psycopg.Cursor[tuple[Any, ...]]):
 
 class ServerCursor(Telling, psycopg.ServerCursor[tuple[Any, ...]]):
     """A `psycopg.ServerCursor` that tells what it sends."""
+
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        """As in psycopg: declare the cursor."""
+        self.connection.texts.append("declare cursor for")  # what outlives a block
+        return super().execute(query, *arguments, **options)
 
 
 def _text(query: Any, context: Any) -> str:

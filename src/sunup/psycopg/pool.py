@@ -145,19 +145,22 @@ class Pool:
         ledger = self._ledger
         with self._changed:
             ledger.let_go(connection)
-            if keep and ledger.is_out(connection):
+            keep = keep and ledger.is_out(connection)
+            if keep:
                 connection.rests_since = time.time()
                 ledger.rest(connection)
             else:
                 ledger.forget(connection)
-                connection.close()
             self._changed.notify()
+        if not keep:
+            connection.leave()
 
     def reclaim(self, connection: Connection) -> None:
         """Take a connection away from its holder: its request has ended.
 
         A statement under way is cancelled on the server, a transaction ends.
         """
+        connection.taken = True
         with self._changed:
             out = self._ledger.is_out(connection)
             self._ledger.forget(connection)
@@ -185,8 +188,10 @@ class Pool:
     def _begin(self) -> None:
         waking = self._ledger.begin_waking()
         if waking is not None:
+            # Nobody's request: it knows no deadline.
+            run = request.apart().run
             threading.Thread(
-                target=self._open, args=(waking,), name="sunup-waking", daemon=True
+                target=run, args=(self._open, waking), name="sunup-waking", daemon=True
             ).start()
 
     def _open(self, waking: Waking) -> None:

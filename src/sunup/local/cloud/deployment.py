@@ -1,4 +1,4 @@
-"""A deployment: package, plan, migrations, Terraform or the code alone, and a request to prove it."""
+"""A deployment: package, plan, migrations, Terraform or the code alone, and one request."""
 
 import tempfile
 import time
