@@ -227,22 +227,3 @@ def chain_of(error: BaseException) -> list[BaseException]:
         members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
         ahead += [each.__context__, each.__cause__, *members]
     return found
-
-
-def strip_data(error: BaseException) -> None:
-    """Take the values that PostgreSQL quotes out of an exception that somebody else will log."""
-    chain = chain_of(error)
-    texts = {str(each): plain_text(each) for each in chain if sqlstate_of(each) is not None}
-    for each in chain:
-        if sqlstate_of(each) is not None:
-            each.args = (texts[str(each)], *each.args[1:])
-            for name in ("detail", "hint"):  # asyncpg's, which its text repeats
-                if getattr(each, name, None):
-                    setattr(each, name, None)
-            continue
-        for text, plain in texts.items():
-            if text:
-                each.args = tuple(
-                    part.replace(text, plain) if isinstance(part, str) else part
-                    for part in each.args
-                )

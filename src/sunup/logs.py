@@ -6,13 +6,12 @@ in them: logs hold no personal data.
 
 import json
 import logging
-import re
 import sys
 import time
 import traceback
 
 from . import request
-from .failures import plain_text, sqlstate_of
+from .privacy import without_values
 from .settings import Settings, on_lambda
 
 # What a LogRecord has by itself; everything else on it came by `extra=` and is shown.
@@ -47,7 +46,7 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, object] = {
             "time": _time(record.created),
             "level": record.levelname,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if record.name != "sunup.request":
             line["logger"] = record.name
@@ -74,7 +73,7 @@ class LineFormatter(logging.Formatter):
         fields = " ".join(
             f"{name}={value}" for name, value in _extra(record).items() if name not in _IN_MESSAGE
         )
-        message = record.getMessage()
+        message = _message(record)
         text = f"{self._paint('2', clock)} {level} {message}"
         if fields:
             text += f"  {self._paint('2', fields)}"
@@ -90,47 +89,26 @@ class LineFormatter(logging.Formatter):
 _IN_MESSAGE = frozenset({"method", "path", "status", "request_id"})
 
 
-# What a traceback writes before each line of an exception in a group.
-_MARGIN = r"(?: *\| )?"
-
-
 def exception_text(error: BaseException) -> str:
     """A traceback without the values that database errors quote, wherever they are quoted."""
-    text = "".join(traceback.format_exception(error))
-    # The longest first, and all at once: a message may be a part of another's.
-    plain = sorted(_plain_messages(error).items(), key=lambda each: -len(each[0]))
-    if plain:
-        messages = (map(re.escape, message.splitlines(keepends=True)) for message, _ in plain)
-        pattern = "|".join(f"({_MARGIN.join(lines)})" for lines in messages)
-        text = re.sub(pattern, lambda found: plain[(found.lastindex or 0) - 1][1], text)
-    return text.rstrip()
+    return without_values("".join(traceback.format_exception(error)), error).rstrip()
 
 
-def _plain_messages(error: BaseException) -> dict[str, str]:
-    """What to write instead of the messages that quote values, of all that `error` is made of."""
-    plain: dict[str, str] = {}
-    seen: set[int] = set()
-    chain: list[BaseException | None] = [error]
-    while chain:
-        each = chain.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        chain += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
-        state = sqlstate_of(each)
-        if state is None:
-            continue
-        plain[str(each)] = plain_text(each)
-        cause = each.__cause__
-        if state[:2] == "22" and cause is not None and sqlstate_of(cause) is None:
-            # asyncpg could not encode an argument, and the reason quotes it.
-            plain[str(cause)] = "a value was not accepted"
-    plain.pop("", None)
-    return plain
+def _message(record: logging.LogRecord) -> str:
+    """The message, without the values that exceptions quote in it."""
+    message = record.getMessage()
+    errors = [record.exc_info[1] if record.exc_info else None]
+    if isinstance(record.args, tuple):
+        errors += [each for each in record.args if isinstance(each, BaseException)]
+    return without_values(message, *(each for each in errors if each is not None))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    for name, value in extra.items():
+        if isinstance(value, BaseException):
+            extra[name] = without_values(str(value), value)
+    return extra
 
 
 def _time(moment: float) -> str:

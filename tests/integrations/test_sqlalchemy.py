@@ -178,17 +178,96 @@ async def test_connections_in_use_are_waited_for_until_the_deadline(
     assert await backend(engine) > 0
 
 
-async def test_a_database_whose_connections_the_engine_has_says_so_at_once(
+def test_a_database_whose_connections_the_engine_uses_says_so_at_once(settings: Settings) -> None:
+    db = psycopg.Database(replace(settings, pool_size=1))
+    engine = create_engine(db)
+    with (
+        engine.connect(),
+        pytest.raises(ConnectionsBusy, match="another pool"),
+        db.connection(),
+    ):
+        pass
+    engine.dispose()
+    db.close()
+
+
+def test_a_connection_that_rests_in_an_engine_s_pool_is_given_to_who_needs_it(
+    settings: Settings,
+) -> None:
+    db = psycopg.Database(replace(settings, pool_size=1))
+    one, other = create_engine(db), create_engine(db)
+    for _ in range(2):
+        for engine in (one, other):
+            with engine.connect() as connection:
+                assert connection.scalar(sa.text("select 1")) == 1
+        with db.connection() as plain:
+            assert plain.execute("select 1").fetchone() == (1,)
+    for engine in (one, other):
+        engine.dispose()
+    db.close()
+
+
+async def test_the_same_with_an_async_engine(settings: Settings) -> None:
+    db = asyncpg.Database(replace(settings, pool_size=1))
+    one, other = create_async_engine(db), create_async_engine(db)
+    for _ in range(2):
+        assert await backend(one)
+        assert await backend(other)
+        async with db.connection() as plain:
+            assert await plain.fetchval("select 1") == 1
+    for engine in (one, other):
+        await engine.dispose()
+    await db.close()
+
+
+async def test_an_engine_disposed_of_while_in_use_leaves_no_connection_behind(
     settings: Settings,
 ) -> None:
     db = psycopg.Database(replace(settings, pool_size=1))
     engine = create_engine(db)
-    await backend(engine)
-    with pytest.raises(ConnectionsBusy, match="another pool"), db.connection():
-        pass
+    with engine.connect() as connection:
+        connection.execute(PID)
+        engine.dispose()
+    assert await backend(engine)
+    assert await backend(engine)
     engine.dispose()
-    with db.connection():
-        pass
+    db.close()
+    async_db = asyncpg.Database(replace(settings, pool_size=1))
+    async_engine = create_async_engine(async_db)
+    async with async_engine.connect() as async_connection:
+        await async_connection.execute(PID)
+        await async_engine.dispose()
+    assert await backend(async_engine)
+    assert await backend(async_engine)
+    await async_engine.dispose()
+    await async_db.close()
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"), [("SERIALIZABLE", "SERIALIZABLE"), ("AUTOCOMMIT", "READ COMMITTED")]
+)
+def test_what_an_engine_sets_up_when_it_connects_stays(
+    settings: Settings, level: str, seen: str
+) -> None:
+    db = psycopg.Database(replace(settings, pool_size=1))
+    engine = create_engine(db, isolation_level=level)
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        connection.execute("set search_path = pg_catalog")
+        connection.commit()
+
+    for _ in range(3):
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            assert driver.autocommit == (level == "AUTOCOMMIT")
+            assert connection.get_isolation_level() == seen
+            assert connection.scalar(sa.text("show search_path")) == "pg_catalog"
+            connection.execute(sa.text("set work_mem = '5MB'"))
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("show work_mem")) == "4MB"
+    engine.dispose()
     db.close()
 
 

@@ -15,6 +15,7 @@ from .event_parts import (
     encoded_body,
     fields_of,
     headers_of,
+    moment_of,
     path_of,
     prefix_of,
 )
@@ -42,7 +43,7 @@ def parse_2(event: Event) -> Call:
         # A function URL has no gateway that gives up after 30 s.
         gateway_started_ms=None
         if ".lambda-url." in str(context.get("domainName"))
-        else context.get("timeEpoch"),
+        else moment_of(context.get("timeEpoch")),
     )
 
 
@@ -84,7 +85,7 @@ def parse_1(event: Event) -> Call:
         body=body_of(event, event.get("isBase64Encoded")),
         root_path=_stage(path, context),
         **addresses(dict(headers), source, context.get("domainName")),
-        gateway_started_ms=context.get("requestTimeEpoch"),
+        gateway_started_ms=moment_of(context.get("requestTimeEpoch")),
     )
 
 

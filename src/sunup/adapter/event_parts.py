@@ -48,8 +48,17 @@ class Format:
         """The request in an event. Raises `BadEvent`."""
         try:
             return self.parse(event)
-        except (AttributeError, KeyError, TypeError) as error:
+        except BadEvent:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadEvent(f"the event is malformed: {type(error).__name__}") from None
+
+
+def moment_of(value: object) -> int | None:
+    """A `timeEpoch`, in milliseconds since the epoch. Raises `BadEvent`."""
+    if value is None or type(value) is int:
+        return value
+    raise BadEvent("the event's time is not a number")
 
 
 def path_of(raw: str | None) -> str:

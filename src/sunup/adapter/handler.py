@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from sunup import deadline, logs, request
-from sunup.failures import strip_data
+from sunup.privacy import strip_data
 from sunup.settings import Settings
 
 from . import alarm, answers, ending, lifecycle, startup

@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("holder", "lent", "rests_since", "session")
+    __slots__ = ("holder", "lent", "rests_since", "session", "spare")
 
     # asyncpg's own, which its types do not tell.
     _listeners: dict[str, Any]
@@ -35,12 +35,14 @@ class Connection(asyncpg.Connection):
     rests_since: float
     # To another library, whose integration counts: it has statements of its own, such as BEGIN.
     lent: bool
+    # Lent, and resting in the other pool.
+    spare: bool
 
     def __init__(self, protocol: Any, *arguments: Any) -> None:
         self.session = Session()
         self.holder = None
         self.rests_since = time.time()
-        self.lent = False
+        self.lent = self.spare = False
         watched: Any = Wire(protocol, self.session)
         super().__init__(watched, *arguments)
 

@@ -151,14 +151,17 @@ def _ask(
     misunderstood = "the container credentials endpoint's answer was not understood"
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Passing(misunderstood) from None  # cut off, where no length was given
     try:
         expiration = answer.get("Expiration")
+        key, secret, token = answer["AccessKeyId"], answer["SecretAccessKey"], answer.get("Token")
+        if not all(isinstance(each, str) for each in (key, secret, token or "")):
+            raise CredentialsMissing(misunderstood)
         return Credentials(
-            answer["AccessKeyId"],
-            answer["SecretAccessKey"],
-            answer.get("Token") or None,
+            key,
+            secret,
+            token or None,
             datetime.fromisoformat(expiration).timestamp() if expiration else None,
         )
     except (ValueError, KeyError, AttributeError, TypeError):

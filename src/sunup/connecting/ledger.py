@@ -30,6 +30,8 @@ class Pooled(Hashable, Protocol):
     holder: request.Request | None
     # Since when nobody uses it, in seconds since the epoch.
     rests_since: float
+    # Lent, and resting in the other pool.
+    spare: bool
 
     def is_dead(self) -> bool:
         """Whether the driver knows that it is closed."""
@@ -71,11 +73,20 @@ class Ledger(Generic[C]):
         for connection in [each for each in self.in_use if each.is_dead()]:
             if self.in_use[connection] is LENT:
                 del self.in_use[connection]
+        if self.waking is None and self.full:
+            self._recall()
         if self.waking is not None or self.full:
             return None
         self.waking = Waking(self._settings)
         self.last_failure = None
         return self.waking
+
+    def _recall(self) -> None:
+        """Close one that rests in another library's pool, which will ask for another."""
+        for connection, user in self.in_use.items():
+            if user is LENT and connection.spare:
+                self._reclaim(connection)
+                return
 
     @property
     def full(self) -> bool:

@@ -164,6 +164,8 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
     def connected(_: Any, record: Any) -> None:
         record.info["sunup_process"] = os.getpid()
         record.info["sunup_rests_since"] = time.time()
+        record.info["sunup_pool"] = engine.pool
+        record.info["sunup_adopted"] = False
 
     @event.listens_for(engine, "checkout")
     def handed_out(connection: Any, record: Any, proxy: Any) -> None:
@@ -172,9 +174,14 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
             record.dbapi_connection = proxy.dbapi_connection = None
             raise exc.DisconnectionError("the connection belongs to another process")
         current = request.not_over()
+        mine = _driver_connection(connection)
+        mine.spare = False
         if not alive(connection, record.info["sunup_rests_since"]):
             raise exc.DisconnectionError("the connection ended while it rested")
-        mine = _driver_connection(connection)
+        if not record.info["sunup_adopted"]:
+            # What the engine, and listeners of the app's, did to it is how it shall stay.
+            mine.adopt()
+            record.info["sunup_adopted"] = True
         pool = db.pool()
         pool.hold(mine, current)
         if current is not None:
@@ -195,9 +202,13 @@ def _put_right_after_use(engine: sqlalchemy.Engine, db: "_Database", put_right: 
     def returned(connection: Any, record: Any) -> None:
         record.info["sunup_rests_since"] = time.time()
         if connection is not None and record.info["sunup_process"] == os.getpid():
-            db.pool().let_go(_driver_connection(connection))
-            if not put_right(connection):
+            mine = _driver_connection(connection)
+            db.pool().let_go(mine)
+            disposed = record.info["sunup_pool"] is not engine.pool
+            if disposed or not put_right(connection):
                 record.invalidate()
+            else:
+                mine.spare = True
 
 
 def _driver_connection(connection: Any) -> Any:
@@ -213,9 +224,7 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     closed = False
     if context.connection is not None and not context.connection.invalidated:
         connection = context.connection.connection.driver_connection
-        closed = bool(
-            connection.is_closed() if hasattr(connection, "is_closed") else connection.closed
-        )
+        closed = connection is None or bool(connection.is_dead())  # None: taken away
     # SQLAlchemy's asyncpg dialect raises its own exceptions from the driver's.
     lost = meaning.while_using(error.__cause__ or error, closed=closed)
     if lost is None and error.__cause__ is not None:

@@ -78,6 +78,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         # The request that uses it.
         self.holder: request.Request | None = None
         self.rests_since = time.time()
+        self.spare = False
         # Taken away from its holder, whose request has ended.
         self.taken = False
         # The texts of the statements that the next wait sends, as far as they are told.

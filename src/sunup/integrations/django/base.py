@@ -51,6 +51,33 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         self.execute_wrappers.append(_count)
         self.lost = False
 
+    @property
+    def in_atomic_block(self) -> bool:
+        """Whether `atomic()` is open: not one of a request that has ended."""
+        self._forget_taken()
+        return self._in_atomic_block
+
+    @in_atomic_block.setter
+    def in_atomic_block(self, value: bool) -> None:
+        self._in_atomic_block = value
+
+    def ensure_connection(self) -> None:
+        """Connect, unless there is a connection; one that was taken away is none."""
+        self._forget_taken()
+        super().ensure_connection()
+
+    def _forget_taken(self) -> None:
+        """Begin anew after a request whose end has taken the connection away, `atomic()` or not."""
+        connection = self.__dict__.get("connection")
+        if connection is not None and connection.taken:
+            self.connection = None
+            self._in_atomic_block = False
+            self.savepoint_ids = []
+            self.atomic_blocks = []
+            self.needs_rollback = False
+            self.run_on_commit = []
+            self.closed_in_transaction = False
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         """Wait for a connection until the request's deadline. Raises a `DatabaseUnavailable`."""
         params = dict(conn_params)
@@ -99,7 +126,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
     def _use(self, params: dict[str, Any]) -> None:
         """Take the environment's settings, but for what DATABASES says, out of `params`."""
         environ = {**os.environ, "DB_NAME": params.pop("dbname")}
-        for name in ("host", "port", "user", "password"):
+        # `sslmode` among them: what OPTIONS says is checked as DB_SSLMODE is.
+        for name in ("host", "port", "user", "password", "sslmode", "sslrootcert"):
             if name in params:
                 environ[f"DB_{name.upper()}"] = str(params.pop(name))
         del params["client_encoding"]
