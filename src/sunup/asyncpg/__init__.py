@@ -105,6 +105,7 @@ class Database:
     async def close(self) -> None:
         """Close this event loop's connections. The next use opens new ones."""
         self._credentials.forget()
+        self._abandon_ended()
         pool = self._pools.get().pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.close()
@@ -130,10 +131,15 @@ class Database:
         mine = self._pools.get()
         loop = asyncio.get_running_loop()
         if loop not in mine:
-            for other in [each for each in mine if each.is_closed()]:
-                mine.pop(other).abandon()
+            self._abandon_ended()
             mine[loop] = Pool(self.settings, self._credentials)
         return mine[loop]
+
+    def _abandon_ended(self) -> None:
+        """Close the connections of event loops that have ended."""
+        mine = self._pools.get()
+        for loop in [each for each in mine if each.is_closed()]:
+            mine.pop(loop).abandon()
 
 
 def _was_cancelled(error: BaseException) -> bool:

@@ -26,6 +26,7 @@ class Connection(asyncpg.Connection):
     _log_listeners: set[Any]
     _query_loggers: set[Any]
     _termination_listeners: set[Any]
+    _aborted: bool
     _protocol: Any
     _transport: Any
     _top_xact: Any
@@ -108,6 +109,7 @@ class Connection(asyncpg.Connection):
         if socket is not None:
             transport._sock = None  # noqa: SLF001
             socket.close()
+        self._aborted = True
 
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""

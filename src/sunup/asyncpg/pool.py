@@ -158,8 +158,7 @@ class Pool:
 
     async def _left(self, connection: Connection) -> None:
         if self._ledger.is_out(connection):
-            self._ledger.in_use[connection] = ENDING
-            await self._ended(connection, keep=False)
+            await asyncio.wait((self._end(connection, keep=False),))
 
     def abandon(self) -> None:
         """Close all sockets: the loop has ended, and with it what could say goodbye."""
@@ -179,22 +178,24 @@ class Pool:
         """No request uses it."""
         self._ledger.let_go(connection)
 
-    def _end(self, connection: Connection, *, keep: bool) -> None:
+    def _end(self, connection: Connection, *, keep: bool) -> "asyncio.Task[None]":
         self._ledger.in_use[connection] = ENDING
         task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
         self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        task.add_done_callback(partial(self._has_ended, connection))
+        return task
 
     async def _ended(self, connection: Connection, *, keep: bool) -> None:
-        try:
-            if keep and await connection.put_right():
-                self._rest(connection)
-            else:
-                await connection.leave()
-        finally:
-            # Also where an app cancels every task that there is.
-            if self._ledger.in_use.get(connection) is ENDING:
-                self._discard(connection)
+        if keep and await connection.put_right():
+            self._rest(connection)
+        else:
+            await connection.leave()
+
+    def _has_ended(self, connection: Connection, task: "asyncio.Task[None]") -> None:
+        self._ending.discard(task)
+        # Closed; or an app has cancelled every task that there is, perhaps before it began.
+        if self._ledger.in_use.get(connection) is ENDING:
+            self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""
