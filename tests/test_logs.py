@@ -1,9 +1,11 @@
 import asyncio
+import gc
 import io
 import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 
 import asyncpg
@@ -13,6 +15,7 @@ import sqlalchemy
 
 from sunup import logs, request
 from sunup.integrations.sqlalchemy import create_engine
+from sunup.privacy import strip_data
 from sunup.psycopg import Database
 from sunup.settings import Settings
 
@@ -167,6 +170,56 @@ def test_no_value_is_written_of_the_errors_in_groups_and_their_causes(
     assert "KeyError: 'in the meantime'" in text
     assert "ValueError: other" in text
     assert "| for the one who is\n  | on duty" in text
+
+
+def test_no_value_is_written_that_somebody_has_repeated(
+    errors: list[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(Settings(), json_lines=True)
+    logger = logging.getLogger("shop")
+    for error in errors:
+        for quoting in (
+            RuntimeError(f"{error!r}"),
+            KeyError(str(error)),
+            ValueError(" ".join(str(error).split())),
+        ):
+            quoting.__cause__ = error
+            logger.error("it failed: %s", quoting, exc_info=quoting)
+        logger.error("it failed: %s and %r", error, error)
+        logger.error("it failed", extra={"error": error})
+        detail = getattr(error, "detail", None) or ""
+        logger.error("it failed: %s", detail, exc_info=error)
+    written = capsys.readouterr().out
+    assert "someone" not in written
+    assert "duplicate key value violates unique constraint" in written
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_no_value_is_written_of_a_task_s_exception_that_nobody_fetched(
+    errors: list[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(Settings(), json_lines=True)
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    for error in errors:
+        task = asyncio.create_task(fail(error))
+        await asyncio.wait([task])
+        del task
+    gc.collect()
+    written = capsys.readouterr().out
+    assert written.count("Task exception was never retrieved") == len(errors)
+    assert "someone" not in written
+
+
+def test_an_exception_that_the_runtime_will_log_has_no_value_in_it(errors: list[Exception]) -> None:
+    for error in errors:
+        error.add_note(f"as it said: {error}")
+        quoting = LookupError(f"cannot be sold: {error!r}", 1)
+        quoting.__cause__ = error
+        strip_data(quoting)
+        assert "someone" not in "".join(traceback.format_exception(quoting))
 
 
 def test_a_message_that_is_the_beginning_of_another_s_hides_nothing() -> None:

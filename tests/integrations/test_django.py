@@ -5,13 +5,14 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from sunup.adapter.handler import Handler
-from sunup.settings import Settings
+from sunup.settings import Settings, SettingsError
 
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context, root_logger
@@ -186,3 +187,68 @@ def test_the_connection_that_was_started_is_django_s(environment: dict[str, str]
         cursor.execute("select pg_backend_pid(), %s::jsonb", ['{"a": 1}'])
         assert cursor.fetchone() == (mine, '{"a": 1}')
     assert os.environ["DB_NAME"] == connection.settings_dict["NAME"]
+
+
+def test_events_have_a_connection_that_works_each_time(environment: dict[str, str]) -> None:
+    from django.core.wsgi import get_wsgi_application
+    from django.db import connection, transaction
+
+    from sunup.integrations.django import database
+
+    assert environment
+    left_open: list[Any] = []
+
+    def jobs(event: Any, _: Any) -> int:
+        if event["leave_open"]:
+            block = transaction.atomic()
+            block.__enter__()
+            left_open.append(block)
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+            return int(cursor.fetchone()[0])
+
+    handler = Handler(get_wsgi_application(), database=database(), events=jobs)
+    for leave_open in (False, True, False, True, False):
+        assert handler({"leave_open": leave_open}, Context(30)) == 1
+    with transaction.atomic():
+        assert connection.in_atomic_block
+    left_open.clear()
+    connection.close()
+    handler.close()
+    database().close()
+
+
+def test_a_thread_that_outlives_requests_is_served_in_each(send: Send) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        for _ in range(3):
+            assert send("GET", "/pid")[0] == 200
+            assert thread.submit(_count_notes).result() == 0
+            thread.submit(_close).result()
+
+
+def _count_notes() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from django_project_note")
+        return int(cursor.fetchone()[0])
+
+
+def _close() -> None:
+    from django.db import connection
+
+    connection.close()
+
+
+@pytest.mark.parametrize("mode", ["disable", "require"])
+def test_options_cannot_switch_verification_off(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    from django.db import connections
+
+    assert environment
+    wrapper = connections.create_connection("default")
+    host = "c.cluster-abc.eu-central-1.rds.amazonaws.com"
+    wrapper.settings_dict = {**wrapper.settings_dict, "HOST": host, "OPTIONS": {"sslmode": mode}}
+    with pytest.raises(SettingsError, match="DB_SSLMODE"):
+        wrapper.connect()
