@@ -12,7 +12,7 @@ help:
 	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
 	@echo "make test    everything that CI runs: check, then all tests"
 	@echo "make soak    a million steps of the simulator, and 300 sequences in real processes"
-	@echo "make check   ruff (lint and format) and mypy"
+	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
 	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
 	@echo "make pins    pin the dependencies anew, from pyproject.toml"
@@ -47,6 +47,8 @@ check: setup
 	@# Modules of the same names as the other example's.
 	MYPYPATH=src:examples/users_fastapi $(BIN)/mypy examples/users_fastapi
 	MYPYPATH=src:examples/users_asgi $(BIN)/mypy examples/users_asgi
+	@# Who may import whom; the cache is written anew by each run anyway.
+	PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -112,7 +112,7 @@ def test_create_makes_cluster_database_roles_and_files(
     rds: Rds, aws: Emulator, app_dir: Path, cli: Cli, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin("create role rds_admin login createdb createrole; grant rds_iam to rds_admin with admin option")  # fmt: skip
-    monkeypatch.setattr("sunup.local.cli.database.ADMIN", "rds_admin")
+    monkeypatch.setattr("sunup.local.cloud.database.ADMIN", "rds_admin")
     port = aws.aurora.port
     rds.missing()
     rds.asked(
@@ -138,8 +138,8 @@ def test_create_makes_cluster_database_roles_and_files(
     name = f"shop_{port}"
     status, out, err = cli("database", "create", app_dir, "--database", name)
     assert (status, err) == (0, "")
-    assert f"Database  {name}: role {name}_migrate, role {name}_app, database {name}" in out
-    assert "Written   .env, terraform/terraform.tfvars" in out
+    assert f"Database    {name}: role {name}_migrate, role {name}_app, database {name}" in out
+    assert "Written     .env, terraform/terraform.tfvars" in out
     tfvars = (app_dir / "terraform" / "terraform.tfvars").read_text()
     assert 'db_cluster_resource_id = "cluster-ABC"' in tfvars
     assert "max_acu = 4\n" in tfvars
@@ -158,8 +158,8 @@ def test_create_makes_cluster_database_roles_and_files(
     rds.describe_instance("available")
     status, out, _ = cli("database", "create", app_dir, "--database", name)
     assert status == 0
-    assert "Cluster   users in eu-central-1: exists" in out
-    assert f"Database  {name}: nothing to do" in out
+    assert "Cluster     users in eu-central-1: exists" in out
+    assert f"Database    {name}: nothing to do" in out
     assert (app_dir / ".env").read_text() == env
 
 

@@ -102,6 +102,11 @@ class Clusters:
         self._rds = client
         self._pause = pause
 
+    @property
+    def region(self) -> str:
+        """The region."""
+        return str(self._rds.meta.region_name)
+
     def find(self, name: str) -> Cluster | None:
         """The cluster of that name, None when there is none."""
         with explained(f"look up the cluster {name}"):

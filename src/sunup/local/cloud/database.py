@@ -1,0 +1,169 @@
+"""An app's database on AWS: cluster, database, roles, and what is written of them on this machine.
+
+Everything can be run again: it goes on where it stopped.
+"""
+
+import re
+import socket
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sunup.failures import DatabaseUnavailable
+from sunup.local.errors import CommandError
+from sunup.local.progress import Progress
+from sunup.local.project import MIGRATION_USER, Project
+from sunup.settings import Settings
+
+from . import files, roles
+from .cluster import ADMIN, ADMIN_DATABASE, Cluster, Clusters, Wanted
+
+# The DNS name of a new cluster lags behind; the database may refuse its first clients.
+_LONGEST_DNS = 180.0
+_LONGEST_FIRST_LOGIN = 60.0
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of the database and of its two roles."""
+
+    database: str
+    app_user: str
+    migration_user: str
+
+    @classmethod
+    def of(cls, project: Project, database: str | None) -> "Names":
+        """From the name that was asked for, DB_NAME, or the app's. Raises `CommandError`."""
+        database = database or project.environ.get("DB_NAME") or _identifier(project.name, "_")
+        if database == ADMIN_DATABASE:
+            database = _identifier(project.name, "_")
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,50}", database):
+            raise CommandError(
+                f"{database!r} is not a name for a database",
+                "--database takes lower-case letters, digits and underscores, at most 51.",
+            )
+        return cls(database, f"{database}_app", f"{database}_migrate")
+
+
+def cluster_name(project: Project, name: str | None) -> str:
+    """The cluster's name: the one that was asked for, or the app's. Raises `CommandError`."""
+    name = name or _identifier(project.name, "-")
+    if not re.fullmatch(r"[a-z](-?[a-z0-9]){0,62}", name):
+        raise CommandError(
+            f"{name!r} is not a name for a cluster",
+            "--cluster takes letters, digits and single hyphens, beginning with a letter.",
+        )
+    return name
+
+
+def create(
+    project: Project,
+    clusters: Clusters,
+    name: str,
+    names: Names,
+    wanted: Wanted,
+    progress: Progress,
+) -> Cluster:
+    """Make what is missing, and write `.env` and `terraform.tfvars`.
+
+    An existing cluster is changed only where `wanted` says so. Raises `CommandError` and
+    `DatabaseUnavailable`.
+    """
+    wanted = _begin(clusters, name, wanted, progress)
+    with progress.waiting("Waiting for the cluster (about half a minute)") as tell:
+        made = clusters.wait(name, tell, wanted)
+        tell(f"Waiting for {made.host} in DNS")
+        _wait_for_dns(made.host)
+        tell("Making the database and its roles")
+        log = _prepare(project, made, names)
+    progress.done("Database", f"{names.database}: {', '.join(log) or 'nothing to do'}")
+    written = _write(project, made, names)
+    progress.done("Written", ", ".join(str(path) for path in written))
+    return made
+
+
+def _begin(clusters: Clusters, name: str, wanted: Wanted, progress: Progress) -> Wanted:
+    existing = clusters.find(name)
+    if existing is None:
+        clusters.create(name, wanted)
+        progress.done("Cluster", f"{name} in {clusters.region}: begun")
+        return wanted.or_defaults()
+    if not existing.express:
+        raise CommandError(
+            f"the cluster {name} exists and has no express configuration",
+            "--cluster names another.",
+        )
+    changed = clusters.change(existing, wanted)
+    progress.done("Cluster", f"{name} in {clusters.region}: {'; '.join(changed) or 'exists'}")
+    return wanted
+
+
+def _prepare(project: Project, made: Cluster, names: Names) -> list[str]:
+    base = Settings.from_environment(
+        {
+            **{k: v for k, v in project.environ.items() if k == "DB_SSLROOTCERT"},
+            "DB_HOST": made.host,
+            "DB_PORT": str(made.port),
+            "DB_USER": ADMIN,
+            "DB_NAME": ADMIN_DATABASE,
+            "AWS_REGION": made.region,
+        }
+    )
+    admin = replace(base, idle_session_timeout=600)
+    end = time.monotonic() + _LONGEST_FIRST_LOGIN
+    while True:
+        try:
+            return roles.prepare(admin, project.credentials, **vars(names))
+        except DatabaseUnavailable:
+            if time.monotonic() > end:
+                raise
+            time.sleep(3)
+
+
+def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
+    """Write what was made; returns the files, as seen from the project's folder."""
+    files.write_env(
+        project.folder / ".env",
+        {
+            "DB_HOST": made.host,
+            **({} if made.port == Settings().port else {"DB_PORT": str(made.port)}),
+            "DB_NAME": names.database,
+            "DB_USER": names.app_user,
+            MIGRATION_USER: names.migration_user,
+            "AWS_REGION": made.region,
+        },
+    )
+    written = [Path(".env")]
+    if project.terraform.is_dir():
+        files.write_tfvars(
+            project.terraform / "terraform.tfvars",
+            {
+                "region": made.region,
+                "db_host": made.host,
+                "db_cluster_resource_id": made.resource_id,
+                "db_name": names.database,
+                "db_user": names.app_user,
+                "max_acu": made.max_acu,
+            },
+        )
+        written.append(Path(project.terraform.name, "terraform.tfvars"))
+    return written
+
+
+def _identifier(name: str, joiner: str) -> str:
+    return re.sub(r"[^a-z0-9]+", joiner, name.lower()).strip(joiner)
+
+
+def _wait_for_dns(host: str) -> None:
+    end = time.monotonic() + _LONGEST_DNS
+    while True:
+        try:
+            socket.getaddrinfo(host, None)
+        except socket.gaierror:
+            if time.monotonic() > end:
+                raise CommandError(
+                    f"{host} is not in DNS after 3 minutes", "Run the command again later."
+                ) from None
+            time.sleep(3)
+        else:
+            return
