@@ -52,7 +52,7 @@ def main(bundles: list[str]) -> None:
     for region, named in sorted(roots(text).items()):
         own = b"".join(f"# {name}\n".encode() + pem for name, pem in sorted(named.items()))
         (folder / f"{region}.pem").write_bytes(own + b"\n" + trust_services)
-        print(region, len(named))  # noqa: T201
+        print(region, len(named))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
 
 import sunup
 
@@ -10,10 +13,6 @@ from .errors import CommandError
 
 # In an installed sunup, and in a checkout of its repository.
 _PLACES = ("local/project_template", "../../examples/users")
-_IGNORED = shutil.ignore_patterns(
-    ".sunup", ".venv", "__pycache__", ".pytest_cache", ".env", "*.zip", ".terraform*",
-    "terraform.tfstate*", "terraform.tfvars",
-)  # fmt: skip
 
 # Where the example's own name stands: for things of AWS, and as a PostgreSQL name.
 _NAMES = {
@@ -47,7 +46,8 @@ def make(folder: Path) -> str:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} exists and is not empty", "Name a new folder.")
     try:
-        shutil.copytree(_source(), folder, ignore=_IGNORED, dirs_exist_ok=True)
+        source = _source()
+        shutil.copytree(source, folder, ignore=_ignoring(source), dirs_exist_ok=True)
     except OSError as error:
         raise CommandError(f"{folder} cannot be made: {error.strerror or error}") from None
     sql = name.replace("-", "_")
@@ -61,6 +61,22 @@ def make(folder: Path) -> str:
             assert count, (file, pattern)
         path.write_text(text, encoding="utf-8")
     return name
+
+
+def _ignoring(source: Path) -> Callable[[str, list[str]], set[str]]:
+    """What a used example has beside its files: what its .gitignore names."""
+    lines = (source / ".gitignore").read_text(encoding="utf-8").splitlines()
+    spec = GitIgnoreSpec.from_lines([*lines, ".terraform.lock.hcl"])
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        here = Path(folder).relative_to(source)
+        return {
+            name
+            for name in names
+            if spec.match_file(here / name) or spec.match_file(f"{here / name}/")
+        }
+
+    return ignored
 
 
 def _source() -> Path:
