@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# One more than processors: many tests wait for clocks.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+# Twice as many as processors: many tests wait for clocks.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .PHONY: help setup dev test soak check format bench pins clean
 
@@ -11,7 +11,7 @@ help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
 	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
 	@echo "make test    everything that CI runs: check, then all tests"
-	@echo "make soak    a million steps of the simulator, and 300 sequences in real processes"
+	@echo "make soak    a million steps of the simulator, 300 sequences in real processes, 10,000 faults"
 	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
 	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
@@ -38,7 +38,8 @@ test: check
 
 soak: setup
 	$(BIN)/python -m tests.simulator --steps 1000000
-	SUNUP_SEQUENCES=60 $(BIN)/python -m pytest --numprocesses=$(WORKERS) -q tests/promises/test_sequences.py
+	SUNUP_SEQUENCES=60 SUNUP_FAULTS=10000 $(BIN)/python -m pytest --numprocesses=$(WORKERS) -q \
+		tests/promises/test_sequences.py tests/promises/test_soak.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -8,6 +8,26 @@ import pytest
 
 from sunup.settings import Settings
 
+# These wait for clocks the longest.
+SLOW = ("test_waking", "test_soak", "test_sequences", "test_connections", "test_users_fuzz")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each of several processes begin with a part of the slow tests: none is left for the end.
+
+    pytest-xdist (`--dist=worksteal`) gives each process a run of the list to begin with.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [each for each in items if each.path.stem in SLOW]
+    others = [each for each in items if each.path.stem not in SLOW]
+    ordered: list[pytest.Item] = []
+    for number in range(processes):
+        ordered += slow[number::processes]
+        ordered += others[
+            number * len(others) // processes : (number + 1) * len(others) // processes
+        ]
+    items[:] = ordered
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

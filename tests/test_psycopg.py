@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 
 from sunup import deadline, request
+from sunup.connecting.credentials import CredentialSource
 from sunup.failures import (
     ConnectionLost,
     ConnectionsBusy,
@@ -19,6 +21,7 @@ from sunup.failures import (
     DatabaseUnreachable,
 )
 from sunup.psycopg import Database
+from sunup.psycopg.attempt import connect
 from sunup.settings import Settings, SettingsError
 
 from .hanging import hanging
@@ -278,3 +281,37 @@ def test_settings_are_read_at_the_first_use() -> None:
     db = Database()
     with pytest.raises(SettingsError, match="DB_HOST is not set"):
         db.start()
+
+
+def test_who_comes_just_as_a_background_attempt_fails_has_all_its_patience(
+    settings: Settings,
+) -> None:
+    got: list[object] = []
+
+    def ask() -> None:
+        with db.connection() as connection:
+            got.append(connection.execute("select 1").fetchone())
+
+    asking = threading.Thread(target=ask)
+
+    class Refused(psycopg.OperationalError):
+        def __str__(self) -> str:
+            """It is being looked at: somebody comes."""
+            if asking.ident is None:
+                asking.start()
+                while not db.pool()._waiting:
+                    time.sleep(0.01)
+            return "connection refused"
+
+    def flaky(settings: Settings, credentials: CredentialSource, number: int) -> Any:
+        if asking.ident is None:
+            raise Refused
+        return connect(settings, credentials, number)
+
+    db = Database(replace(settings, pool_size=1), connect=flaky)
+    db.start()
+    while asking.ident is None:
+        time.sleep(0.01)
+    asking.join(10)
+    assert got == [(1,)]
+    db.close()

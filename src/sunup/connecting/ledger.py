@@ -100,7 +100,7 @@ class Ledger(Generic[C]):
         self.waking = None
         return True
 
-    def pause_after(self, error: Exception, waking: Waking, *, wanted: bool) -> float:
+    def pause_after(self, error: Exception, waking: Waking, *, wanted: bool = True) -> float:
         """Seconds until the next attempt, after one has failed.
 
         Raises what the failure means where no further attempt is of use, or none is `wanted`.

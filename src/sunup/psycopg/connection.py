@@ -81,6 +81,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.spare = False
         # Taken away from its holder, whose request has ended.
         self.taken = False
+        # To be closed by the thread that uses it.
+        self._leaving = False
         # The texts of the statements that the next wait sends, as far as they are told.
         self.texts: list[str] = []
         self.lock: Any = _Lock(self._lock_patience)
@@ -154,6 +156,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.close()
             return
         # Closing is the business of the thread that uses it, which sees the end of the stream.
+        self._leaving = True
         try:
             with socket.socket(fileno=socket.dup(self.pgconn.socket)) as ours:
                 ours.shutdown(socket.SHUT_RDWR)
@@ -200,6 +203,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return result
         finally:
             session.active -= 1
+            if self._leaving and not session.active:
+                self.close()
 
     def _patience(self) -> float:
         if self._cleaning_until is not None:

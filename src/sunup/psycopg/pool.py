@@ -202,8 +202,10 @@ class Pool:
                 if self._ledger.end_waking(waking):
                     self._failed = (waking, error)
                     if not self._waiting:
-                        logger.warning("connecting in the background failed: %s", error)
+                        _tell(error)
                     self._changed.notify_all()
+            return
+        if connection is None:
             return
         with self._changed:
             if not self._ledger.end_waking(waking):
@@ -213,15 +215,25 @@ class Pool:
             self._ledger.rest(connection)
             self._changed.notify_all()
 
-    def _connect(self, waking: Waking) -> Connection:
+    def _connect(self, waking: Waking) -> Connection | None:
+        """A connection; None when nobody waits for one and the first attempt has failed."""
         while True:
             waking.begin_attempt()
             try:
                 connection = self._connect_once(self._settings, self._credentials, waking.tries - 1)
             except Exception as error:
-                wanted = bool(self._waiting) and self._ledger.waking is waking
-                pause = self._ledger.pause_after(error, waking, wanted=wanted)
+                pause = self._ledger.pause_after(error, waking)
+                with self._changed:
+                    # Whoever comes from here on begins anew, with the whole patience.
+                    if not self._waiting and self._ledger.end_waking(waking):
+                        _tell(self._ledger.last_failure)
+                    if self._ledger.waking is not waking:
+                        return None
             else:
                 connection.begun(self._settings)
                 return connection
             time.sleep(pause)
+
+
+def _tell(failure: BaseException | None) -> None:
+    logger.warning("connecting in the background failed: %s", failure)

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from sunup.local.cli.commands import run as run_command
-from sunup.local.emulator import Emulator
+from sunup.local.emulator import AuroraOptions, Emulator
 from sunup.local.testing import Emulate
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+
+# Seconds of a wake: longer than a connect takes (`RESUMING_AFTER`).
+LONG_RESUME = 4.0
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
 @pytest.fixture
 def aws(emulate: Emulate, app_dir: Path) -> Emulator:
     """An Aurora with an empty database; the app's `.env` leads there, migrations as `postgres`."""
-    started = emulate(None)
+    started = emulate(None, aurora=AuroraOptions(resume_seconds=LONG_RESUME))
     variables = {**started.environ, "DB_MIGRATION_USER": "postgres"}
     lines = [f"{name}={value}" for name, value in variables.items()]
     (app_dir / ".env").write_text("\n".join(lines))

@@ -12,10 +12,10 @@ from typing import Any
 import botocore.session
 import pytest
 
-from sunup.local.emulator import Emulator
+from sunup.local.emulator import AuroraOptions, Emulator
 from sunup.local.testing import Emulate
 from tests.local.cli.cloud import FakeTerraform, moto_server
-from tests.local.cli.conftest import Cli
+from tests.local.cli.conftest import LONG_RESUME, Cli
 
 TRUST = {
     "Version": "2012-10-17",
@@ -37,7 +37,7 @@ def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
 @pytest.fixture
 def api(emulate: Emulate, app_dir: Path) -> Emulator:
     """The deployed API: the emulator's gateway; the app's `.env` leads to its Aurora."""
-    aws = emulate(app_dir)
+    aws = emulate(app_dir, aurora=AuroraOptions(resume_seconds=LONG_RESUME))
     variables = {**aws.environ, "DB_MIGRATION_USER": "postgres"}
     (app_dir / ".env").write_text("\n".join(f"{k}={v}" for k, v in variables.items()))
     (app_dir / "terraform" / "terraform.tfvars").write_text('region = "eu-central-1"\n')
