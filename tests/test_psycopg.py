@@ -295,6 +295,8 @@ def test_who_comes_just_as_a_background_attempt_fails_has_all_its_patience(
     asking = threading.Thread(target=ask)
 
     class Refused(psycopg.OperationalError):
+        __module__ = psycopg.__name__
+
         def __str__(self) -> str:
             """It is being looked at: somebody comes."""
             if asking.ident is None:
