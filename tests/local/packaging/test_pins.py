@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,35 @@ def test_pins_that_are_behind_pyproject_are_refused(
 def test_an_app_without_dependencies_needs_no_pins(tmp_path: Path) -> None:
     assert pins.read(app(tmp_path, "", None), None, ARM) == []
     assert pins.read(app(tmp_path, "'one; python_version < \"3\"'", "two==1"), None, ARM)
+
+
+def fake_uv(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """An uv on PATH that does what is told."""
+    program = folder / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_a_lock_file_of_uv_s_is_exported_by_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uv.lock").touch()
+    fake_uv(tmp_path, monkeypatch, 'echo "$@" > arguments; echo "msgspec==0.20.0"')
+    assert [pin.line for pin in pins.read(tmp_path, None, ARM)] == ["msgspec==0.20.0"]
+    assert "--frozen" in (tmp_path / "arguments").read_text()
+
+
+def test_what_uv_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uv.lock").touch()
+    fake_uv(tmp_path, monkeypatch, "echo first >&2; echo 'the lock file is old' >&2; exit 2")
+    with pytest.raises(CommandError, match="uv export failed: the lock file is old"):
+        pins.read(tmp_path, None, ARM)
+
+
+def test_a_lock_file_needs_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uv.lock").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match="uv is not on PATH"):
+        pins.read(tmp_path, None, ARM)
