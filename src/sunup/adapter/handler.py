@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sunup import deadline, logs, request
 from sunup.privacy import strip_data
@@ -16,11 +16,11 @@ from .event_parts import BadEvent, encoded_body, prefix_of
 from .events import UnknownEvent, format_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
+from .protocols import LambdaContext, Runner, StartableDatabase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from types import CodeType
 
     from .loop import Loop
 
@@ -41,42 +41,6 @@ _TOO_LONG = "the event took too long: the function's time is up"
 
 # A synchronous invocation's response (Lambda Developer Guide, "Lambda quotas": 6 MB).
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024
-
-
-class StartableDatabase(Protocol):
-    """What the handler needs of a Database: to begin connecting in the background."""
-
-    @property
-    def settings(self) -> Settings:
-        """Its settings; raises `SettingsError` when they are wrong."""
-
-    def start(self) -> Awaitable[None] | None:
-        """Begin to connect and return at once."""
-
-    def close(self) -> Awaitable[None] | None:
-        """Close the connections, and forget credentials."""
-
-
-class Runner(Protocol):
-    """Calls an app of one interface."""
-
-    # What calls the app's code, for the alarm.
-    callers: "tuple[CodeType, ...]"
-
-    def __call__(self, call: Call) -> Answer:
-        """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
-
-    def stop(self, limit: float | None = None) -> None:
-        """Run the app's shut-down."""
-
-
-class LambdaContext(Protocol):
-    """The part of Lambda's context object that is used."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
 
 
 class Handler:

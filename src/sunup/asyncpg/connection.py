@@ -1,6 +1,7 @@
 """asyncpg's own connection, which knows whether it is clean, and counts its statements."""
 
 import asyncio
+import select
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -10,10 +11,14 @@ import asyncpg
 from sunup import deadline, request
 from sunup.connecting import timing
 from sunup.connecting.session import RESET, Session
+from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
 
 T = TypeVar("T")
+
+# Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
+_TURNS_TO_READ = 4
 
 
 class Connection(asyncpg.Connection):
@@ -115,7 +120,42 @@ class Connection(asyncpg.Connection):
         """Whether it is known to be closed."""
         return self.is_closed()
 
-    def descriptor(self) -> int:
+    async def works(self, ping_after: float) -> bool:
+        """Whether it works after a rest, without a round trip where the socket tells.
+
+        One that rested for longer than `ping_after` seconds is asked.
+        """
+        if self.is_closed():
+            return False
+        rested = time.time() - self.rests_since
+        unasked = self._readable()
+        if 0 <= rested < ping_after and not unasked:
+            return True
+        if unasked:
+            # Read it before asking: asyncpg would take a farewell for the answer, and wait on.
+            for _ in range(_TURNS_TO_READ):
+                await asyncio.sleep(0)
+            if self.is_closed():
+                return False
+        try:
+            async with asyncio.timeout(min(PING_TIMEOUT, patience())):
+                await self.ping()
+        except Exception:
+            # Whatever it is, this connection is of no use. When the server's farewell was read
+            # but not yet its end, asyncpg raises its InternalClientError, which has no base class.
+            return False
+        return True
+
+    def _readable(self) -> bool:
+        """Whether the server sent something unasked: nearly always that it closed the session."""
+        descriptor = self._descriptor()
+        if descriptor < 0:
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _descriptor(self) -> int:
         """The file descriptor of the socket, -1 when it is closed or being closed."""
         transport = self._transport
         if transport is None or transport.is_closing():

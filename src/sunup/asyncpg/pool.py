@@ -7,7 +7,6 @@ does not end the waking that the next request will profit from.
 
 import asyncio
 import logging
-import select
 import time
 from collections import deque
 from concurrent.futures import CancelledError
@@ -17,7 +16,7 @@ from functools import partial
 from sunup import deadline, request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.ledger import ENDING, LENT, Ledger, note_wait
-from sunup.connecting.waking import PING_TIMEOUT, Waking, password_for, patience, ping_after
+from sunup.connecting.waking import Waking, password_for, patience, ping_after
 from sunup.deadline import DeadlineExceeded
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
 from sunup.settings import Settings
@@ -27,9 +26,6 @@ from .connection import Connection
 from .meaning import MEANING
 
 logger = logging.getLogger("sunup.database")
-
-# Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
-_TURNS_TO_READ = 4
 
 
 class Pool:
@@ -250,26 +246,7 @@ class Pool:
 
         Without a round trip where the socket tells.
         """
-        if connection.is_dead():
-            return False
-        rested = time.time() - connection.rests_since
-        unasked = _readable(connection)
-        if 0 <= rested < self._ping_after and not unasked:
-            return True
-        if unasked:
-            # Read it before asking: asyncpg would take a farewell for the answer, and wait on.
-            for _ in range(_TURNS_TO_READ):
-                await asyncio.sleep(0)
-            if connection.is_dead():
-                return False
-        try:
-            async with asyncio.timeout(min(PING_TIMEOUT, patience())):
-                await connection.ping()
-        except Exception:
-            # Whatever it is, this connection is of no use. When the server's farewell was read
-            # but not yet its end, asyncpg raises its InternalClientError, which has no base class.
-            return False
-        return True
+        return await connection.works(self._ping_after)
 
     def _opened(self, waking: Waking, task: "asyncio.Task[None]") -> None:
         if task.cancelled() and self._ledger.end_waking(waking):
@@ -320,13 +297,3 @@ class Pool:
                 loop = asyncio.get_running_loop()
                 credentials = await loop.run_in_executor(None, self._credentials.find)
         return await connect(settings, password_for(settings, credentials), number)
-
-
-def _readable(connection: Connection) -> bool:
-    """Whether the server sent something unasked: nearly always that it closed the session."""
-    descriptor = connection.descriptor()
-    if descriptor < 0:
-        return True
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

@@ -20,7 +20,8 @@ from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.waking import SECOND_AFTER, password_for, session_settings
 from sunup.settings import Settings
 
-from .connection import Connection, Cursor
+from .connection import Connection
+from .cursor import Cursor
 
 C = TypeVar("C", bound=Connection)
 

@@ -1,23 +1,21 @@
 """psycopg's own connection, which ends at the deadline and knows whether it is clean."""
 
-import select
 import socket
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting import timing
 from sunup.connecting.session import RESET, Session
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
 
+from .cursor import ServerCursor, text_of
+from .lock import Lock
 from .meaning import MEANING
 
 T = TypeVar("T")
@@ -31,38 +29,6 @@ _CANCELLING = 0.5
 
 _IDLE, _ACTIVE = pq.TransactionStatus.IDLE, pq.TransactionStatus.ACTIVE
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
-
-
-class _Lock:
-    """psycopg's lock of a connection, whose wait ends at the deadline.
-
-    It tells a thread that would wait for itself: a generator of the connection's own, such as
-    `cursor.stream()`, holds the lock until it is closed.
-    """
-
-    def __init__(self, patience: Callable[[], float]) -> None:
-        self._patience = patience
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    def __enter__(self) -> None:
-        me = threading.get_ident()
-        if not self._lock.acquire(blocking=False):
-            if self._owner == me:
-                raise psycopg.ProgrammingError(
-                    "a stream(), copy() or notifies() of this connection is still open: close it"
-                )
-            if not self._lock.acquire(timeout=self._patience()):
-                raise deadline.DeadlineExceeded("another thread uses the connection")
-        self._owner = me
-
-    def __exit__(self, *_: object) -> None:
-        self._owner = None
-        self._lock.release()
-
-    def locked(self) -> bool:
-        """Whether somebody uses the connection."""
-        return self._lock.locked()
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -85,7 +51,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self._leaving = False
         # The texts of the statements that the next wait sends, as far as they are told.
         self.texts: list[str] = []
-        self.lock: Any = _Lock(self._lock_patience)
+        self.lock: Any = Lock(self._lock_patience)
         # While it is put right: until when, in seconds since the epoch.
         self._cleaning_until: float | None = None
         self._state: tuple[object, ...] = ()
@@ -263,7 +229,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
         # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
-        self.texts.append(_text(command, self))
+        self.texts.append(text_of(command, self))
         return super()._exec_command(command, *arguments, **options)
 
     def _driver_state(self) -> tuple[object, ...]:
@@ -318,96 +284,3 @@ _QUIET = frozenset(
 
 # A statement that ended well although it was to be cancelled.
 _DONE = BaseException()
-
-
-class Telling:
-    """The first base of a cursor's class: tells the connection what the cursor sends."""
-
-    connection: Any
-
-    def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        """As in psycopg: run a statement."""
-        self.connection.texts.append(_text(query, self))
-        return super().execute(query, *arguments, **options)  # type: ignore[misc]
-
-    def executemany(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        """As in psycopg: run a statement once for each sequence of parameters."""
-        self.connection.texts.append(_text(query, self))
-        return super().executemany(query, *arguments, **options)  # type: ignore[misc]
-
-
-class Cursor(Telling, psycopg.Cursor[tuple[Any, ...]]):
-    """A `psycopg.Cursor`. Statements are logged at DEBUG, their parameters never."""
-
-    def execute(self, query: Any, *arguments: Any, **options: Any) -> "Cursor":
-        """As in psycopg: run a statement."""
-        return self._measured(query, super().execute, *arguments, **options)
-
-    def executemany(self, query: Any, *arguments: Any, **options: Any) -> None:
-        """As in psycopg: run a statement once for each sequence of parameters."""
-        self._measured(query, super().executemany, *arguments, **options)
-
-    def _measured(self, query: Any, run: Any, *arguments: Any, **options: Any) -> "Cursor":
-        began = timing.begin()
-        rows = 0
-        try:
-            run(query, *arguments, **options)
-            rows = self.rowcount
-        finally:
-            timing.end(began, _text(query, self), rows)
-        return self
-
-
-class ServerCursor(Telling, psycopg.ServerCursor[tuple[Any, ...]]):
-    """A `psycopg.ServerCursor` that tells what it sends."""
-
-    def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        """As in psycopg: declare the cursor."""
-        self.connection.texts.append("declare cursor for")  # what outlives a block
-        return super().execute(query, *arguments, **options)
-
-
-def _text(query: Any, context: Any) -> str:
-    if isinstance(query, str):
-        return query
-    if isinstance(query, psycopg.sql.Composable):
-        query = query.as_string(context)
-    if isinstance(query, bytes):
-        query = query.decode(errors="replace")
-    return str(query)
-
-
-def readable(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether the server sent something unasked: nearly always that it closed the session."""
-    if connection.closed:
-        return True
-    poll = select.poll()
-    poll.register(connection.pgconn.socket, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def ping(connection: "psycopg.Connection[Any]", timeout: float) -> bool:
-    """One round trip with an empty statement, at most `timeout` seconds; False: it is dead.
-
-    By libpq's non-blocking calls: psycopg's own wait would tell the session.
-    """
-    if connection.closed:
-        return False
-    pgconn = connection.pgconn
-    end = time.monotonic() + timeout
-    try:
-        pgconn.send_query(b"")
-        poll = select.poll()
-        poll.register(pgconn.socket, select.POLLIN)
-        pgconn.flush()
-        while pgconn.is_busy():
-            remaining = end - time.monotonic()
-            if remaining <= 0 or not poll.poll(remaining * 1000):
-                return False
-            pgconn.consume_input()
-        while (result := pgconn.get_result()) is not None:
-            if result.status != pq.ExecStatus.EMPTY_QUERY:
-                return False
-    except psycopg.OperationalError:
-        return False
-    return not connection.closed

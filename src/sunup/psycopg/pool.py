@@ -17,8 +17,9 @@ from sunup.connecting.waking import PING_TIMEOUT, Waking, patience, ping_after
 from sunup.settings import Settings
 
 from .attempt import connect
-from .connection import Connection, ping, readable
+from .connection import Connection
 from .meaning import MEANING
+from .probe import ping, readable
 
 logger = logging.getLogger("sunup.database")
 

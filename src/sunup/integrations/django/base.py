@@ -18,8 +18,9 @@ from psycopg.pq import TransactionStatus
 from sunup import request
 from sunup.connecting import timing
 from sunup.connecting.waking import PING_TIMEOUT
-from sunup.psycopg.connection import Telling, ping
+from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
+from sunup.psycopg.probe import ping
 from sunup.settings import Settings
 
 from . import Connection, database

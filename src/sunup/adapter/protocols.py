@@ -1,0 +1,48 @@
+"""What the handler needs of its parts: the database, the app's interface, Lambda's context."""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from sunup.settings import Settings
+
+from .http import Answer, Call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+
+class StartableDatabase(Protocol):
+    """What the handler needs of a Database: to begin connecting in the background."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings; raises `SettingsError` when they are wrong."""
+
+    def start(self) -> Awaitable[None] | None:
+        """Begin to connect and return at once."""
+
+    def close(self) -> Awaitable[None] | None:
+        """Close the connections, and forget credentials."""
+
+
+class Runner(Protocol):
+    """Calls an app of one interface."""
+
+    # What calls the app's code, for the alarm.
+    callers: "tuple[CodeType, ...]"
+
+    def __call__(self, call: Call) -> Answer:
+        """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
+
+    def stop(self, limit: float | None = None) -> None:
+        """Run the app's shut-down."""
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""

@@ -1,0 +1,40 @@
+"""The lock of a psycopg connection, whose wait ends at the deadline."""
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+
+from sunup.deadline import DeadlineExceeded
+
+
+class Lock:
+    """psycopg's lock of a connection, whose wait ends at the deadline.
+
+    It tells a thread that would wait for itself: a generator of the connection's own, such as
+    `cursor.stream()`, holds the lock until it is closed.
+    """
+
+    def __init__(self, patience: Callable[[], float]) -> None:
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        if not self._lock.acquire(blocking=False):
+            if self._owner == me:
+                raise psycopg.ProgrammingError(
+                    "a stream(), copy() or notifies() of this connection is still open: close it"
+                )
+            if not self._lock.acquire(timeout=self._patience()):
+                raise DeadlineExceeded("another thread uses the connection")
+        self._owner = me
+
+    def __exit__(self, *_: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Whether somebody uses the connection."""
+        return self._lock.locked()
