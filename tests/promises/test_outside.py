@@ -5,6 +5,7 @@ In one process, on a real PostgreSQL, with one connection.
 
 import asyncio
 import contextvars
+import gc
 import json
 import signal
 import threading
@@ -75,6 +76,7 @@ def begin(settings: Settings, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> 
     admin(
         "create function writes() returns int language sql as $$insert into t values ('w') returning 1$$"
     )
+    threads = set(threading.enumerate())
     with ExitStack() as stack:
 
         def start(*, wsgi: bool, **options: Any) -> App:
@@ -86,6 +88,10 @@ def begin(settings: Settings, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> 
 
         yield start
     signal.signal(signal.SIGALRM, ours)
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+        assert not thread.is_alive(), f"{thread.name} goes on"
+    gc.collect()  # what is said of abandoned tasks is said here
 
 
 @pytest.fixture

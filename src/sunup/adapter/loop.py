@@ -112,9 +112,18 @@ class Loop:
         self._loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
-        """End the loop."""
+        """End the loop, and what still runs on it."""
         with self._turn:
             self._end()
+            tasks = set(self._tasks)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                waiting = asyncio.wait(tasks, timeout=deadline.CLEANUP)
+                self._until(asyncio.Task(waiting, loop=self._loop), None)
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.exception()  # nobody will ask for it
             self._loop.close()
 
     @property
