@@ -59,7 +59,7 @@ def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) ->
     (folder / "pg").mkdir()
     (folder / "pg" / "PG_VERSION").write_text("15\n")
     with (
-        pytest.raises(postgres.PostgresFailed, match="is of PostgreSQL 15, this one is 18"),
+        pytest.raises(postgres.PostgresFailed, match="is from PostgreSQL 15, this one is 18"),
         postgres.running(folder / "pg"),
     ):
         pass
@@ -69,7 +69,7 @@ def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) ->
 def test_a_folder_of_something_else_is_a_clear_error_and_stays(folder: Path) -> None:
     (folder / "precious").write_text("x")
     with (
-        pytest.raises(postgres.PostgresFailed, match="holds something that is no PostgreSQL"),
+        pytest.raises(postgres.PostgresFailed, match="holds something other than PostgreSQL"),
         postgres.running(folder),
     ):
         pass

@@ -11,6 +11,9 @@ import signal
 import sys
 import threading
 
+# The `signal` module's own makes an enum of each handler: 4 us a request.
+from _signal import getsignal  # type: ignore[import-not-found]
+
 from sunup.deadline import DeadlineExceeded
 
 TYPE_CHECKING = False
@@ -70,10 +73,11 @@ def rang() -> bool:
 def _prepare() -> bool:
     if threading.get_ident() != _MAIN:
         return False
-    handler = signal.getsignal(signal.SIGALRM)
-    if handler is signal.SIG_DFL:
+    handler = getsignal(signal.SIGALRM)
+    if handler == signal.SIG_DFL:
         signal.signal(signal.SIGALRM, _ring)
-    return handler in (signal.SIG_DFL, _ring)  # else the app uses it
+        return True
+    return handler is _ring  # else the app uses it
 
 
 def _ring(_: object, frame: "FrameType | None") -> None:

@@ -24,7 +24,7 @@ _TURNS_TO_READ = 4
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("holder", "lent", "rests_since", "session", "spare")
+    __slots__ = ("_poll", "holder", "lent", "rests_since", "session", "spare")
 
     # asyncpg's own, which its types do not tell.
     _listeners: dict[str, Any]
@@ -49,6 +49,7 @@ class Connection(asyncpg.Connection):
         self.holder = None
         self.rests_since = time.time()
         self.lent = self.spare = False
+        self._poll: select.poll | None = None
         watched: Any = Wire(protocol, self.session)
         super().__init__(watched, *arguments)
 
@@ -127,11 +128,9 @@ class Connection(asyncpg.Connection):
         """
         if self.is_closed():
             return False
-        rested = time.time() - self.rests_since
-        unasked = self._readable()
-        if 0 <= rested < ping_after and not unasked:
+        if self.is_fresh(ping_after):
             return True
-        if unasked:
+        if self._readable():
             # Read it before asking: asyncpg would take a farewell for the answer, and wait on.
             for _ in range(_TURNS_TO_READ):
                 await asyncio.sleep(0)
@@ -146,22 +145,20 @@ class Connection(asyncpg.Connection):
             return False
         return True
 
+    def is_fresh(self, ping_after: float) -> bool:
+        """Whether it surely works: it rested for a short time, and its socket is silent."""
+        rested = time.time() - self.rests_since
+        return 0 <= rested < ping_after and not self.is_closed() and not self._readable()
+
     def _readable(self) -> bool:
         """Whether the server sent something unasked: nearly always that it closed the session."""
-        descriptor = self._descriptor()
-        if descriptor < 0:
-            return True
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def _descriptor(self) -> int:
-        """The file descriptor of the socket, -1 when it is closed or being closed."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            return -1
-        socket = transport.get_extra_info("socket")
-        return -1 if socket is None else int(socket.fileno())
+            return True
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     async def ping(self) -> None:
         """One round trip."""

@@ -26,11 +26,11 @@ _IMPATIENT = _CONFIG.merge(
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
 
-LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and its fellows."
+LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and the rest."
 
 
 class Arn(NamedTuple):
-    """The name of a thing of AWS's in full, in its parts (AWS General Reference, "ARNs")."""
+    """The full name of an AWS resource, in its parts (AWS General Reference, "ARNs")."""
 
     partition: str
     service: str
@@ -40,7 +40,7 @@ class Arn(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Arn | None":
-        """The parts; None for what is no ARN."""
+        """The parts; None if it is not an ARN."""
         start, *parts = text.split(":", 5)
         return cls(*parts) if start == "arn" and len(parts) == 5 else None
 
@@ -93,7 +93,7 @@ class Aws:
 
 
 def code_of(error: ClientError) -> str:
-    """AWS's name of an error."""
+    """AWS's name for an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

@@ -13,12 +13,12 @@ LONGEST_WAKE = 180.0
 
 
 def open_connection(settings: Settings, credentials: CredentialSource | None = None) -> Connection:
-    """A connection of the caller's own, who closes it. Raises `DatabaseUnavailable`."""
+    """A connection that the caller owns and closes. Raises `DatabaseUnavailable`."""
     pool = Pool(replace(settings, pool_size=1), credentials or CredentialSource())
     with deadline.within(LONGEST_WAKE):
         return pool.acquire()
 
 
 def waking(user: str) -> str:
-    """What is told while a database may be asleep."""
+    """What is shown while a database may be asleep."""
     return f"Connecting as {user} (a sleeping database takes 15 to 40 s)"

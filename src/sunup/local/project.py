@@ -93,7 +93,7 @@ class Project:
 
     @property
     def credentials(self) -> CredentialSource:
-        """Where the AWS credentials come from that sign the tokens."""
+        """Where the AWS credentials that sign the tokens come from."""
         return CredentialSource(self.environ)
 
     def check_app(self) -> None:

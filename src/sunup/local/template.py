@@ -1,4 +1,4 @@
-"""A project of one's own, made from the users example."""
+"""A new project, made from the users example."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from .errors import CommandError
 # In an installed sunup, and in a checkout of its repository.
 _PLACES = ("local/project_template", "../../examples/users")
 
-# Where the example's own name stands: for things of AWS, and as a PostgreSQL name.
+# Where the example's own name stands: for AWS resources, and as a PostgreSQL name.
 _NAMES = {
     "pyproject.toml": [(r'^name = "users"', 'name = "{name}"'), ("A users API", "An API")],
     "README.md": [(r"^# users", "# {name}")],
@@ -36,11 +36,11 @@ _NAMES = {
 
 
 def make(folder: Path) -> str:
-    """Make the project; returns its name. Raises `CommandError`, then nothing was made."""
+    """Make the project; returns its name. Raises `CommandError`; then nothing was made."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise CommandError(
-            f"{folder.resolve().name!r} does not make a name",
+            f"{folder.resolve().name!r} is not a valid name",
             "Letters, digits and hyphens, at most 40, beginning with a letter.",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -84,4 +84,4 @@ def _source() -> Path:
     for place in _PLACES:
         if (here / place / "pyproject.toml").is_file():
             return here / place
-    raise CommandError("this sunup was installed without its template", "Install it anew.")
+    raise CommandError("this sunup was installed without its template", "Reinstall it.")

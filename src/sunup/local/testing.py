@@ -1,4 +1,4 @@
-"""The emulator as pytest fixtures, which pytest finds by itself once sunup is installed.
+"""The emulator as pytest fixtures, which pytest finds once sunup is installed.
 
 def test_a_sleeping_database_is_waited_for(emulate):
     aws = emulate("path/to/app", aurora=AuroraOptions(resume_seconds=2))
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Emulate = Callable[..., "Emulator"]
 
-# Events, and characters of one, that are told of an emulator at its test's end.
+# How many of an emulator's events, and characters of each, are printed when its test ends.
 _TOLD, _WIDEST = 100, 1000
 
 
@@ -44,7 +44,7 @@ def sunup_postgres() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def sunup_database(sunup_postgres: dict[str, str]) -> dict[str, str]:
-    """The `DB_*` variables of an empty database of this test's own."""
+    """The `DB_*` variables of an empty database for this test alone."""
     import psycopg
 
     name = f"test_{uuid.uuid4().hex}"
@@ -60,7 +60,7 @@ def emulate(sunup_database: dict[str, str]) -> Iterator[Emulate]:
     """Starts an AWS for an app: `emulate(app, memory=256, ...)`, with `EmulatorOptions`' names.
 
     It has an empty database, in which the app's migrations are applied, and ends with the test.
-    What happened, and what the function logged, stands beside a test that fails.
+    What happened, and what the function logged, is shown with a test that fails.
     """
     from .emulator import Emulator, EmulatorOptions
 

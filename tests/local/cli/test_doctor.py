@@ -273,7 +273,7 @@ def test_a_mistyped_setting_is_guessed(healthy: Path, cli: Cli) -> None:
     status, found = examined(cli, healthy)
     assert status == 0
     state, detail, cure = found["settings"][1]
-    assert (state, detail) == ("warning", "DB_HOSTNAME in .env is no setting of sunup")
+    assert (state, detail) == ("warning", "DB_HOSTNAME in .env is not a setting of sunup")
     assert cure in ("DB_HOST?", "DB_NAME?")
 
 

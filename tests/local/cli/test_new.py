@@ -90,7 +90,7 @@ def test_an_installed_sunup_has_the_template_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("123", "does not make a name"), ("x" * 41, "does not make a name"), (".", "is not empty")],
+    [("123", "is not a valid name"), ("x" * 41, "is not a valid name"), (".", "is not empty")],
 )
 def test_what_cannot_be_made_is_told(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, says: str

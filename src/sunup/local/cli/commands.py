@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("SUNUP_TRACEBACK"):
             traceback.print_exc()
         return _fail(
-            f"unforeseen {type(error).__name__}: {error}",
+            f"unexpected {type(error).__name__}: {error}",
             "This is a defect in sunup; SUNUP_TRACEBACK=1 shows where.",
         )
 
@@ -103,7 +103,7 @@ def _usage(error: typer.TyperException) -> int:
     message = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "sunup"
-    _fail(message[:1].lower() + message[1:], f"{command} --help tells what it takes.")
+    _fail(message[:1].lower() + message[1:], f"{command} --help shows what it takes.")
     return 2
 
 

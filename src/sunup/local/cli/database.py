@@ -43,11 +43,11 @@ def create(
     region: Region = None,
     min_acu: Annotated[
         float | None,
-        typer.Option(help="Least capacity; 0 lets it pause.", min=0, max=256, show_default="0"),
+        typer.Option(help="Minimum capacity; 0 lets it pause.", min=0, max=256, show_default="0"),
     ] = None,
     max_acu: Annotated[
         float | None,
-        typer.Option(help="Most capacity, about 2 GB each.", min=1, max=256, show_default="4"),
+        typer.Option(help="Maximum capacity, about 2 GB each.", min=1, max=256, show_default="4"),
     ] = None,
     pause_after: Annotated[
         int | None,
@@ -75,7 +75,7 @@ def create(
 
     Can be run again: it goes on where it stopped, and changes an existing cluster only where an
     option says so. The roles log in with IAM tokens: one owns the tables (for migrations), the
-    app's may read and write rows and nothing else. Costs nothing while it is paused but storage.
+    app's may read and write rows and nothing else. While it is paused, only storage costs money.
     """
     found = project.find(app_dir)
     name, names = cluster_name(found, cluster), Names.of(found, database)
@@ -97,7 +97,7 @@ def show(
     region: Region = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what the cluster is like."""
+    """Show what the cluster is like."""
     found = project.find(app_dir)
     aws = Aws(found.environ, region)
     described = Clusters(aws.client("rds")).get(cluster_name(found, cluster))
@@ -132,11 +132,11 @@ def delete(
     skip_final_snapshot: Annotated[
         bool, typer.Option("--skip-final-snapshot", help="Keep nothing of the data.")
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait for its end: 5 to 11 minutes.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until it is gone: 5 to 11 minutes.")] = True,
 ) -> None:
     """Delete the cluster and its data, after asking for its name.
 
-    A last snapshot is kept, from which it can be restored, unless --skip-final-snapshot.
+    A last snapshot is kept, from which it can be restored, unless --skip-final-snapshot is given.
     """
     found = project.find(app_dir)
     aws = Aws(found.environ, region)

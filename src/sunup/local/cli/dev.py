@@ -1,4 +1,4 @@
-"""`sunup dev`: the app on this machine, with a PostgreSQL of its own, reloaded on change."""
+"""`sunup dev`: the app on this machine, with its own PostgreSQL, reloaded on change."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def dev(
         typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default=".sunup/"),
     ] = None,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="The PostgreSQL of its own, whatever DB_HOST says.")
+        bool, typer.Option("--embedded", help="The embedded PostgreSQL, whatever DB_HOST says.")
     ] = False,
     database_url: Annotated[
         str | None,
@@ -41,7 +41,7 @@ def dev(
 ) -> None:
     """Run the app in APP_DIR on this machine: http://localhost:3000.
 
-    Starts a PostgreSQL 18 of its own (data in APP_DIR/.sunup), applies the migrations in
+    Starts its own PostgreSQL 18 (data in APP_DIR/.sunup), applies the migrations in
     APP_DIR/migrations, serves the app and reloads it when a file changes. Ctrl-C ends everything;
     the data stays. With DB_HOST in the environment or in APP_DIR/.env, or with --database-url, that
     server is used instead.

@@ -89,7 +89,7 @@ def emulate(
         found.check_handler()
     if port == console_port:
         raise CommandError(
-            f"--port and --console-port are both {port}", "Give each a port of its own."
+            f"--port and --console-port are both {port}", "Give each of them its own port."
         )
     ports.check(port, but=console_port)
     ports.check(console_port, "--console-port", but=port)

@@ -28,7 +28,7 @@ def logs(
     *,
     since: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C; lines take seconds.")
+        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C; lines are seconds late.")
     ] = False,
     errors: Annotated[
         bool, typer.Option("--errors", help="Only what failed, with the reason.")
@@ -37,7 +37,7 @@ def logs(
         str | None, typer.Option(help="The log group.", show_default="the deployed function's")
     ] = None,
     region: Annotated[str | None, typer.Option(help="Such as eu-central-1.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per request.")] = False,
 ) -> None:
     """Show the requests that the function answered.
 

@@ -1,4 +1,4 @@
-"""`sunup new`: a project of one's own that runs, tests, packages and deploys at once."""
+"""`sunup new`: a new project that runs, tests, packages and deploys straight away."""
 
 import os
 import shlex

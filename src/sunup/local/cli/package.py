@@ -34,11 +34,12 @@ def package(
     """Make the deployment package of the app in APP_DIR.
 
     Takes the dependencies from requirements.txt (or uv.lock), as wheels for the target; the app's
-    files; and of sunup what runs on Lambda. Leaves out tests, tools, migrations, caches, boto3. The
-    bytecode is made here, since Lambda cannot keep it. The same inputs give the same bytes.
+    files; and the part of sunup that runs on Lambda. Leaves out tests, tools, migrations, caches,
+    boto3. The bytecode is made here, since Lambda cannot keep it. The same inputs give the same
+    bytes.
 
     [tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), exclude (in
-    .gitignore's words), bundle (names to take along all the same).
+    .gitignore's words), bundle (names to take along anyway).
     """
     found = project.find(app_dir)
     target = choose(python or found.text("python"), arch or found.text("arch"))
@@ -54,7 +55,7 @@ def package(
 
 
 def show(made: Package) -> None:
-    """Tell what was made."""
+    """Show what was made."""
     console = Console(highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("part", no_wrap=True)
@@ -67,7 +68,7 @@ def show(made: Package) -> None:
     if rest:
         total = _size(sum(p.zipped for p in rest)), _size(sum(p.unpacked for p in rest))
         table.add_row(f"{len(rest)} more", "", *total)
-    table.add_row("in all", "", _size(made.zipped), _size(made.unpacked), style="bold")
+    table.add_row("total", "", _size(made.zipped), _size(made.unpacked), style="bold")
     console.print(table)
     tried = "imported here" if made.executed else f"not executed: this is not {made.target.arch}"
     if made.compiled.interpreter is None:

@@ -18,12 +18,12 @@ _STATES = {
     "gone": "dim",
 }
 
-# What the other lines tell already.
+# What the other lines already show.
 _SILENT_LINES = ("START ", "END ")
 
 
 class EventPrinter:
-    """Prints an event a line, once `on` is set. Called from the emulator's thread."""
+    """Prints one line per event, once `on` is set. Called from the emulator's thread."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -68,7 +68,7 @@ def token(
 ) -> None:
     """Print an IAM token: the database's password for the next 15 minutes, for other tools.
 
-    Whoever has it can log in. Hand it over by an environment variable or a pipe, never as an
+    Anyone who has it can log in. Pass it in an environment variable or a pipe, never as an
     argument: PGPASSWORD=$(sunup token) pg_dump ...
     """
     found = project.find(app_dir)

@@ -26,7 +26,7 @@ def app() -> App:
 
 
 def _with_lifespan(served: App, name: str) -> App:
-    """Tell when the app is ready; and let apps without a lifespan be served all the same."""
+    """Log when the app is ready; serve apps without a lifespan all the same."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":

@@ -1,4 +1,4 @@
-"""An Aurora PostgreSQL cluster with express configuration, by the RDS API.
+"""An Aurora PostgreSQL cluster with express configuration, through the RDS API.
 
 Terraform and CloudFormation have no argument for it (hashicorp/terraform-provider-aws#47117,
 cloudformation-coverage-roadmap#2506). One call makes the cluster, its writer, the internet access
@@ -108,7 +108,7 @@ class Clusters:
         return str(self._rds.meta.region_name)
 
     def find(self, name: str) -> Cluster | None:
-        """The cluster of that name, None when there is none."""
+        """The cluster of that name, or None."""
         with explained(f"look up the cluster {name}"):
             try:
                 answer = self._rds.describe_db_clusters(DBClusterIdentifier=name)
@@ -119,7 +119,7 @@ class Clusters:
         return Cluster.of(answer["DBClusters"][0])
 
     def get(self, name: str) -> Cluster:
-        """The cluster of that name. Raises `CommandError` when there is none."""
+        """The cluster of that name. Raises `CommandError` if it does not exist."""
         found = self.find(name)
         if found is None:
             raise CommandError(
@@ -187,7 +187,7 @@ class Clusters:
     def wait(self, name: str, tell: Tell, wanted: Wanted | None = None) -> Cluster:
         """Wait until the cluster and its writer are available, with the capacity wanted.
 
-        RDS may still say `available` before a change begins, so the values are looked at as well.
+        RDS may still say `available` before a change begins, so the values are checked as well.
         """
         began = time.monotonic()
         while True:

@@ -1,4 +1,4 @@
-"""An app's database on AWS: cluster, database, roles, and what is written of them on this machine.
+"""An app's database on AWS: cluster, database, roles, and what this machine keeps of them.
 
 Everything can be run again: it goes on where it stopped.
 """

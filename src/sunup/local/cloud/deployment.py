@@ -34,7 +34,7 @@ class Deployment:
     migrate: bool = True
 
     def run(self) -> Answer:
-        """Deploy, and return what the API answers. Raises `CommandError` and the database's."""
+        """Deploy, and return the API's answer. Raises `CommandError` and the database's errors."""
         terraform = Terraform(self.project.terraform, self.project.environ)
         self._check_values()
         package = self._package()

@@ -75,7 +75,7 @@ class Function:
 
 
 def prove(api_url: str, path: str, tell: Callable[[str], None] = lambda _: None) -> Answer:
-    """Ask the API once; again while it says that the database is waking up. `CommandError`."""
+    """Ask the API once; again while it says that the database wakes up. Raises `CommandError`."""
     url = api_url.rstrip("/") + (path if path.startswith("/") else f"/{path}")
     began = time.monotonic()
     attempts = 0

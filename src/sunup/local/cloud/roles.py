@@ -92,7 +92,7 @@ def _connected(
     except psycopg.Error as error:
         raise CommandError(
             f"the admin {settings.user} cannot prepare {settings.database}: {plain_text(error)}",
-            "Run it again when that is mended: what is done is not done twice.",
+            "Run it again when that is fixed: what is done is not done twice.",
         ) from error
     finally:
         connection.close()

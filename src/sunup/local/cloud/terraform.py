@@ -90,7 +90,7 @@ class Terraform:
         return {name for text in texts for name in pattern.findall(text)}
 
     def fingerprint(self, variables: Mapping[str, str]) -> str:
-        """A hash of everything that decides the infrastructure, but the package's content."""
+        """A hash of everything that decides the infrastructure, except the package's content."""
         digest = hashlib.sha256(json.dumps(dict(variables), sort_keys=True).encode())
         patterns = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json", ".terraform.lock.hcl")
         for path in sorted(path for each in patterns for path in self.folder.glob(each)):

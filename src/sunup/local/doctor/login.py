@@ -149,7 +149,7 @@ def idle_timeout(examination: Examination) -> Findings:
         detail = "DB_IDLE_SESSION_TIMEOUT is 0: a frozen function keeps the database awake"
         yield Finding("idle timeout", "failure", detail, cure)
     elif seconds > 300:
-        detail = f"{seconds:g} s: the database stays awake that much longer than it need"
+        detail = f"{seconds:g} s: the database stays awake that much longer than it needs to"
         yield Finding("idle timeout", "warning", detail, cure)
     else:
         yield Finding("idle timeout", "ok", f"{seconds:g} s")

@@ -35,7 +35,7 @@ def settings(examination: Examination) -> Findings:
         if name.startswith("DB_") and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.5)
             meant = f"{near[0]}?" if near else "docs/settings.md lists them."
-            yield Finding("settings", "warning", f"{name} in .env is no setting of sunup", meant)
+            yield Finding("settings", "warning", f"{name} in .env is not a setting of sunup", meant)
 
 
 def name(examination: Examination) -> Findings:

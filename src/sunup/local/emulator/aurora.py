@@ -67,7 +67,7 @@ class Aurora:
         )
 
     async def start(self) -> None:
-        """Listen on a free port; pausing begins to count."""
+        """Listen on a free port; the time until a pause begins to count."""
         self._admin = await asyncpg.connect(
             host=self._socket_folder, user="postgres", database="postgres"
         )
@@ -120,7 +120,7 @@ class Aurora:
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # the client has gone, or everything ends
         finally:
-            # A session may come and go between two looks of the sleep's.
+            # A session may come and go between two looks at who is connected.
             self.sleep.touch()
             self._attempts.discard(session)
             self.places.leave(session)

@@ -1,4 +1,4 @@
-"""Tasks that run until they are done, or until all ends."""
+"""Tasks that run until they are done, or until everything ends."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,11 +12,11 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it as a task of its own."""
+        """Run it as a separate task."""
         self.add(asyncio.create_task(work))
 
     def add(self, task: "asyncio.Task[None]") -> None:
-        """Take a task that runs."""
+        """Take over a running task."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -75,7 +75,7 @@ class Console:
         }
 
     async def act(self, action: str) -> None:
-        """Do what a button does. Raises `KeyError` for an action that there is not."""
+        """Do what a button does. Raises `KeyError` for an unknown action."""
         await self._actions[action]()
 
     async def _page(self, _: Request) -> Response:

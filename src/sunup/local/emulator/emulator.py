@@ -46,7 +46,7 @@ alter default privileges grant usage on sequences to {APP_ROLE};
 class Emulator:
     """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
 
-    `app` is a folder or a deployment package (`.zip`, run without what else is installed here),
+    `app` is a folder or a deployment package (`.zip`, run without anything else installed here),
     `None` for an Aurora without a function (the gateway then answers 500). The app's migrations are
     applied first. `data` is the folder of the database, a temporary one unless given; `server` the
     `DB_*` variables of a PostgreSQL 18 on a Unix socket to be used instead. Raises `PostgresFailed`
@@ -100,7 +100,7 @@ class Emulator:
         self.run(self.console.act(action))
 
     def state(self) -> dict[str, Any]:
-        """What the console's `GET /state` tells."""
+        """What the console's `GET /state` returns."""
         return self.run(self._state())
 
     @property
@@ -196,7 +196,7 @@ class Emulator:
             access_log=False,
             server_header=False,
             date_header=False,
-            h11_max_incomplete_event_size=64 * 1024,  # the gateway counts by itself, up to 10 KB
+            h11_max_incomplete_event_size=64 * 1024,  # the gateway counts on its own, to 10 KB
             timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)

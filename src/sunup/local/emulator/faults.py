@@ -1,4 +1,4 @@
-"""What goes wrong at the emulated Aurora, when it is told to."""
+"""What goes wrong with the emulated Aurora, on demand."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from .timeline import Timeline
 
 
 class Faults:
-    """A fault each method; the attributes are faults that sessions meet. On one event loop."""
+    """One fault per method; the attributes are faults that sessions meet. On one event loop."""
 
     def __init__(self, places: Places, listener: Listener, timeline: Timeline) -> None:
         self._places = places
@@ -21,13 +21,13 @@ class Faults:
         self.delay = 0.0
         # New sessions are on a reader.
         self.read_only = False
-        # Of the next statement the answer is lost: it is executed, and the line is cut.
+        # The answer to the next statement is lost: it is executed, and the line is cut.
         self.reset_next = False
         self._starting_until = 0.0
 
     @property
     def starting(self) -> bool:
-        """Whether the server, after a restart, lets nobody in yet."""
+        """Whether the server, after a restart, does not let anybody in yet."""
         return time.monotonic() < self._starting_until
 
     async def stop(self) -> None:

@@ -121,7 +121,7 @@ class Functions:
         return len(frozen)
 
     async def kill(self, instance: Instance) -> None:
-        """End an instance as a crash would, whatever it does."""
+        """End an instance as a crash would, whatever it is doing."""
         await self._end(instance, "killed")
 
     async def _reap_idle(self) -> None:

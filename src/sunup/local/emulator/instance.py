@@ -36,7 +36,7 @@ class Function:
     runtime: Path | None = None
     # What runs instead of Python and its runtime client: the bootstrap of a custom runtime.
     bootstrap: tuple[str, ...] | None = None
-    # Whether a process that uses more than `memory` is killed; its processor share is as ever.
+    # Whether a process that uses more than `memory` is killed; its processor share always applies.
     enforce_memory: bool = True
 
     @property
@@ -144,7 +144,7 @@ class Instance:
         return self._process.pid
 
     async def stop(self) -> None:
-        """Kill the process, as Lambda does: with no word to it."""
+        """Kill the process, as Lambda does: without warning."""
         self.state = "gone"
         if self._process is not None and self._process.returncode is None:
             self._signal(signal.SIGKILL)
@@ -236,7 +236,7 @@ def environment(function: Function, runtime_api: str, instance: str) -> dict[str
     """The environment variables of a sandbox.
 
     Lambda Developer Guide, "Working with Lambda environment variables": the reserved and the
-    defined ones. Nothing of this machine's environment gets in but PATH.
+    defined ones. Nothing of this machine's environment gets in except PATH.
     """
     major, minor = sys.version_info[:2]
     paths = (function.code, function.runtime)

@@ -27,7 +27,7 @@ def bound(port: int) -> socket.socket:
 
 
 class Listener:
-    """Listens on one port that stays its own while nobody listens, and connections are refused.
+    """Listens on one port, kept reserved while nobody listens and connections are refused.
 
     Not asyncio's Server: one that is closed while it accepts loses the client, which then hangs.
     """
@@ -41,14 +41,14 @@ class Listener:
         self._transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     def open(self) -> None:
-        """Begin to listen, unless it does."""
+        """Begin to listen, unless it already does."""
         if self._listener is None:
             self._listener = bound(self.port)
             self._listener.listen(_BACKLOG)
             asyncio.get_running_loop().add_reader(self._listener, self._accept_one, self._listener)
 
     def deafen(self) -> None:
-        """Stop listening: whoever waits to be accepted is reset, whoever comes is refused."""
+        """Stop listening: clients waiting to be accepted are reset, new ones are refused."""
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()

@@ -16,7 +16,7 @@ _NATIVE = re.compile(r"\.cpython-3(\d+)-(\w+?)-linux-gnu\.so$")
 
 
 class PackageUnusable(CommandError):
-    """The deployment package is none, or is for another machine."""
+    """This is no deployment package, or one for another machine."""
 
     def __init__(self, what: str) -> None:
         arch = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"

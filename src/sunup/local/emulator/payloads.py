@@ -128,7 +128,7 @@ def response(body: bytes) -> Reply:
     raw = base64.b64decode(text, validate=True) if is_base64 else text.encode("utf-8")
     if not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", b"text/plain;charset=UTF-8"))
-    # The gateway counts anew: a HEAD's length is the function's own to tell.
+    # The gateway counts again: a HEAD's length is for the function to say.
     headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
     headers.append((b"content-length", str(len(raw)).encode()))
     headers.append((b"apigw-requestid", uuid.uuid4().hex[:15].encode()))

@@ -30,7 +30,7 @@ class Places:
         return iter(list(self._taken))
 
     def enter(self, session: Seated) -> bool:
-        """Take a place; false when there is none left."""
+        """Take a place; false when none is left."""
         if len(self._taken) >= self._limit:
             self._timeline.add("refused", reason="too many clients")
             return False

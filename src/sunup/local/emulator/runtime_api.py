@@ -32,7 +32,7 @@ class Invocation:
 class Outcome:
     """What the function made of an event: the response, or the error that it reported.
 
-    `at` is the moment when it was there, of `time.perf_counter`.
+    `at` is the moment when it arrived, by `time.perf_counter`.
     """
 
     body: bytes
@@ -129,7 +129,7 @@ class RuntimeApi:
         return connection.our_state is h11.DONE
 
     async def _next(self) -> tuple[int, list[tuple[str, str]], bytes]:
-        if not self._given.is_set():  # it is after a restore
+        if not self._given.is_set():  # after a restore it is already set
             self.ready.set()
             await self._given.wait()
         self._given.clear()

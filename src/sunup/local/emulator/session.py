@@ -20,7 +20,7 @@ _FAREWELL = 0.002
 
 @dataclass(frozen=True)
 class Server:
-    """What a session needs of the server. `socket` is the real PostgreSQL's."""
+    """What a session needs from the server. `socket` is the real PostgreSQL's."""
 
     options: AuroraOptions
     socket: Path

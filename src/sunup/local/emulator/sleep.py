@@ -16,7 +16,7 @@ _PAUSING = 0.2
 class Sleep:
     """Awake, pausing, asleep, resuming. All methods are called on one event loop.
 
-    `busy` tells whether somebody is connected or tries to be; `changed` is called when the state
+    `busy` says whether somebody is connected or tries to be; `changed` is called when the state
     has changed.
     """
 
@@ -43,7 +43,7 @@ class Sleep:
 
     @property
     def awake_seconds(self) -> float:
-        """How long it was not paused since the start: what would be billed."""
+        """How long it has not been paused since the start: what would be billed."""
         running = 0.0 if self.state == "asleep" else time.monotonic() - self._since
         return self._awake_before + running
 
@@ -63,7 +63,7 @@ class Sleep:
         await self._set("asleep")
 
     def touch(self) -> None:
-        """Somebody was connected: the time until the pause begins anew."""
+        """Somebody was connected: the time until the pause starts again."""
         self._idle_since = None
 
     def _resume(self) -> None:

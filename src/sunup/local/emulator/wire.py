@@ -12,7 +12,7 @@ PROTOCOL_3_0 = 196608
 
 ASK_CLEARTEXT_PASSWORD = struct.pack("!cII", b"R", 8, 3)
 
-# A token is 1 to 2 KB; what is longer is no login.
+# A token is 1 to 2 KB; anything longer is not a login.
 _LONGEST_LOGIN_MESSAGE = 64 * 1024
 
 
@@ -22,7 +22,7 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True)
 class Start:
-    """The first message of a client, without its length. `code` tells what it asks for."""
+    """The first message of a client, without its length. `code` says what it asks for."""
 
     code: int
     body: bytes

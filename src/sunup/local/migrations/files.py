@@ -35,7 +35,7 @@ def create_table(connection: Connection) -> None:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, whatever its line ends."""
+    """SHA-256 of a file, whatever its line endings."""
     content = path.read_bytes().replace(b"\r\n", b"\n")
     return hashlib.sha256(content).hexdigest()
 
@@ -64,7 +64,7 @@ def accept(connection: Connection, script: ScriptDirectory, revisions: Iterable[
         if revision not in known:
             raise CommandError(
                 f"--accept {revision}: no such applied migration",
-                f"Applied are: {', '.join(sorted(known)) or 'none'}.",
+                f"Applied: {', '.join(sorted(known)) or 'none'}.",
             )
         remember(connection, script, revision)
 

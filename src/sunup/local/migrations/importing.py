@@ -1,4 +1,4 @@
-"""An app's own modules, importable while a tool runs code of the app's in its own process."""
+"""An app's own modules, importable while a tool runs the app's code in its own process."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 def importable(folder: Path) -> Iterator[None]:
     """Let the block import modules of the folder, and forget them after it.
 
-    Another app's may have the same names, and a file may be changed before the next time.
+    Another app's modules may have the same names, and a file may be changed before the next time.
     """
     path = str(folder.resolve())
     before = set(sys.modules)

@@ -101,7 +101,7 @@ def status(
 
 
 def states(connection: Connection, script: ScriptDirectory, folder: Path) -> list[Revision]:
-    """As `status`, on a connection that is open."""
+    """As `status`, on an open connection."""
     applied = _applied(connection, script, folder)
     changed = migration_files.changed(connection, script)
     return [
@@ -163,7 +163,7 @@ def _connection(settings: Settings, credentials: CredentialSource | None) -> Ite
             yield connection
             connection.rollback()
     except DBAPIError as error:
-        # Errors of a migration are told by `_run`; here it is sunup's and Alembic's own tables.
+        # `_run` reports a migration's errors; these are about sunup's and Alembic's own tables.
         reason = plain_text(error.orig or error)
         raise CommandError(
             f"{settings.user} cannot migrate {settings.database}: {reason}",
@@ -233,7 +233,7 @@ def _run(
         where = f"{_file(script, current)}: " if current else f"{folder / 'env.py'}: "
         raise CommandError(
             f"{where}{type(getattr(error, 'orig', None) or error).__name__}: {reason}",
-            "Its transaction was rolled back; mend the file and run the command again.",
+            "Its transaction was rolled back; fix the file and run the command again.",
         ) from error
     return done
 

@@ -24,7 +24,7 @@ from .folder import configuration, explained, open_folder
 
 @dataclass(frozen=True)
 class Written:
-    """The new file; `compared` tells whether the app has models, `changes` how much differed."""
+    """The new file; `compared` says whether the app has models, `changes` how much differed."""
 
     path: Path
     compared: bool

@@ -11,7 +11,7 @@ import sunup
 import sunup.local
 from sunup.local.errors import CommandError
 
-# In the words of .gitignore. `[tool.sunup] exclude` adds to them; a pattern with ! takes one back.
+# In the syntax of .gitignore. `[tool.sunup] exclude` adds to them; a pattern with ! takes one back.
 NOT_THE_APP = (
     ".*",
     "__pycache__/",

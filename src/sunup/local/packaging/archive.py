@@ -3,14 +3,14 @@
 import zipfile
 from pathlib import Path
 
-# The earliest that a zip file can say.
+# The earliest time that a zip file can hold.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _FILE = 0o100644  # Lambda reads as another user: everybody may read (Developer Guide, "zip")
 
 
 def write(folder: Path, output: Path) -> None:
-    """Write the folder's files, in the order of their names, without times, owners and umask."""
+    """Write the folder's files, in the order of their names, without times, owners or umask."""
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         paths = {
             path.relative_to(folder).as_posix(): path

@@ -1,4 +1,4 @@
-"""The whole of it: pins, wheels, app, bytecode, zip, checks."""
+"""The whole build: pins, wheels, app, bytecode, zip, checks."""
 
 import hashlib
 import tempfile

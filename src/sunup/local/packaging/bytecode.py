@@ -17,7 +17,7 @@ from sunup.local.errors import CommandError
 from .target import Target
 
 # Unchecked: the bytecode is taken as it is, with no look at the source's time, which a zip keeps
-# in steps of two seconds only (PEP 552). Run in a process of its own, in a fixed order and with a
+# in steps of two seconds only (PEP 552). Run in a separate process, in a fixed order and with a
 # fixed hash seed, so that the same sources give the same bytes.
 _COMPILE = """
 import importlib.util, json, os, py_compile, sys
@@ -46,7 +46,7 @@ class Compiled:
 
 
 def compile_folder(folder: Path, target: Target) -> Compiled:
-    """Compile everything in the folder, with an interpreter of the target's version if there is."""
+    """Compile the whole folder, with an interpreter of the target's version if there is one."""
     sources = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
     found = interpreter(target.python)
     began = time.perf_counter()

@@ -49,7 +49,7 @@ def _failure(output: str, target: Target) -> CommandError:
         other = bool(offered and offered[1] != "none")
         return CommandError(
             f"{name} has no wheel for {target} (glibc {target.glibc})",
-            "Its other versions have: choose one of those."
+            "Other versions have one: choose one of those."
             if other
             else "Choose another version or another target, or build the wheel and give it to pip "
             "(PIP_FIND_LINKS=folder).",
@@ -58,7 +58,7 @@ def _failure(output: str, target: Target) -> CommandError:
         named = re.findall(r"^\s+(\S+==\S+)", output, re.MULTILINE)
         return CommandError(
             f"what the index gave for {', '.join(named) or 'a dependency'} is not what was pinned",
-            "Somebody changed it after it was pinned. If that was you, pin anew.",
+            "Somebody changed it after it was pinned. If that was you, pin it again.",
         )
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")] or [output.strip()]
     return CommandError(f"pip failed: {errors[-1].removeprefix('ERROR: ')}")

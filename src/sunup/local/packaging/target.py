@@ -32,12 +32,12 @@ class Target:
 
     @property
     def runtime(self) -> str:
-        """Lambda's name of the runtime."""
+        """Lambda's name for the runtime."""
         return f"python{self.python}"
 
     @property
     def machine(self) -> str:
-        """Linux's name of the processor."""
+        """Linux's name for the processor."""
         return _MACHINES[self.arch]
 
     @property
@@ -83,7 +83,7 @@ class Target:
 
 
 def choose(python: str | None, arch: str | None) -> Target:
-    """The target that was asked for; the running Python and arm64 unless told. `CommandError`."""
+    """The target that was asked for; else the running Python and arm64. Raises `CommandError`."""
     python = python or f"{sys.version_info[0]}.{sys.version_info[1]}"
     python = python.removeprefix("python")
     arch = arch or "arm64"

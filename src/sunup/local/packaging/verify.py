@@ -21,7 +21,7 @@ LARGEST_FOLDER = 250 * 1024 * 1024
 
 _IMPORT_SECONDS = 60
 
-# As INIT does it, but that no database is waited for: none is there.
+# As INIT does it, except that no database is waited for: there is no database.
 _IMPORT = """
 import importlib, json, sys
 module, name = sys.argv[1:]
@@ -142,12 +142,12 @@ def sizes(package: Path, unpacked: int) -> None:
     zipped = package.stat().st_size
     if unpacked > LARGEST_FOLDER:
         raise CommandError(
-            f"the package has {unpacked / 2**20:.0f} MB unpacked; Lambda takes 250 MB",
+            f"the package is {unpacked / 2**20:.0f} MB unpacked; Lambda takes 250 MB",
             "The table above shows the largest parts.",
         )
     if zipped > LARGEST_ZIP:
         print(  # noqa: T201
-            f"Note: {zipped / 2**20:.0f} MB are more than the 50 MB of a direct upload; "
+            f"Note: {zipped / 2**20:.0f} MB is more than the 50 MB of a direct upload; "
             "it has to go through S3.",
             file=sys.stderr,
         )
