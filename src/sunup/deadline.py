@@ -1,7 +1,7 @@
 """How long the current request may still take.
 
-A deadline is wall-clock time (seconds since the epoch): it keeps its meaning over a freeze of the
-process. It belongs to the current context, so requests that are served at once do not mix.
+A deadline is wall-clock time (seconds since the epoch): it keeps its meaning across a freeze of the
+process. It belongs to the current context, so requests that are served together do not mix.
 """
 
 import time
@@ -14,8 +14,8 @@ NEVER = float("inf")
 # None: not known in this context.
 _current: ContextVar[float | None] = ContextVar("sunup_deadline", default=None)
 
-# That of the request which this process answers, where it answers one at a time: what goes by it
-# is a thread that was started without a copy of the context.
+# That of the request which this process answers, where it answers one at a time: it is for
+# threads that were started without a copy of the context.
 _shared: float | None = None
 
 # Seconds between the deadline, at which waits for the database end, and cancelling the app.
@@ -28,13 +28,13 @@ CLEANUP = 0.25
 AFTERWARDS = 1.0
 
 # Seconds that putting a connection right after its block may take: a cancelled statement's end, a
-# rollback, a reset. At least so many are left for it when the deadline has passed.
+# rollback, a reset. The second is the least that is left for it after the deadline.
 CLEANING = 1.0
 _LEAST_CLEANING = 0.2
 
 
 class DeadlineExceeded(BaseException):
-    """The request's time is up. No `Exception`, so that `except Exception` does not swallow it."""
+    """The request's time is up. Not an `Exception`: `except Exception` must not swallow it."""
 
 
 def at() -> float | None:
@@ -86,19 +86,19 @@ def end(token: Token[float | None]) -> None:
 
 
 def forget() -> None:
-    """No deadline in this context any more."""
+    """Remove the deadline from this context."""
     _current.set(NEVER)
 
 
 def share(moment: float | None) -> None:
-    """Tell the deadline of the one request that this process answers; None: it is answered."""
+    """Set the deadline of the one request that this process answers; None: it is answered."""
     global _shared
     _shared = moment
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give what runs inside at most so many seconds (a scheduled job, a script, a test)."""
+    """Give what runs inside at most `seconds` (a scheduled job, a script, a test)."""
     with until(time.time() + seconds):
         yield
 
@@ -116,7 +116,7 @@ def of_invocation(
     `remaining_ms` is the context's `get_remaining_time_in_millis()`; `gateway_started_ms` the
     event's `requestContext.timeEpoch` (1.0: `requestTimeEpoch`). An HTTP API gives up 30 s after
     that (API Gateway Developer Guide, "Quotas for HTTP APIs"; it cannot be raised). A request
-    that is older than the gateway's limit has no gateway waiting for it: it is a replayed or a
+    that is older than the gateway's limit has no gateway waiting for it: it is a replay or a
     console's test event, and only the function's own time counts. `margin`, in seconds, is left
     for writing the answer.
     """

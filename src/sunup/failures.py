@@ -36,7 +36,7 @@ class DatabaseUnavailable(Exception):
     cure: ClassVar[str] = "See the detail."
     # Seconds for which trying to connect again can help; 0: the failure stays until someone acts.
     patience: ClassVar[float] = 0.0
-    # Seconds after which a client may try again; None: trying again does not help by itself.
+    # Seconds after which a client may try again; None: just trying again does not help.
     retry_after: ClassVar[int | None] = None
     # False: a statement may have been executed, so only a safe HTTP method may be repeated.
     nothing_executed: bool = True
@@ -178,8 +178,8 @@ class DatabaseReadOnly(DatabaseUnavailable):
     code = "database_read_only"
     message = "The database is read-only at the moment"
     cure = (
-        "After a failover the connection is replaced by itself. If it stays, DB_HOST is a reader's "
-        "endpoint, or the transaction was declared READ ONLY."
+        "After a failover the connection is replaced automatically. If it stays, DB_HOST is a "
+        "reader's endpoint, or the transaction was declared READ ONLY."
     )
     retry_after = 1
 
@@ -190,14 +190,14 @@ class ConnectionLost(DatabaseUnavailable):
     code = "connection_lost"
     message = "The connection to the database was lost"
     cure = (
-        "The next request gets a new connection. Nothing is sent twice: look whether it is there."
+        "The next request gets a new connection. Nothing is sent twice: check whether it is there."
     )
     retry_after = 1
     nothing_executed = False
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """The SQLSTATE of a driver's exception (asyncpg and psycopg both call it so), if it has one."""
+    """The SQLSTATE of a driver's exception (asyncpg and psycopg both name it so), if it has one."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
 

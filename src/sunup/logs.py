@@ -1,4 +1,4 @@
-"""One JSON object a line on Lambda, readable lines on a terminal.
+"""One JSON object per line on Lambda, readable lines on a terminal.
 
 Times are in the time zone of `TZ`. Exceptions are written without the values that PostgreSQL quotes
 in them: logs hold no personal data.
@@ -14,7 +14,7 @@ from . import request
 from .privacy import without_values
 from .settings import Settings, on_lambda
 
-# What a LogRecord has by itself; everything else on it came by `extra=` and is shown.
+# What every LogRecord has; everything else on it came by `extra=` and is shown.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
@@ -23,7 +23,7 @@ _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 def configure(settings: Settings, *, json_lines: bool | None = None) -> None:
     """Send all logging to standard output (Lambda) or standard error, as `LOG_LEVEL` says.
 
-    Replaces the handlers of the root logger, Lambda's own among them: each line would be twice.
+    Replaces the handlers of the root logger, Lambda's own among them: each line would appear twice.
     `json_lines` is true on Lambda unless given.
     """
     as_json = on_lambda() if json_lines is None else json_lines
@@ -34,7 +34,7 @@ def configure(settings: Settings, *, json_lines: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # asyncio tells at DEBUG which selector it uses, and nothing else.
+    # asyncio logs at DEBUG which selector it uses, and nothing else.
     logging.getLogger("asyncio").setLevel(max(root.level, logging.INFO))
 
 
@@ -85,7 +85,7 @@ class LineFormatter(logging.Formatter):
         return f"\033[{code}m{text}\033[0m" if self._colour and code else text
 
 
-# Fields of the request line that its message has already.
+# Fields of the request line that its message already has.
 _IN_MESSAGE = frozenset({"method", "path", "status", "request_id"})
 
 

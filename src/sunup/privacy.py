@@ -18,13 +18,13 @@ _SHORTEST_FIELD = 4
 
 
 def without_values(text: str, *errors: BaseException) -> str:
-    """The text without what quotes values in it, of all that the exceptions are made of."""
+    """The text without the parts that quote values from the exceptions and their chains."""
     plain = {}
     for error in errors:
         plain.update(_plain_messages(error))
     if not plain:
         return text
-    # The longest first, and all at once: a message may be a part of another's.
+    # The longest first, and all at once: a message may be part of another.
     known = sorted(plain.items(), key=lambda each: -len(each[0]))
     pattern = "|".join(f"({_pattern_of(message)})" for message, _ in known)
     return re.sub(pattern, lambda found: known[(found.lastindex or 0) - 1][1], text)
@@ -56,7 +56,7 @@ def _pattern_of(message: str) -> str:
 
 
 def _plain_messages(error: BaseException) -> dict[str, str]:
-    """What to write instead of the messages that quote values, of all that `error` is made of."""
+    """What to write instead of the messages that quote values, for all in `error`'s chain."""
     plain: dict[str, str] = {}
     for each in chain_of(error):
         state = sqlstate_of(each)

@@ -23,7 +23,7 @@ Executed = Literal["no", "unknown", "yes"]
 class Request:
     """Times are in seconds; `started` is since the epoch."""
 
-    # No dataclass: making one costs a cold start more than all else in this module.
+    # Not a dataclass: making one costs a cold start more than all else in this module.
     __slots__ = (
         "cold_start",
         "committed",
@@ -70,9 +70,9 @@ class Request:
         self.committed = self.doubtful = Change.NOTHING
         # The connections that it holds, each with how to take it away at the request's end.
         self.held: dict[object, Callable[[], None]] = {}
-        # What ended in a framework's own page, where an integration hears of it.
+        # What ended in a framework's own page, where an integration reports it.
         self.raised: BaseException | None = None
-        # Answered with a failure: what it left running gets no connection any more.
+        # Answered with a failure: what it left running gets no more connections.
         self.over = False
         # The process may be frozen: what it left running gets a connection in the next request.
         self.ended = False
@@ -82,7 +82,7 @@ class Request:
         """Whether something that this request sent to the database was executed and stays.
 
         A safe method promises to change nothing (RFC 9110, section 9.2.1), so functions that its
-        readings call are believed to change nothing.
+        reads call are believed to change nothing.
         """
         least = Change.YES if self.method in SAFE_METHODS else Change.PERHAPS
         if self.committed >= least:
@@ -103,7 +103,7 @@ class Request:
             self.reclaim()
 
     def reclaim(self) -> None:
-        """Take its connections away from whoever still holds them."""
+        """Take its connections away from those who still hold them."""
         for take in list(self.held.values()):
             take()
 
@@ -172,12 +172,12 @@ def active() -> Request | None:
 
 
 def not_over() -> Request | None:
-    """As `active`, for who asks for a connection: who will hold it.
+    """As `active`, for a caller that asks for a connection: the request that will hold it.
 
     What an earlier request left running holds it on behalf of the one that is being answered, with
     which it ends. Raises `ConnectionsBusy` where there is none: the process may be frozen any time.
     Raises `DeadlineExceeded` for a request that was answered with a failure: what it left running
-    must change nothing any more.
+    must not change anything any more.
     """
     request = active()
     if request is None:
@@ -218,7 +218,7 @@ def note_wait(seconds: float, *, resuming: bool) -> None:
 
 
 def note_failure(failure: DatabaseUnavailable | None, origin: BaseException | None = None) -> None:
-    """Remember what the database's failure was for the current request's answer; None: it works.
+    """Remember the database's failure for the current request's answer; None: it works.
 
     `origin` is the exception that the app sees, where that is not the failure itself.
     """
@@ -228,7 +228,7 @@ def note_failure(failure: DatabaseUnavailable | None, origin: BaseException | No
 
 
 class _Noting:
-    """A block that asks for a connection: that it gets none is remembered."""
+    """A block that asks for a connection: a failure to get one is remembered."""
 
     def __enter__(self) -> None: ...
 

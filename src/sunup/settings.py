@@ -1,4 +1,4 @@
-"""Settings, read from the environment, with the names that the field already uses.
+"""Settings, read from the environment, with the names that are already in common use.
 
 `VARIABLES` is the one table of them: docs/settings.md and `sunup env` are made from it. A wrong
 value raises `SettingsError`, which names the variable, what was found and what is expected.
@@ -94,7 +94,7 @@ VARIABLES = (
         "connect_timeout",
         kinds.seconds(1, 300),
         "Seconds that one attempt to connect may take before a new one is begun. How long a "
-        "request waits in all is decided by its deadline.",
+        "request waits altogether is decided by its deadline.",
     ),
     Variable(
         "DB_STATEMENT_TIMEOUT",
@@ -185,7 +185,7 @@ class Settings:
         if on_lambda(environ):
             # An instance serves one request at a time, and each connection counts.
             values.setdefault("pool_size", 1)
-            # A function that Lambda has ended or frozen cancels nothing any more.
+            # A function that Lambda has ended or frozen can no longer cancel anything.
             beginning = cls(**values)
             values.setdefault("statement_timeout", beginning.gateway_timeout)
         settings = cls(**values)

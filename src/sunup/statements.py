@@ -1,7 +1,7 @@
 """What a statement may do, judged by its text: change data, end a transaction, alter the session.
 
-A judgement errs on one side only. What is called a reading changes nothing; what cannot be told,
-such as a function of the app's own, counts as a change.
+A judgement errs on one side only. What is judged to be a read changes nothing; what cannot be
+judged, such as a function of the app, counts as a change.
 """
 
 import re
@@ -42,13 +42,13 @@ class Effect:
         self.rolls_back = True
         statements = _statements(text)
         self.several = statements is None or len(statements) > 1
-        if statements is None:  # where its parts end cannot be told
+        if statements is None:  # it is unclear where its parts end
             self.change = Change.YES
             self.commits = self.session = self.replaces = True
             self.rolls_back = False
         for words in statements or ():
             self._add(words)
-        # Of several that are sent together: none but such as begin a transaction.
+        # Of several that are sent together: each one begins a transaction.
         self.begins_only = self.begins
 
     @classmethod
@@ -72,7 +72,7 @@ class Effect:
         self.commits |= (
             first in ("commit", "end", "call", "do")
             or words[:2] == ["prepare", "transaction"]
-            or "concurrently" in names  # in transactions of its own
+            or "concurrently" in names  # in its own transactions
         )
         self.rolls_back &= first in ("rollback", "abort") and "to" not in names
         local = first == "set" and second in ("local", "transaction", "constraints")
@@ -101,7 +101,7 @@ def _is_call(name: str) -> bool:
 
 
 def effect_of(text: str) -> Effect:
-    """The effect of a statement; texts come again and again, so judgements are kept."""
+    """The effect of a statement; the same texts recur, so judgements are kept."""
     return _known.get(text) or _keep(text, Effect(text))
 
 
@@ -182,7 +182,7 @@ _writing = """insert update delete merge truncate create drop alter call do copy
     lock execute refresh"""
 _WRITING = frozenset(_writing.split())
 
-# Words that stand before a parenthesis and are no functions, then functions of PostgreSQL's own
+# Words that stand before a parenthesis and are not functions, then PostgreSQL's own functions
 # that change nothing.
 _harmless_calls = """
     all and any array as between by case copy cube distinct else except exists filter from group

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Seconds until it looks again.
 _AGAIN = 0.05
 
-# Packages whose code is not torn, nor what they call back.
+# Packages whose code is not torn, nor the code that they call back.
 _WHOLE = frozenset(("asyncpg", "importlib", "logging", "sunup"))
 _WHOLE_MODULES = frozenset(
     (
@@ -45,10 +45,10 @@ _raised: list[DeadlineExceeded] = []
 
 
 def arm(seconds: float, callers: "tuple[CodeType, ...]") -> None:
-    """Raise `DeadlineExceeded` in what `callers` call after so many seconds, unless disarmed.
+    """Raise `DeadlineExceeded` in what `callers` call after `seconds`, unless disarmed.
 
     `callers` are the functions that call the app's code. Nothing happens on a thread that is not
-    the main one, and in a process that uses SIGALRM itself.
+    the main one, or in a process that uses SIGALRM itself.
     """
     global _armed
     _raised.clear()

@@ -12,14 +12,14 @@ from .http import Answer
 
 logger = logging.getLogger("sunup.request")
 
-# What a request may end with, if not with an answer: what ends the process is not among them.
+# These end the process; any other exception that a request ends with gets an answer.
 ENDS_THE_PROCESS = (SystemExit, KeyboardInterrupt)
 
 
 def of_exception(error: BaseException, request: Request, otherwise: Answer | None = None) -> Answer:
     """The answer for an exception that the app let through; logs what nobody else explains.
 
-    Where nothing is known of its cause it is `otherwise`, or a 500 that tells nothing.
+    Where nothing is known of its cause it is `otherwise`, or a 500 without details.
     """
     answer = _of_cause(error, request)
     if answer is None:
@@ -61,7 +61,7 @@ def of_deadline(request: Request) -> Answer:
 def of_failure(failure: DatabaseUnavailable, request: Request) -> Answer:
     """503, with `Retry-After` where trying again helps, if nothing of the request was executed.
 
-    Else a 500, which no client repeats by itself.
+    Else a 500, which no client repeats automatically.
     """
     if not failure.nothing_executed and failure is not request.failure:
         request.note_executed(Change.PERHAPS, known=False)  # on a connection that is not sunup's
@@ -94,12 +94,12 @@ def log_unforeseen(error: BaseException) -> None:
 
 
 def bad_request(reason: str) -> Answer:
-    """400 for an event that is no HTTP request that could be passed on."""
+    """400 for an event that is not an HTTP request that can be passed on."""
     return _answer(400, {"error": reason})
 
 
 def internal_error() -> Answer:
-    """500 that tells nothing."""
+    """500 without details."""
     return _answer(500, {"error": "Internal Server Error"})
 
 
@@ -126,7 +126,7 @@ def _json(
     answer = _answer(status, {**content, "executed": request.executed})
     if retry_after is not None and request.executed == "no":
         answer.headers.append((b"retry-after", str(retry_after).encode()))
-    # What it left running must change nothing any more.
+    # What it left running must not change anything any more.
     request.over = True
     return answer
 

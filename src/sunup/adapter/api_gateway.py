@@ -73,7 +73,7 @@ def parse_1(event: Event) -> Call:
     context = event["requestContext"]
     many = event.get("multiValueHeaders")
     headers: Headers = headers_of(many or event.get("headers") or {})
-    # The path of the context has the stage's prefix, as the client sent it; the event's has not.
+    # The path of the context has the stage's prefix, as the client sent it; the event's does not.
     path = path_of(context.get("path") or event.get("path"))
     query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
     source = (context.get("identity") or {}).get("sourceIp")

@@ -68,7 +68,7 @@ class AsgiRunner:
         return True
 
     def stop(self, limit: float | None = None) -> None:
-        """Run the app's shut-down; raises `TimeoutError` when it takes over `limit` seconds."""
+        """Run the app's shut-down; raises `TimeoutError` after `limit` seconds."""
         if self._lifespan is not None and not self._loop.running_here:
             self._loop.run(self._lifespan.shutdown(), limit)
 
@@ -108,7 +108,7 @@ class AsgiRunner:
                 raise
             answer = exchange.answer()
             if isinstance(error, Exception):
-                # Frameworks answer 500 in the app's own words, and raise on for the server to log.
+                # Frameworks answer 500 in the app's own words, and re-raise for the server to log.
                 answer.error = error
             return answer
         return exchange.answer()
@@ -122,7 +122,7 @@ class Exchange:
         self._start: Message | None = None
         self._chunks: list[bytes] = []
         self._ended = False
-        # Made for an app that listens for the client's end.
+        # Made for an app that waits for the client to disconnect.
         self._gone: asyncio.Event | None = None
 
     @property

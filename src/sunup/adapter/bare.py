@@ -1,7 +1,7 @@
 """Tells a framework's bare "500 Internal Server Error" from an answer that the app gave itself.
 
 Frameworks turn an exception that nobody handled into such a page. Only there may sunup speak in the
-app's place; whatever says anything else is the app's own.
+app's place; any other answer is the app's own.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The end of a request: nothing of it goes on over a freeze, but what is named."""
+"""The end of a request: nothing of it goes on across a freeze, except what is named."""
 
 from sunup import deadline
 from sunup.request import Request
@@ -7,12 +7,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .loop import Loop
 
-# Seconds in which what has run out of time hears of it.
+# Seconds in which work that has run out of time notices this.
 _TURN = 0.02
 
 
 def end(request: Request, loop: "Loop | None", *, answered: bool) -> list[str]:
-    """End what a request has left: tasks, which have a bounded time first, and connections.
+    """End what a request has left: tasks, which first get a bounded time, and connections.
 
     Returns the names of the tasks that remain. `loop` is the app's, where there is one.
     """

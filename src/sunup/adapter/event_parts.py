@@ -22,7 +22,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _TEXT_TYPES = (b"text/", b"application/json", b"application/xml", b"application/javascript")
 
 
-# Names come again and again; anybody can send new ones.
+# The same names recur; but anybody can send new ones.
 _NAMES: dict[str, bytes] = {}
 _MOST_NAMES = 200
 
@@ -69,7 +69,7 @@ def path_of(raw: str | None) -> str:
 
 
 def headers_of(fields: dict[str, Any]) -> Headers:
-    """Names in lower case; a value may be a list of them. Raises `BadEvent`."""
+    """Names in lower case; a value may be a list of values. Raises `BadEvent`."""
     pairs: Headers = []
     try:
         for name, value in fields.items():

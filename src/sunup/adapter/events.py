@@ -7,19 +7,20 @@ from .event_parts import Format
 
 
 class UnknownEvent(TypeError):
-    """The function was invoked with something that is no HTTP request."""
+    """The function was invoked with something that is not an HTTP request."""
 
     def __init__(self, event: Any) -> None:
         is_object = isinstance(event, dict)
         keys = ", ".join(sorted(map(str, event))) if is_object else type(event).__name__
         super().__init__(
-            "this event is no HTTP request of API Gateway, a function URL, a load balancer or VPC "
-            f"Lattice (it has: {keys}); name a function for others: Handler(..., events=function)"
+            "this event is not an HTTP request from API Gateway, a function URL, a load balancer "
+            f"or VPC Lattice (it has: {keys}); name a function for others: "
+            "Handler(..., events=function)"
         )
 
 
 def format_of(event: object) -> Format | None:
-    """The format of an event, None if it is no HTTP request that is known.
+    """The format of an event, None if it is not a known HTTP request.
 
     Rarer formats are imported when they come.
     """

@@ -29,7 +29,7 @@ T = TypeVar("T")
 # Seconds after the deadline, at which an app that still runs awaits nothing: it blocks.
 _BLOCKED = deadline.GRACE + 0.1
 
-# Of INIT's 10 s, how many priming may use. A database that sleeps takes more: it wakes meanwhile.
+# Of INIT's 10 s, how many priming may use. A sleeping database takes longer: it wakes meanwhile.
 PRIME_LIMIT = 1.0
 
 # Seconds for closing connections ahead of a snapshot.
@@ -51,11 +51,11 @@ class Handler:
     it is imported while `database` already connects. `interface` settles what cannot be guessed.
     `events` is called as `events(event, context)` with whatever else the function is invoked with,
     such as a schedule or a queue, and its result (awaited on the app's event loop where it must be)
-    is the invocation's; without it they raise `UnknownEvent`. `base_path` is what a custom domain's
-    API mapping puts in front of the app's paths, such as `/v1`. `prime` is a path, such as
-    `/health?deep=1`, that the app is asked for during INIT, at its full processor, so that what a
-    first request does once is done: it must change nothing. `log_stream_header` adds
-    `X-Lambda-Log-Stream` to each response, where Lambda tells the stream. Raises `SettingsError`,
+    is the invocation's; without it such events raise `UnknownEvent`. `base_path` is what a custom
+    domain's API mapping puts in front of the app's paths, such as `/v1`. `prime` is a path, such as
+    `/health?deep=1`, that the app is asked for during INIT, on its full processor, so that what a
+    first request does only once is already done: it must change nothing. `log_stream_header` adds
+    `X-Lambda-Log-Stream` to each response, where Lambda names the stream. Raises `SettingsError`,
     and what importing the app raises: INIT fails, and Lambda logs why.
     """
 
@@ -107,7 +107,7 @@ class Handler:
         startup.end()
 
     def __call__(self, event: Any, context: LambdaContext) -> Any:
-        """Answer one invocation. Raises `UnknownEvent` for one that is nobody's."""
+        """Answer one invocation. Raises `UnknownEvent` for one that nobody handles."""
         form = format_of(event)
         if form is None:
             if self._events is None:
@@ -180,7 +180,7 @@ class Handler:
         if answer is None:
             assert error is not None
             answer = answers.of_exception(error, current)
-        elif answer.error is not None:  # answered by a framework or a catch-all, and raised on
+        elif answer.error is not None:  # answered by a framework or a catch-all, and re-raised
             answer = answers.of_exception(answer.error, current, answer)
         elif answer.status == 500:
             answer = answers.of_page(answer, current, late=alarm.rang())
@@ -249,7 +249,7 @@ class Handler:
             logger.warning("left running at the end of the request, until the next one: %s", names)
 
     def _prime(self, path: str) -> None:
-        """Ask the app for a path. What it answers, or raises, is of no account."""
+        """Ask the app for a path. What it answers, or raises, does not matter."""
         path, _, query = path.partition("?")
         headers = [(b"host", b"localhost"), (b"user-agent", b"sunup-prime")]
         call = Call("GET", path, query.encode(), headers, server=("localhost", 443))
@@ -283,7 +283,7 @@ class Handler:
             self._event_loop().run(_finish(closing), limit)
 
     def _before_snapshot(self) -> None:
-        # What the app's import opened would be dead in each copy, and credentials have an end.
+        # What the app's import opened would be dead in each copy, and credentials expire.
         self._close_database(_CLOSE_LIMIT)
 
     def _after_restore(self) -> None:
@@ -293,7 +293,7 @@ class Handler:
 
     def _shut_down(self) -> None:
         limit = lifecycle.SHUTDOWN_LIMIT / 2
-        with suppress(Exception):  # what the app's own shut-down raises ends nothing else
+        with suppress(Exception):  # what the app's own shut-down raises must not stop the rest
             self._run.stop(limit)
         # So that the server sees the end at once, and not after its idle timeout.
         with suppress(TimeoutError):

@@ -49,7 +49,7 @@ class Call:
 
 
 class Answer:
-    """A response; header names are in lower case. `error` is why it is the app's own 500."""
+    """A response; header names are in lower case. `error` is the cause of an app's own 500."""
 
     __slots__ = ("body", "error", "headers", "status")
 

@@ -16,7 +16,7 @@ SHUTDOWN_LIMIT = 0.4
 
 
 def on_snapshot(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """With SnapStart, call `before` ahead of the snapshot and `after` each restore from it.
+    """With SnapStart, call `before` ahead of the snapshot and `after` at each restore from it.
 
     The hooks' library, snapshot_restore_py, is part of Lambda's runtimes from Python 3.12 on.
     """
@@ -33,8 +33,8 @@ def on_snapshot(before: Callable[[], None], after: Callable[[], None]) -> None:
 def reseed() -> None:
     """Make `random` differ between processes that were restored from one snapshot.
 
-    Their pauses between attempts to connect would be the same. OpenSSL and the kernel see to
-    theirs (Lambda Developer Guide, "Handling uniqueness with SnapStart").
+    Otherwise their pauses between attempts to connect would be the same. OpenSSL and the kernel
+    see to their own (Lambda Developer Guide, "Handling uniqueness with SnapStart").
     """
     import random
 

@@ -10,9 +10,9 @@ Interface = Literal["asgi", "wsgi"]
 
 
 def load(name: str, setting: str = "app") -> Any:
-    """Import `module:name` (or `module:name.attribute`). Raises `SettingsError` when it is not so.
+    """Import `module:name` (or `module:name.attribute`). Raises `SettingsError` if there is none.
 
-    An error inside the module comes as it is.
+    An error inside the module is raised as it is.
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path:
@@ -20,7 +20,7 @@ def load(name: str, setting: str = "app") -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # Only the app's own module; one that it imports and that is missing is its own error.
+        # Only if the app's own module is missing; a missing one that it imports is its own error.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise SettingsError(setting, name, f"a module that exists: {error}") from None

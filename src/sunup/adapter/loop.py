@@ -1,6 +1,6 @@
 """One event loop for the life of the process.
 
-During INIT it runs on a thread of its own: it connects while the main thread imports the app. A
+During INIT it runs on its own thread: it connects while the main thread imports the app. A
 request takes it over and runs it on the calling thread, since waking another thread for each one
 costs more than the adapter itself. Between requests it stands still, as a frozen process does.
 
@@ -34,11 +34,11 @@ class Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._loop.set_task_factory(self._make_task)
-        # An app that sets one of its own has it called by ours.
+        # A task factory that the app sets is called by ours.
         self._factory: Any = None
         self._loop.set_task_factory = self._set_factory  # type: ignore[method-assign]
         self._loop.get_task_factory = lambda: self._factory  # type: ignore[method-assign]
-        # What the app began with `create_task` and the like, and is not done.
+        # What the app began with `create_task` and the like, and what is not done yet.
         self._tasks: set[asyncio.Task[Any]] = set()
         # Of these, what may go on from one request to the next.
         self._residents: AbstractSet[asyncio.Task[Any]] = _NO_TASKS
@@ -67,8 +67,8 @@ class Loop:
         """Run a coroutine to its end on the calling thread, with all else that the loop has to do.
 
         Raises `Overrun` when it is not done in `limit` seconds: it was cancelled then. Raises
-        `CancelledError` when it cancelled itself. `interrupted` tells whether it has heard of the
-        end already, and cleans up: it has time for that before it is cancelled.
+        `CancelledError` when it cancelled itself. `interrupted` says whether it already knows
+        that its time is up, and cleans up: it gets time for that before it is cancelled.
         """
         with self._turn:
             if self._thread is not None:
@@ -89,7 +89,7 @@ class Loop:
             return task.result()
 
     def settle(self, limit: float) -> list[str]:
-        """Run what the last work began and did not wait for, for at most so many seconds.
+        """Run what the last work began and did not wait for, for at most `limit` seconds.
 
         Returns what is not done then, by the tasks' names and coroutines. It goes on when the loop
         runs again.
@@ -145,7 +145,7 @@ class Loop:
         self._factory = factory
 
     def _until(self, task: "asyncio.Task[Any]", limit: float | None) -> bool:
-        """Run the loop until the task is done, at most `limit` seconds; whether it is.
+        """Run the loop until the task is done, at most `limit` seconds; returns whether it is done.
 
         A stop of the loop means only that there is something to look at: one that comes late, from
         an earlier turn, does no harm.

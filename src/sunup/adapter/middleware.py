@@ -61,7 +61,7 @@ class RequestMiddleware:
 class _Guard:
     """Lets a response pass, unless it is a 500 that hides a failure of the database.
 
-    A 500 is held back until it is known whether the app raised on, unless it comes in parts.
+    A 500 is held back until it is known whether the app re-raised, unless it comes in parts.
     """
 
     def __init__(self, current: request.Request, send: Send) -> None:
@@ -94,7 +94,7 @@ class _Guard:
             return
         if self._held is None:
             if error is not None and current.failure is None:
-                answers.log_unforeseen(error)  # the framework has answered by itself
+                answers.log_unforeseen(error)  # the framework has already answered
             return
         page = Answer(500, list(self._held.get("headers", ())), self._page)
         if error is not None:

@@ -1,4 +1,4 @@
-"""What the handler needs of its parts: the database, the app's interface, Lambda's context."""
+"""What the handler needs from its parts: the database, the app's interface, Lambda's context."""
 
 from collections.abc import Awaitable
 from typing import Protocol
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StartableDatabase(Protocol):
-    """What the handler needs of a Database: to begin connecting in the background."""
+    """What the handler needs from a Database: to begin connecting in the background."""
 
     @property
     def settings(self) -> Settings:

@@ -1,4 +1,4 @@
-"""INIT without collections of garbage that is not there.
+"""INIT without searches for garbage that is not there.
 
 Importing makes objects that stay: at CPython's default threshold the collector looks through them
 over and over, for 5 to 8 % of an INIT (docs/decisions/0011-cold-start.md).
@@ -6,7 +6,7 @@ over and over, for 5 to 8 % of an INIT (docs/decisions/0011-cold-start.md).
 
 import gc
 
-# So many objects more than freed until a collection begins: above what the imports of an app make.
+# A collection begins at this many more objects made than freed: more than an app's imports make.
 _THRESHOLD = 50_000
 
 _default: tuple[int, int, int] | None = None

@@ -17,7 +17,7 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
-# Names come again and again; anybody can send new ones.
+# The same names recur; but anybody can send new ones.
 _KEYS: dict[bytes, str] = {}
 _MOST_KEYS = 200
 

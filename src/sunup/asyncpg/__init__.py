@@ -36,8 +36,8 @@ class Database:
     """Owns the connections of this process. Making one costs nothing and connects to nothing.
 
     Settings are read from the environment at the first use, unless given. On Lambda there is one
-    connection in a process, elsewhere `DB_POOL_SIZE` (5). Each event loop has connections of its
-    own; a forked process starts afresh.
+    connection in a process, elsewhere `DB_POOL_SIZE` (5). Each event loop has its own
+    connections; a forked process starts afresh.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -64,7 +64,7 @@ class Database:
         Waits for a sleeping database until the request's deadline (`sunup.deadline`), 60 s without
         one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`, `TokenRefused` and
         so on before anything was executed, `ConnectionLost` when the connection broke in the
-        block. Statements are never repeated. asyncpg commits each statement by itself; settings
+        block. Statements are never repeated. asyncpg commits each statement separately; settings
         made with SET stay with the connection (SET LOCAL does not).
         """
         pool = self.pool()
@@ -143,7 +143,7 @@ class Database:
 
 
 def _was_cancelled(error: BaseException) -> bool:
-    """Whether the task was cancelled, and only what its clean-up met hides that."""
+    """Whether the task was cancelled, and only an error in its clean-up hides that."""
     task = asyncio.current_task()
     if task is None or not task.cancelling():
         return False

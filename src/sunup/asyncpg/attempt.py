@@ -1,6 +1,6 @@
 """One attempt to connect with asyncpg, and a second one beside it where the first hears nothing.
 
-A SYN that is lost, or an address behind which nobody is, is silent: the kernel repeats after 1, 3
+A SYN that is lost, or an address with nobody behind it, is silent: the kernel repeats after 1, 3
 and 7 s, and asyncio tries a name's next address only when the one before has failed. So each
 attempt takes one address of the name, and one that has not seen the end of the TLS handshake after
 `SECOND_AFTER` gets a rival at the next address. A database that resumes is silent too, but after
@@ -47,7 +47,7 @@ class _Handshake(ssl.SSLObject):
 
 
 async def connect(settings: Settings, password: str | None, number: int) -> Connection:
-    """Connect to the name's address of this number, perhaps to the next one too: who is first.
+    """Connect to the name's address of this number, perhaps also to the next: the first one wins.
 
     Raises what the driver raises, `OSError` and `TimeoutError`.
     """
@@ -58,7 +58,7 @@ async def connect(settings: Settings, password: str | None, number: int) -> Conn
     def begin(limit: float) -> _Client | None:
         address = addresses[(number + len(attempts)) % len(addresses)]
         context = tls.context(settings, _Client)
-        # No `create_task`: it is no request's task.
+        # Not `create_task`: the task belongs to no request.
         attempts.add(asyncio.Task(_connect(settings, password, address, context, limit), loop=loop))
         return cast("_Client | None", context)
 
@@ -109,7 +109,7 @@ async def _connect(
 
 
 async def _addresses(settings: Settings) -> list[str]:
-    """The addresses of the host's name; itself where it is an address or a socket's folder."""
+    """The addresses of the host name; the host itself if it is an address or a socket's folder."""
     host = settings.host
     if host.startswith("/") or _NUMERIC.fullmatch(host) or settings.sslmode in ("allow", "prefer"):
         return [host]
@@ -119,7 +119,7 @@ async def _addresses(settings: Settings) -> list[str]:
 
 
 def connect_parameters(settings: Settings, context: ssl.SSLContext | None = None) -> dict[str, Any]:
-    """What `asyncpg.connect` is told, but for the password."""
+    """The arguments of `asyncpg.connect`, except the password."""
     context = context or tls.context(settings)
     return {
         "host": settings.host,

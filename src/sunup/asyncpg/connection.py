@@ -17,7 +17,7 @@ from .wire import Wire
 
 T = TypeVar("T")
 
-# Of the event loop, until asyncpg has what was in the socket: select, TLS, protocol.
+# Turns of the event loop until asyncpg has what was in the socket: select, TLS, protocol.
 _TURNS_TO_READ = 4
 
 
@@ -26,7 +26,7 @@ class Connection(asyncpg.Connection):
 
     __slots__ = ("_poll", "holder", "lent", "rests_since", "session", "spare")
 
-    # asyncpg's own, which its types do not tell.
+    # asyncpg's own, which its types do not show.
     _listeners: dict[str, Any]
     _log_listeners: set[Any]
     _query_loggers: set[Any]
@@ -39,7 +39,7 @@ class Connection(asyncpg.Connection):
     holder: request.Request | None
 
     rests_since: float
-    # To another library, whose integration counts: it has statements of its own, such as BEGIN.
+    # To another library, whose integration counts: it adds its own statements, such as BEGIN.
     lent: bool
     # Lent, and resting in the other pool.
     spare: bool
@@ -94,7 +94,7 @@ class Connection(asyncpg.Connection):
         return not self.is_closed() and self.clean
 
     def adopt(self) -> None:
-        """What was done to it so far is how each block shall find it."""
+        """Make its present state the one that each block starts with."""
         self.session.adopt()
 
     async def leave(self) -> None:
@@ -109,7 +109,7 @@ class Connection(asyncpg.Connection):
         transport: Any = self._transport
         secure = getattr(transport, "_ssl_protocol", None)
         if secure is not None:
-            transport._closed = True  # noqa: SLF001  # it would warn of it
+            transport._closed = True  # noqa: SLF001  # it would warn about it
             transport = secure._transport  # noqa: SLF001
         socket = getattr(transport, "_sock", None)
         if socket is not None:
@@ -122,9 +122,9 @@ class Connection(asyncpg.Connection):
         return self.is_closed()
 
     async def works(self, ping_after: float) -> bool:
-        """Whether it works after a rest, without a round trip where the socket tells.
+        """Whether it works after a rest, without a round trip where the socket shows it.
 
-        One that rested for longer than `ping_after` seconds is asked.
+        One that rested for longer than `ping_after` seconds is tested with one.
         """
         if self.is_closed():
             return False
@@ -140,7 +140,7 @@ class Connection(asyncpg.Connection):
             async with asyncio.timeout(min(PING_TIMEOUT, patience())):
                 await self.ping()
         except Exception:
-            # Whatever it is, this connection is of no use. When the server's farewell was read
+            # Whatever it is, this connection is useless. When the server's farewell was read
             # but not yet its end, asyncpg raises its InternalClientError, which has no base class.
             return False
         return True

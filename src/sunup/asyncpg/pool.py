@@ -1,8 +1,8 @@
 """The asyncpg connections of one event loop: opened, checked after a thaw, handed out, replaced.
 
 asyncpg's own pool relies on timers, which stand still in a frozen process, and spends a round trip
-on each release. This one opens in a task of its own, so that a caller who gives up at its deadline
-does not end the waking that the next request will profit from.
+on each release. This one opens in its own task, so that a caller that gives up at its deadline
+does not end the waking that the next request will benefit from.
 """
 
 import asyncio
@@ -47,14 +47,15 @@ class Pool:
         if waking is not None:
             if self._opening is not None:
                 self._opening.cancel()  # it has gone stale
-            # No `create_task`: it is no request's task, and may go on after a freeze.
+            # Not `create_task`: the task belongs to no request, and may go on after a freeze.
             self._opening = asyncio.Task(self._open(waking), loop=self._loop, name="sunup-waking")
             self._opening.add_done_callback(partial(self._opened, waking))
 
     async def acquire(self) -> Connection:
         """A connection that works, until it is released. Raises `DatabaseUnavailable`.
 
-        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        Raises `DeadlineExceeded` in what was left running by a request that was answered with a
+        failure.
         """
         with request.noting_failures:
             return self._at_hand() or await self._acquire()
@@ -77,7 +78,7 @@ class Pool:
         holder = request.not_over()
         while ledger.idle:
             connection = ledger.idle.pop()
-            # Counted as in use while it is asked, so that nobody opens one too many.
+            # Counted as in use while it is tested, so that nobody opens one too many.
             ledger.in_use[connection] = asyncio.current_task()
             try:
                 ledger.hold(connection, holder)
@@ -101,7 +102,7 @@ class Pool:
     async def lend(self) -> Connection:
         """A connection for another library's pool, which gives it back by closing it.
 
-        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        That pool calls `check` before it hands it out again. Raises `DatabaseUnavailable`.
         """
         connection = await self.acquire()
         self._ledger.let_go(connection)
@@ -149,7 +150,7 @@ class Pool:
         """Take a connection away from its holder: its request has ended.
 
         A statement under way is cancelled on the server, a transaction ends. May be called from
-        anywhere: an app may run event loops of its own, also in other threads.
+        anywhere: an app may run its own event loops, also in other threads.
         """
         self._ledger.let_go(connection)
         if not self._ledger.is_out(connection):
@@ -253,9 +254,9 @@ class Pool:
             self.open()
 
     async def check(self, connection: Connection) -> bool:
-        """Whether a connection that rests since `rests_since` works.
+        """Whether a connection that has rested since `rests_since` works.
 
-        Without a round trip where the socket tells.
+        Without a round trip where the socket shows it.
         """
         return await connection.works(self._ping_after)
 

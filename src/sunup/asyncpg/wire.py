@@ -1,6 +1,6 @@
-"""What asyncpg's connection sends: each statement is told to the `Session` before and after.
+"""What asyncpg's connection sends: each statement is reported to the `Session`.
 
-Everything of asyncpg's, cursors, prepared statements and COPY among them, goes through the
+Everything in asyncpg, including cursors, prepared statements and COPY, goes through the
 connection's protocol object (`Connection._protocol`); this stands in its place.
 """
 
@@ -20,8 +20,8 @@ _NOTHING = effect_of("")
 class Wire:
     """asyncpg's protocol object, watched.
 
-    What asyncpg asks of it for each statement is in slots of its own, and one coroutine is all
-    that stands between: together a tenth of a short statement's time on a loopback.
+    What asyncpg asks of it for each statement has its own slots, and only one coroutine stands
+    in between: together a tenth of a short statement's time on a loopback.
     """
 
     __slots__ = (
@@ -97,7 +97,7 @@ class Wire:
         self.session.timeout = milliseconds / 1000
 
     async def _settled(self) -> None:
-        """Wait until what was cancelled has ended: before, the transaction's state is not known."""
+        """Wait until what was cancelled has ended: the transaction's state is known only then."""
         if self._is_cancelling():
             await self._protocol._wait_for_cancellation()  # noqa: SLF001
 

@@ -69,7 +69,7 @@ class CredentialSource:
     def find(self) -> Credentials:
         """The credentials, asking the container endpoint or botocore where needed (blocks).
 
-        Raises `CredentialsMissing` with what was looked at.
+        Raises `CredentialsMissing`, which says where it looked.
         """
         found = self.ready()
         if found is None:
@@ -86,7 +86,7 @@ def from_container(environ: Mapping[str, str]) -> Credentials:
 
     Lambda Developer Guide, "Activating SnapStart": functions with SnapStart have no access key
     variables but `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
-    What may pass in a moment (no answer, half of one, HTTP 429 and 5xx) is tried once more.
+    A failure that may pass in a moment (no answer, half of one, HTTP 429, 5xx) is retried once.
     Raises `CredentialsMissing`, which never quotes the answer: it is a secret.
     """
     from urllib.parse import urlsplit
@@ -199,7 +199,7 @@ def from_botocore(environ: Mapping[str, str] | None = None) -> Credentials:
         frozen = chain.get_frozen_credentials()
     except botocore.exceptions.BotoCoreError as error:
         raise CredentialsMissing(f"the AWS profile cannot be used: {error}") from error
-    expires = getattr(chain, "_expiry_time", None)  # botocore tells the expiry nowhere else
+    expires = getattr(chain, "_expiry_time", None)  # botocore shows the expiry nowhere else
     return Credentials(
         frozen.access_key,
         frozen.secret_key,

@@ -1,8 +1,8 @@
 """The IAM token that is the password of an Aurora PostgreSQL user, signed without an SDK.
 
 A token is a SigV4 presigned URL without its scheme. Signing is local work: no network call, well
-under a millisecond. So nothing is cached: each attempt to connect gets a token of its own, which
-cannot be too old, and which was signed with the credentials that are valid now.
+under a millisecond. So nothing is cached: each attempt to connect gets its own token, which cannot
+be too old and is signed with the credentials that are valid now.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def auth_token(
 ) -> str:
     """Sign the password for one attempt to connect; valid for 15 minutes from `now`.
 
-    `host` is the RDS endpoint itself (a CNAME of one's own cannot be used in a token), `region`
+    `host` is the RDS endpoint itself (your own CNAME cannot be used in a token), `region`
     that of the cluster, `now` seconds since the epoch. The result equals botocore's
     `generate_db_auth_token` byte for byte. Pass it to a driver as it is; percent-encode it only
     inside a URL, which is better avoided: a token is a secret.

@@ -1,4 +1,4 @@
-"""Who has which connection of a pool, and what was last heard of the database.
+"""Who has which connection of a pool, and what was last heard from the database.
 
 What asyncpg's and psycopg's pools have in common. No input or output here, no waiting and no lock:
 the pools call it on their event loop, or holding their lock.
@@ -24,7 +24,7 @@ ENDING = object()
 
 
 class Pooled(Hashable, Protocol):
-    """What a pool needs to know of a connection, whatever the driver."""
+    """What a pool needs to know about a connection, whatever the driver."""
 
     # The request that uses it.
     holder: request.Request | None
@@ -69,7 +69,7 @@ class Ledger(Generic[C]):
     def begin_waking(self) -> Waking | None:
         """A new series of attempts, if one is needed: none is under way, and there is room."""
         if self.waking is not None and self.waking.stale:
-            self.waking = None  # whoever is at it sees that it is no longer wanted
+            self.waking = None  # who works on it sees that it is no longer wanted
         for connection in [each for each in self.in_use if each.is_dead()]:
             if self.in_use[connection] is LENT:
                 del self.in_use[connection]
@@ -94,7 +94,7 @@ class Ledger(Generic[C]):
         return len(self.idle) + len(self.in_use) >= self._settings.pool_size
 
     def end_waking(self, waking: Waking) -> bool:
-        """A series has ended; whether it was still wanted."""
+        """Note that a series has ended; returns whether it was still wanted."""
         if self.waking is not waking:
             return False  # another one took its place, or the pool was closed
         self.waking = None
@@ -103,7 +103,7 @@ class Ledger(Generic[C]):
     def pause_after(self, error: Exception, waking: Waking, *, wanted: bool = True) -> float:
         """Seconds until the next attempt, after one has failed.
 
-        Raises what the failure means where no further attempt is of use, or none is `wanted`.
+        Raises what the failure means where another attempt would not help, or none is `wanted`.
         """
         failure = self._meaning.while_connecting(error)
         if failure is None:
@@ -123,12 +123,12 @@ class Ledger(Generic[C]):
             return
         holders = set(self.in_use.values())
         if holders == {user}:
-            raise ConnectionsBusy("it is held by who asks for it: `connection()` within itself")
+            raise ConnectionsBusy("the caller already holds it: nested `connection()`")
         if holders == {LENT}:
             raise ConnectionsBusy("another pool has them: use its connections")
 
     def gave_up(self, waited: float) -> DatabaseUnavailable:
-        """What a caller waited for in vain, so many seconds."""
+        """The failure for a caller that waited in vain, `waited` seconds long."""
         return gave_up(self.waking, self.last_failure, waited)
 
     # Holding.
@@ -138,7 +138,7 @@ class Ledger(Generic[C]):
         if holder is not None:
             holder.held[connection] = partial(self._reclaim, connection)
             connection.holder = holder
-            if holder.ended:  # between two looks of this thread
+            if holder.ended:  # between two checks by this thread
                 raise ConnectionsBusy("the request has ended")
 
     def let_go(self, connection: C) -> None:
@@ -163,6 +163,6 @@ class Ledger(Generic[C]):
 
 
 def note_wait(began: float) -> None:
-    """A request has waited for a new connection, since then (seconds since the epoch)."""
+    """Note a request's wait for a new connection since `began` (seconds since the epoch)."""
     waited = time.time() - began
     request.note_wait(waited, resuming=waited >= RESUMING_AFTER)

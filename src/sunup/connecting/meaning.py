@@ -43,7 +43,7 @@ class Meaning:
 
     `package` is where they are defined. `texts` are patterns of messages that come without an
     SQLSTATE when connecting fails, the first match wins. `unsent` names the exceptions which say
-    that the statement never began, `broken` those after which the connection is of no more use.
+    that the statement never began, `broken` those after which the connection is useless.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Meaning:
     def while_using(self, error: BaseException, *, closed: bool) -> DatabaseUnavailable | None:
         """What an exception raised while a connection was in use means; None: the app's own.
 
-        `closed` tells whether the driver found the connection dead.
+        `closed` says whether the driver found the connection dead.
         """
         state = sqlstate_of(error)
         if state is None and error.__context__ is not None:

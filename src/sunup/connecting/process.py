@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Local(Generic[T]):
-    """A value made anew, and once, in each process that asks for it, from any of its threads."""
+    """A value made once in each process that asks for it, whichever of its threads asks."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

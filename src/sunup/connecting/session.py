@@ -1,13 +1,13 @@
 """One session's standing: what its open transaction may change, and what must be put back.
 
-No input or output here. A driver's connection tells what it sends and how that ended; the request
-on whose behalf it was sent learns from it whether anything was executed.
+No input or output here. A driver's connection reports what it sends and how that ended; from this
+the request on whose behalf it was sent learns whether anything was executed.
 """
 
 from sunup import deadline, request
 from sunup.statements import Change, Effect
 
-# Puts a session back as it began, but for prepared statements, which the driver knows of. A role
+# Puts a session back as it began, except for prepared statements, which the driver knows. A role
 # is not part of RESET ALL (PostgreSQL, "RESET"; guc_tables.c: GUC_NO_RESET_ALL).
 RESET = (
     "select pg_advisory_unlock_all(); close all; unlisten *; set session authorization default; "
@@ -45,7 +45,7 @@ class Session:
         self.changed = Change.NOTHING
         # Another library has prepared it in a way that `RESET` would undo.
         self.particular = False
-        # State was altered that `RESET` puts back; that nothing puts back.
+        # State was altered that `RESET` puts back; or that nothing puts back.
         self.touched = False
         self.replace = False
         # Seconds of the session's statement_timeout as it began, and now; 0: none.
@@ -62,12 +62,12 @@ class Session:
         return not (self.replace or (self.touched and self.particular))
 
     def adopt(self) -> None:
-        """What was done to it so far is how each block shall find it."""
+        """Make its present state the one that each block starts with."""
         self.particular = self.particular or self.touched or self.replace
         self.touched = self.replace = False
 
     def begun(self, effect: Effect) -> None:
-        """The first of a statement's answer is there: it goes on."""
+        """The first part of a statement's answer is there; more will come."""
         self._note_session(effect)
         self.changed = max(effect.change, self.changed)
 

@@ -4,7 +4,7 @@ RDS host names against the few roots that come with sunup (a whole trust store c
 processor time), other hosts against the system's. Of the few, Amazon Trust Services signs for
 clusters of Aurora's express configuration, and the region's own Amazon RDS roots
 (rds-ca-rsa2048-g1 and such) for all others (Aurora User Guide, "Using SSL/TLS to encrypt a
-connection to a DB cluster"). A region's add 0.3 ms, those of all would add 8 (make bench).
+connection to a DB cluster"). One region's add 0.3 ms, those of all would add 8 (make bench).
 """
 
 import os
@@ -41,7 +41,7 @@ def root_certificates(settings: Settings) -> str:
 
 
 def root_file(settings: Settings) -> str:
-    """The PEM file to verify against, for a library that has no system store of its own.
+    """The PEM file to verify against, for a library that has no system store.
 
     psycopg's wheels bring an OpenSSL whose default folder is empty, so that libpq's
     `sslrootcert=system` trusts nothing. Raises `TLSFailed` when no file is found.
@@ -60,7 +60,7 @@ def context(
 ) -> "ssl.SSLContext | None":
     """The TLS client that DB_SSLMODE describes, with libpq's meanings; None for `disable`.
 
-    It is made of `kind`, a class of the caller's own, if given. `allow` and `prefer` are the
+    It is made from `kind`, the caller's own class, if given. `allow` and `prefer` are the
     driver's business: None too. Raises `TLSFailed` when the file of roots cannot be read.
     """
     if settings.sslmode in ("disable", "allow", "prefer"):

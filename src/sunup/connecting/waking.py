@@ -1,4 +1,4 @@
-"""How a process gets connected: sign, connect, classify, try again, until it is of no more use.
+"""How a process gets connected: sign, connect, classify, try again, as long as that helps.
 
 No input or output here: the drivers' modules do the connecting and the waiting.
 """
@@ -32,11 +32,11 @@ LONGEST_WAIT = 60.0
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
-# A server that does not listen refuses for next to nothing, and has no login to spend on us: asked
-# this often, a request is answered within 150 ms of the wake: docs/benchmarks/waking.md.
+# A server that does not listen refuses at next to no cost, and spends no login on us. With this
+# pause a request is answered within 150 ms of the wake: docs/benchmarks/waking.md.
 _LONGEST_PAUSE_WHILE_DOWN = 0.1
 
-# A connection that rested for longer is asked with a round trip before it is handed out. A socket
+# A connection that rested for longer is tested with a round trip before it is handed out. A socket
 # that the server closed shows itself without one; a path that died silently does not.
 PING_AFTER = 10.0
 PING_TIMEOUT = 2.0
@@ -64,7 +64,7 @@ class Waking:
         return time.time() - self.attempt_began > self._settings.connect_timeout + 1
 
     def pause_after(self, failure: DatabaseUnavailable) -> float | None:
-        """Seconds to wait before the next attempt; None when another is of no use."""
+        """Seconds to wait before the next attempt; None when another would not help."""
         now = time.time()
         if self._failing is None or self._failing[0] is not type(failure):
             self._failing = (type(failure), now)
@@ -136,7 +136,7 @@ def gave_up(
 
 
 def ping_after(settings: Settings) -> float:
-    """Seconds of rest after which a connection is asked before use.
+    """Seconds of rest after which a connection is tested before use.
 
     Well before the server's idle_session_timeout, so that a statement does not cross its end.
     """

@@ -1,1 +1,1 @@
-"""sunup's connections for other libraries: one module each, imported only by who uses it."""
+"""sunup's connections for other libraries: one module each, imported only where it is used."""

@@ -41,7 +41,7 @@ __all__ = ["create_async_engine", "create_engine"]
 def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     """An `Engine` on psycopg whose connections come from `db`, a `sunup.psycopg.Database`.
 
-    `options` are those of `sqlalchemy.create_engine`, but for the pool's. Connecting waits for a
+    `options` are those of `sqlalchemy.create_engine`, except the pool's. Connecting waits for a
     sleeping database until the request's deadline and raises a `DatabaseUnavailable`, and so does
     a connection that breaks in use (`ConnectionLost`). Parameters are kept out of exceptions
     unless `hide_parameters=False`.
@@ -179,13 +179,13 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
         if not alive(connection, record.info["sunup_rests_since"]):
             raise exc.DisconnectionError("the connection ended while it rested")
         if not record.info["sunup_adopted"]:
-            # What the engine, and listeners of the app's, did to it is how it shall stay.
+            # What the engine and the app's listeners did to it shall stay.
             mine.adopt()
             record.info["sunup_adopted"] = True
         pool = db.pool()
         pool.hold(mine, current)
         if current is not None:
-            # Its place in SQLAlchemy's pool is free then, whoever still has it.
+            # Its place in SQLAlchemy's pool is free then, no matter who still has it.
             current.held[mine] = partial(_taken_away, pool, mine, proxy)
         request.note_failure(None)
 
@@ -196,7 +196,7 @@ def _taken_away(pool: Any, connection: Any, proxy: Any) -> None:
 
 
 def _put_right_after_use(engine: sqlalchemy.Engine, db: "_Database", put_right: Any) -> None:
-    """Have what a block changed of its session put back; where that fails it is replaced."""
+    """Have what a block changed in its session put back; where that fails, it is replaced."""
 
     @event.listens_for(engine, "checkin")
     def returned(connection: Any, record: Any) -> None:

@@ -95,7 +95,7 @@ class Database:
     def connect_parameters(self) -> dict[str, Any]:
         """The arguments of `psycopg.connect`: for connections of your own, such as psycopg_pool's.
 
-        `password` is a token that was signed just now, good for 15 minutes: call this for each
+        `password` is a freshly signed token, good for 15 minutes: call this for each
         attempt to connect. Such connections know no deadline and no sleeping database.
         Raises `CredentialsMissing` and `TLSFailed`.
         """

@@ -1,6 +1,6 @@
 """One attempt to connect with psycopg, and a second one beside it where the first hears nothing.
 
-Why: see `asyncpg_attempt`. libpq's own way takes a name's addresses one after the other, each for
+Why: see `asyncpg_attempt`. libpq itself tries a name's addresses one after the other, each for
 the whole `connect_timeout`. Both attempts are made by the calling thread, with libpq's
 non-blocking calls (PostgreSQL, "libpq: Database Connection Control Functions").
 """
@@ -29,7 +29,7 @@ _NUMERIC = re.compile(r"[\d.]+|.*:.*")
 
 
 def connect(settings: Settings, credentials: CredentialSource, number: int = 0) -> Connection:
-    """Connect with a token of its own, to the name's address of this number, perhaps the next too.
+    """Connect with a fresh token to the name's address of this number, perhaps also to the next.
 
     Blocks for at most `connect_timeout`. Raises what psycopg raises, and `OSError`.
     """
@@ -39,7 +39,7 @@ def connect(settings: Settings, credentials: CredentialSource, number: int = 0) 
 
 
 def open_with(parameters: dict[str, Any], settings: Settings, number: int, kind: type[C]) -> C:
-    """As `connect`, with a connection's parameters and class of the caller's own."""
+    """As `connect`, with the caller's own parameters and connection class."""
     addresses = _addresses(settings)
     attempts: list[pq.abc.PGconn] = []
     began = time.monotonic()
@@ -99,7 +99,7 @@ def _ready(
         if wants is None:
             continue
         if attempt.status == pq.ConnStatus.BAD:
-            return [attempt]  # it has no socket; polling it tells why
+            return [attempt]  # it has no socket; polling it shows why
         mine[attempt.socket] = attempt
         poll.register(
             attempt.socket, select.POLLIN if wants == pq.PollingStatus.READING else select.POLLOUT
@@ -117,7 +117,7 @@ def _addresses(settings: Settings) -> list[str | None]:
 
 
 def connect_parameters(settings: Settings, credentials: CredentialSource) -> dict[str, Any]:
-    """What `psycopg.connect` is told, with a fresh token where one is needed.
+    """The arguments of `psycopg.connect`, with a fresh token where one is needed.
 
     Raises `CredentialsMissing` and `TLSFailed`.
     """
@@ -139,7 +139,7 @@ def connect_parameters(settings: Settings, credentials: CredentialSource) -> dic
         "connect_timeout": max(2, round(settings.connect_timeout)),
         "application_name": session_settings(settings)["application_name"],
         "options": options,
-        # A peer that vanished is noticed by the kernel, in milliseconds here, not in hours.
+        # Milliseconds until the kernel notices a peer that vanished; else it takes hours.
         "tcp_user_timeout": 10_000,
     }
     if settings.sslmode.startswith("verify-"):

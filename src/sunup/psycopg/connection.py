@@ -20,11 +20,11 @@ from .meaning import MEANING
 
 T = TypeVar("T")
 
-# Seconds between looks at signals, as psycopg has it.
+# Seconds between checks for signals, as in psycopg.
 _INTERVAL = 0.1
 
-# Seconds for having a statement cancelled at the deadline: a request to the server on a connection
-# of its own (TLS included), and the statement's end.
+# Seconds for having a statement cancelled at the deadline: a request to the server on a separate
+# connection (TLS included), and the statement's end.
 _CANCELLING = 0.5
 
 _IDLE, _ACTIVE = pq.TransactionStatus.IDLE, pq.TransactionStatus.ACTIVE
@@ -34,7 +34,7 @@ _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A `psycopg.Connection` whose waits end at the request's deadline with `DeadlineExceeded`.
 
-    The statement is cancelled on the server then.
+    The statement is then cancelled on the server.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -49,7 +49,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.taken = False
         # To be closed by the thread that uses it.
         self._leaving = False
-        # The texts of the statements that the next wait sends, as far as they are told.
+        # The texts of the statements that the next wait sends, as far as they are reported.
         self.texts: list[str] = []
         self.lock: Any = Lock(self._lock_patience)
         # While it is put right: until when, in seconds since the epoch.
@@ -57,7 +57,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self._state: tuple[object, ...] = ()
 
     def begun(self, settings: Settings) -> None:
-        """It has been opened: what holds now is what each block begins with."""
+        """It has been opened: its present state is what each block begins with."""
         self.session.startup_timeout = self.session.timeout = settings.statement_timeout
         self._state = self._driver_state()
 
@@ -108,7 +108,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         return self.clean
 
     def adopt(self) -> None:
-        """What was done to it so far is how each block shall find it."""
+        """Make its present state the one that each block starts with."""
         self.session.adopt()
         self._state = self._driver_state()
 
@@ -256,10 +256,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         del self._notify_handlers[state[10] :]
 
 
-# What was not told: COPY, a stream, a cursor of another class, a pipeline.
+# What was not reported: COPY, a stream, a cursor of another class, a pipeline.
 _ANYTHING = Effect("do")
 
-# psycopg's own steps, which send nothing but what `_exec_command` or a cursor has told.
+# psycopg's own steps, which send only what `_exec_command` or a cursor has reported.
 _QUIET = frozenset(
     (
         "_check_intrans_gen",

@@ -47,7 +47,7 @@ class Cursor(Telling, psycopg.Cursor[tuple[Any, ...]]):
 
 
 class ServerCursor(Telling, psycopg.ServerCursor[tuple[Any, ...]]):
-    """A `psycopg.ServerCursor` that tells what it sends."""
+    """A `psycopg.ServerCursor` that reports what it sends."""
 
     def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
         """As in psycopg: declare the cursor."""

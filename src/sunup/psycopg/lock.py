@@ -11,7 +11,7 @@ from sunup.deadline import DeadlineExceeded
 class Lock:
     """psycopg's lock of a connection, whose wait ends at the deadline.
 
-    It tells a thread that would wait for itself: a generator of the connection's own, such as
+    A thread that would wait for itself gets an error: a generator of the connection's, such as
     `cursor.stream()`, holds the lock until it is closed.
     """
 

@@ -1,8 +1,8 @@
 """The psycopg connections of one process: opened, checked after a thaw, handed out, replaced.
 
-psycopg_pool keeps worker threads and timers that a frozen process stops. This one opens in a
-thread of its own, so that a caller who gives up at its deadline does not end the waking that the
-next request will profit from.
+psycopg_pool keeps worker threads and timers that a frozen process stops. This one opens in its
+own thread, so that a caller that gives up at its deadline does not end the waking that the next
+request will benefit from.
 """
 
 import logging
@@ -55,7 +55,8 @@ class Pool:
     def acquire(self) -> Connection:
         """A connection that works, until it is released. Raises `DatabaseUnavailable`.
 
-        Raises `DeadlineExceeded` in what a request left running that was answered with a failure.
+        Raises `DeadlineExceeded` in what was left running by a request that was answered with a
+        failure.
         """
         with request.noting_failures:
             return self._acquire()
@@ -84,7 +85,7 @@ class Pool:
     def lend(self) -> Connection:
         """A connection for another library's pool, which gives it back by closing it.
 
-        That pool asks with `check` before it hands it out again. Raises `DatabaseUnavailable`.
+        That pool calls `check` before it hands it out again. Raises `DatabaseUnavailable`.
         """
         connection = self.acquire()
         with self._changed:
@@ -93,9 +94,9 @@ class Pool:
         return connection
 
     def check(self, connection: Connection) -> bool:
-        """Whether a connection that rests since `rests_since` works.
+        """Whether a connection that has rested since `rests_since` works.
 
-        Without a round trip where the socket tells.
+        Without a round trip where the socket shows it.
         """
         rested = time.time() - connection.rests_since
         if 0 <= rested < self._ping_after and not readable(connection):
@@ -105,7 +106,7 @@ class Pool:
     def _take(self, began: float, end: float) -> tuple[Connection, bool]:
         """A connection, and whether it was waited for: then it has just been opened or given back.
 
-        What was taken without waiting may have rested for long.
+        What was taken without waiting may have rested for a long time.
         """
         ledger = self._ledger
         waited_for: Waking | None = None
@@ -121,7 +122,7 @@ class Pool:
                 remaining = end - time.time()
                 if remaining <= 0:
                     raise ledger.gave_up(time.time() - began)
-                # Wakes up by itself now and then: a waking may have gone stale in a freeze.
+                # Wakes up now and then anyway: a waking may have gone stale in a freeze.
                 self._changed.wait(min(remaining, 1.0))
                 waited = True
                 request.not_over()  # it may have been answered meanwhile
@@ -189,7 +190,7 @@ class Pool:
     def _begin(self) -> None:
         waking = self._ledger.begin_waking()
         if waking is not None:
-            # Nobody's request: it knows no deadline.
+            # It belongs to no request, and knows no deadline.
             run = request.apart().run
             threading.Thread(
                 target=run, args=(self._open, waking), name="sunup-waking", daemon=True
@@ -225,7 +226,7 @@ class Pool:
             except Exception as error:
                 pause = self._ledger.pause_after(error, waking)
                 with self._changed:
-                    # Whoever comes from here on begins anew, with the whole patience.
+                    # A caller that comes from here on starts over, with the whole patience.
                     if not self._waiting and self._ledger.end_waking(waking):
                         _tell(self._ledger.last_failure)
                     if self._ledger.waking is not waking:

@@ -20,7 +20,7 @@ def readable(connection: "psycopg.Connection[Any]") -> bool:
 def ping(connection: "psycopg.Connection[Any]", timeout: float) -> bool:
     """One round trip with an empty statement, at most `timeout` seconds; False: it is dead.
 
-    By libpq's non-blocking calls: psycopg's own wait would tell the session.
+    With libpq's non-blocking calls: psycopg's own wait would report to the session.
     """
     if connection.closed:
         return False

@@ -2,9 +2,9 @@
 
 DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}
 
-Where the database is comes from `DB_HOST` and the others of the environment, unless DATABASES says
-so. CONN_MAX_AGE has no meaning: at the end of a request its connection goes back to sunup, and the
-next request has it, checked without a round trip where the socket tells.
+Where the database is comes from `DB_HOST` and the other variables of the environment, unless
+DATABASES says it. CONN_MAX_AGE has no meaning: at the end of a request its connection goes back to
+sunup, and the next request gets it, checked without a round trip where the socket shows its state.
 
 On Lambda, `Handler("mysite.wsgi:application", database=database())` connects while Django is
 imported.
@@ -64,7 +64,7 @@ def database(
 
 
 class Connection(PsycopgConnection):
-    """Opened perhaps before Django is there; Django's adapters come when it takes it."""
+    """Perhaps opened before Django is there; Django's adapters are set when Django takes it."""
 
     django_adapters: AdaptersMap | None = None
 

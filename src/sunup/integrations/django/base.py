@@ -27,11 +27,11 @@ from . import Connection, database
 
 
 class Cursor(Telling, postgresql.Cursor):
-    """Django's, which tells its connection what it sends."""
+    """Django's, which reports to its connection what it sends."""
 
 
 class ServerBindingCursor(Telling, postgresql.ServerBindingCursor):
-    """Django's, which tells its connection what it sends."""
+    """Django's, which reports to its connection what it sends."""
 
 
 _TELLING = {
@@ -45,7 +45,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
 
     def __init__(self, settings_dict: dict[str, Any], *arguments: Any, **options: Any) -> None:
         # To close is to give back: what keeps a connection is sunup's pool, not Django's thread,
-        # which under ASGI is another one for each request.
+        # which under ASGI is a different one for each request.
         super().__init__({**settings_dict, "CONN_MAX_AGE": 0}, *arguments, **options)
         if self.settings_dict["NAME"] == "":  # None is Django's word for `postgres`
             self.settings_dict["NAME"] = Settings.from_environment().database
@@ -68,7 +68,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         super().ensure_connection()
 
     def _forget_taken(self) -> None:
-        """Begin anew after a request whose end has taken the connection away, `atomic()` or not."""
+        """Start over after a request whose end has taken the connection away, `atomic()` or not."""
         connection = self.__dict__.get("connection")
         if connection is not None and connection.taken:
             self.connection = None
@@ -98,7 +98,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         return connection
 
     def _close(self) -> None:
-        """Give the connection back, or close it where it is of no more use."""
+        """Give the connection back, or close it where it is useless."""
         connection = self.connection
         if connection is not None:
             idle = connection.info.transaction_status == TransactionStatus.IDLE
@@ -163,14 +163,14 @@ class _ErrorWrapper(DatabaseErrorWrapper):
             lost = MEANING.while_using(exc_value, closed=connection.closed)
             if lost is not None:
                 request.note_failure(lost, exc_value)
-                # A read-only server still answers: it is of no use all the same.
+                # A read-only server still answers: it is useless all the same.
                 self._wrapper.lost = True
         super().__exit__(exc_type, exc_value, traceback)
 
 
 @receiver(got_request_exception)
 def _note_raised(**_: Any) -> None:
-    """What Django makes a page of."""
+    """Note the exception that Django turns into a page."""
     current = request.active()
     if current is not None:
         current.raised = sys.exception()
