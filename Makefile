@@ -10,7 +10,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
 	@echo "make dev     the users API on an embedded PostgreSQL: http://localhost:3000"
-	@echo "make test    everything that CI runs: check, then all tests"
+	@echo "make test    check, then all tests; CI also runs cover and distribution"
 	@echo "make cover   all tests again, with a gate of 95 % of lines and branches"
 	@echo "make distribution   the sdist and the wheel, built and tried as a stranger would"
 	@echo "make soak    a million steps of the simulator, 300 sequences in real processes, 10,000 faults"

@@ -150,7 +150,7 @@ def test_what_cannot_be_passed_on_is_a_bad_event(changes: dict[str, Any]) -> Non
     "event", [{"Records": []}, {}, [], None, "x", {"requestContext": {}, "path": "/"}]
 )  # fmt: skip
 def test_other_events_are_a_clear_error(event: object) -> None:
-    with pytest.raises(UnknownEvent, match="no HTTP request of API Gateway"):
+    with pytest.raises(UnknownEvent, match="not an HTTP request from API Gateway"):
         formats.parse(event)
 
 

@@ -53,7 +53,7 @@ NOT_WITH = {
 FAULTS: dict[str, Callable[[Emulator], Any]] = {
     "dropped": lambda aws: aws.run(aws.aurora.faults.drop(graceful=False)),
     "said goodbye": lambda aws: aws.run(aws.aurora.faults.drop(graceful=True)),
-    "reset in the next statement": lambda aws: setattr(aws.aurora, "reset_next", True),
+    "reset in the next statement": lambda aws: setattr(aws.aurora.faults, "reset_next", True),
     "restarted": lambda aws: aws.do("aurora/restart"),
     "refusing": lambda aws: aws.run(aws.aurora.faults.refuse(0.2)),
     "paused": lambda aws: aws.do("aurora/pause"),

@@ -34,7 +34,7 @@ def reseed() -> None:
     """Make `random` differ between processes that were restored from one snapshot.
 
     Otherwise their pauses between attempts to connect would be the same. OpenSSL and the kernel
-    see to their own (Lambda Developer Guide, "Handling uniqueness with SnapStart").
+    see to their own randomness (Lambda Developer Guide, "Handling uniqueness with SnapStart").
     """
     import random
 

@@ -38,7 +38,7 @@ class Loop:
         self._factory: Any = None
         self._loop.set_task_factory = self._set_factory  # type: ignore[method-assign]
         self._loop.get_task_factory = lambda: self._factory  # type: ignore[method-assign]
-        # What the app began with `create_task` and the like, and what is not done yet.
+        # What the app began with `create_task` and the like, and that is not done yet.
         self._tasks: set[asyncio.Task[Any]] = set()
         # Of these, what may go on from one request to the next.
         self._residents: AbstractSet[asyncio.Task[Any]] = _NO_TASKS

@@ -1,4 +1,4 @@
-"""What asyncpg's connection sends: each statement is reported to the `Session`.
+"""What asyncpg's connection sends: each statement is reported to the `Session`, before and after.
 
 Everything in asyncpg, including cursors, prepared statements and COPY, goes through the
 connection's protocol object (`Connection._protocol`); this stands in its place.

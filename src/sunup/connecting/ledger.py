@@ -123,7 +123,7 @@ class Ledger(Generic[C]):
             return
         holders = set(self.in_use.values())
         if holders == {user}:
-            raise ConnectionsBusy("the caller already holds it: nested `connection()`")
+            raise ConnectionsBusy("the caller holds it: `connection()` within itself")
         if holders == {LENT}:
             raise ConnectionsBusy("another pool has them: use its connections")
 

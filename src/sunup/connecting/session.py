@@ -45,7 +45,7 @@ class Session:
         self.changed = Change.NOTHING
         # Another library has prepared it in a way that `RESET` would undo.
         self.particular = False
-        # State was altered that `RESET` puts back; or that nothing puts back.
+        # Whether state was altered that `RESET` puts back; that nothing puts back.
         self.touched = False
         self.replace = False
         # Seconds of the session's statement_timeout as it began, and now; 0: none.

@@ -1,7 +1,7 @@
 """One attempt to connect with psycopg, and a second one beside it where the first hears nothing.
 
-Why: see `asyncpg_attempt`. libpq itself tries a name's addresses one after the other, each for
-the whole `connect_timeout`. Both attempts are made by the calling thread, with libpq's
+Why: see `sunup.asyncpg.attempt`. libpq itself tries a name's addresses one after the other, each
+for the whole `connect_timeout`. Both attempts are made by the calling thread, with libpq's
 non-blocking calls (PostgreSQL, "libpq: Database Connection Control Functions").
 """
 
