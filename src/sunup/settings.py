@@ -208,7 +208,7 @@ class Settings:
 
     @property
     def is_rds(self) -> bool:
-        """Whether the host name is one that Amazon Trust Services certifies for RDS."""
+        """Whether the host name is an RDS endpoint's."""
         return region_of(self.host) is not None
 
     def check_database(self) -> None:

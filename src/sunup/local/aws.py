@@ -26,7 +26,10 @@ _IMPATIENT = _CONFIG.merge(
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
 
-LOG_IN = "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and the rest."
+LOG_IN = (
+    "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY."
+)
 
 
 class Arn(NamedTuple):

@@ -36,7 +36,7 @@ class Function:
     runtime: Path | None = None
     # What runs instead of Python and its runtime client: the bootstrap of a custom runtime.
     bootstrap: tuple[str, ...] | None = None
-    # Whether a process that uses more than `memory` is killed; its processor share always applies.
+    # Whether a process that uses more than `memory` is killed; its processor share is unaffected.
     enforce_memory: bool = True
 
     @property

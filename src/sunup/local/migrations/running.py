@@ -1,7 +1,7 @@
 """An app's Alembic migrations, over a connection that sunup opened: signed in and awake.
 
 Everything that changes the database happens under one advisory lock, so that two at once do not
-apply twice. What was applied is remembered with a checksum (`migration_files`).
+apply twice. What was applied is remembered with a checksum (`files`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
