@@ -43,11 +43,13 @@ def create(
     region: Region = None,
     min_acu: Annotated[
         float | None,
-        typer.Option(help="Minimum capacity; 0 lets it pause.", min=0, max=256, show_default="0"),
+        typer.Option(help="Minimum ACU; 0 lets it pause.", min=0, max=256, show_default="0"),
     ] = None,
     max_acu: Annotated[
         float | None,
-        typer.Option(help="Maximum capacity, about 2 GB each.", min=1, max=256, show_default="4"),
+        typer.Option(
+            help="Maximum ACU, about 2 GB of memory each.", min=1, max=256, show_default="4"
+        ),
     ] = None,
     pause_after: Annotated[
         int | None,
