@@ -21,6 +21,7 @@ import psycopg as driver
 import pytest
 
 from sunup import Handler, asyncpg, psycopg
+from sunup.deadline import DeadlineExceeded
 from sunup.failures import ConnectionsBusy, DatabaseFull
 from sunup.settings import Settings
 
@@ -431,6 +432,30 @@ def test_a_thread_goes_by_the_request_s_deadline(wsgi: App, admin: Admin) -> Non
     assert wsgi.ask(work, left=0.5)["statusCode"] == 503
     assert time.monotonic() - began < 2.5
     assert not at_work(admin)
+    goes_well(wsgi)
+
+
+def test_a_thread_that_a_failed_request_left_behind_changes_nothing(
+    wsgi: App, admin: Admin
+) -> None:
+    ended: list[BaseException] = []
+
+    def late() -> None:
+        time.sleep(0.3)
+        try:
+            with wsgi.sync_db.connection() as connection:
+                connection.execute("insert into t values ('late')")
+        except BaseException as error:
+            ended.append(error)
+
+    def fails() -> None:
+        threading.Thread(target=late).start()
+        raise DatabaseFull("x")
+
+    assert code(wsgi.ask(fails)) == (503, "database_full", "no")
+    assert wsgi.ask(lambda: time.sleep(0.6))["statusCode"] == 200
+    assert isinstance(ended[0], DeadlineExceeded)
+    assert not admin("select 1 from t")
     goes_well(wsgi)
 
 
