@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from sunup.adapter.handler import Handler
 
 from .conftest import send
+
+# In `make soak` more.
+REQUESTS = int(os.environ.get("SUNUP_FUZZ", "2000"))
 
 ANYTHING = st.recursive(
     st.none()
@@ -65,7 +69,7 @@ METHODS = st.sampled_from(
 def test_no_request_gets_a_500(users_handler: Handler) -> None:
     seen: Counter[int] = Counter()
 
-    @settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=REQUESTS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS, body=BODIES)
     def try_one(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
         path = path.replace("?", "%3F")

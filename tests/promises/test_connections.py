@@ -185,7 +185,10 @@ def test_a_killed_instance_and_a_client_that_goes_leave_nothing_behind(emulate: 
     aws.do("aurora/pause")
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(post, aws, "b")
-        time.sleep(0.5)
+        until = time.monotonic() + 10
+        while instance.state != "running" and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
         aws.run(aws.functions.kill(instance))
         assert waiting.result().status_code == 500
     with pytest.raises(httpx2.TimeoutException):

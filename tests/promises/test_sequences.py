@@ -25,7 +25,7 @@ from sunup.local.testing import Emulate
 from .apps import KINDS, Kind, works_async, works_sync
 from .instance import MARGIN, Instances, Reply
 
-SEQUENCES = int(os.environ.get("SUNUP_SEQUENCES", "4"))
+SEQUENCES = int(os.environ.get("SUNUP_SEQUENCES", "3"))
 STEPS = 8
 POOL_SIZE = 2
 
