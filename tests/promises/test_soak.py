@@ -26,7 +26,7 @@ from sunup.local.testing import Emulate
 from sunup.settings import Settings
 
 USERS = Path(__file__).parent.parent.parent / "examples" / "users"
-FAULTS = int(os.environ.get("SUNUP_FAULTS", "2500"))
+FAULTS = int(os.environ.get("SUNUP_FAULTS", "1500"))
 SEED = 20261123
 
 
