@@ -40,6 +40,7 @@ _TRANSPARENT = "sunup.adapter.middleware"
 _CLEANUPS = frozenset(("__exit__", "__aexit__", "__del__"))
 
 _MAIN = threading.main_thread().ident
+_SIGALRM = int(signal.SIGALRM)
 _armed: "tuple[CodeType, ...]" = ()
 _raised: list[DeadlineExceeded] = []
 
@@ -73,11 +74,13 @@ def rang() -> bool:
 def _prepare() -> bool:
     if threading.get_ident() != _MAIN:
         return False
-    handler = getsignal(signal.SIGALRM)
-    if handler == signal.SIG_DFL:
-        signal.signal(signal.SIGALRM, _ring)
+    handler = getsignal(_SIGALRM)
+    if handler is _ring:
         return True
-    return handler is _ring  # else the app uses it
+    if handler == signal.SIG_DFL:
+        signal.signal(_SIGALRM, _ring)
+        return True
+    return False  # the app uses it
 
 
 def _ring(_: object, frame: "FrameType | None") -> None:

@@ -174,7 +174,7 @@ class Handler:
         except BaseException as raised:  # whatever it is, the client gets an answer
             error = raised
         self._end(current, answered=error is None)
-        if isinstance(error, answers.ENDS_THE_PROCESS):
+        if error is not None and isinstance(error, answers.ENDS_THE_PROCESS):
             raise error
         # Only now is it settled what was executed.
         if answer is None:
