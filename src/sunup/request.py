@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 from . import deadline
 from .deadline import DeadlineExceeded
@@ -150,28 +149,18 @@ _serving: Request | None = None
 _between = False
 
 
-# Those that there were when it began; and those that a request left running which was answered with
-# a failure: without a context of their own they would be taken for the next one's.
-_threads: list[threading.Thread] = []
-_left: WeakKeyDictionary[threading.Thread, Request] = WeakKeyDictionary()
-
-
 def begin(request: Request, *, alone: bool = False) -> Token[Request | None]:
     """Make it the current request; `alone`: the process answers no other one meanwhile."""
-    global _between, _serving, _threads
+    global _between, _serving
     if alone:
         _serving = request
         _between = False
-        _threads = threading.enumerate()
     return current.set(request)
 
 
 def end(token: Token[Request | None]) -> None:
     """Put back what `begin` replaced."""
     global _between, _serving
-    if _serving is not None and _serving.over:
-        for thread in set(threading.enumerate()).difference(_threads):
-            _left[thread] = _serving
     _between = _serving is not None
     _serving = None
     current.reset(token)
@@ -179,10 +168,7 @@ def end(token: Token[Request | None]) -> None:
 
 def active() -> Request | None:
     """The request on whose behalf the calling code runs, if it is known."""
-    request = current.get()
-    if request is None and _left:
-        return _left.get(threading.current_thread(), _serving)
-    return request or _serving
+    return current.get() or _serving
 
 
 def not_over() -> Request | None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -21,12 +22,12 @@ import psycopg as driver
 import pytest
 
 from sunup import Handler, asyncpg, psycopg
-from sunup.deadline import DeadlineExceeded
 from sunup.failures import ConnectionsBusy, DatabaseFull
 from sunup.settings import Settings
 
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context, root_logger
+from .test_after import at_work
 
 _ = root_logger
 
@@ -124,17 +125,6 @@ def goes_well(app: App) -> None:
     assert app.ask(plain_sync if app.is_wsgi else plain)["statusCode"] == 200
     assert time.monotonic() - began < 1
     assert seen == [("postgres", "4MB")]
-
-
-def at_work(admin: Admin) -> list[tuple[Any, ...]]:
-    until = time.monotonic() + 1
-    statement = (
-        "select state, query from pg_stat_activity where application_name = 'sunup'"
-        " and datname = current_database() and state <> 'idle'"
-    )
-    while (found := admin(statement)) and time.monotonic() < until:
-        time.sleep(0.02)
-    return found
 
 
 def sessions(admin: Admin) -> int:
@@ -435,28 +425,28 @@ def test_a_thread_goes_by_the_request_s_deadline(wsgi: App, admin: Admin) -> Non
     goes_well(wsgi)
 
 
-def test_a_thread_that_a_failed_request_left_behind_changes_nothing(
+def test_a_pool_s_thread_that_began_in_a_failed_request_serves_the_next_ones(
     wsgi: App, admin: Admin
 ) -> None:
-    ended: list[BaseException] = []
-
-    def late() -> None:
-        time.sleep(0.3)
-        try:
-            with wsgi.sync_db.connection() as connection:
-                connection.execute("insert into t values ('late')")
-        except BaseException as error:
-            ended.append(error)
+    def insert(number: int) -> None:
+        with wsgi.sync_db.connection() as connection:
+            connection.execute("insert into t values (%s)", (number,))
 
     def fails() -> None:
-        threading.Thread(target=late).start()
+        threads.submit(time.sleep, 0).result()
         raise DatabaseFull("x")
 
-    assert code(wsgi.ask(fails)) == (503, "database_full", "no")
-    assert wsgi.ask(lambda: time.sleep(0.6))["statusCode"] == 200
-    assert isinstance(ended[0], DeadlineExceeded)
-    assert not admin("select 1 from t")
+    with ThreadPoolExecutor(1) as threads:
+        assert code(wsgi.ask(fails)) == (503, "database_full", "no")
+        for number in range(2):
+            work = partial(_in, threads, insert, number)
+            assert wsgi.ask(work)["statusCode"] == 200
+    assert admin("select count(*) from t") == [(2,)]
     goes_well(wsgi)
+
+
+def _in(threads: ThreadPoolExecutor, work: Callable[[int], None], number: int) -> None:
+    threads.submit(work, number).result()
 
 
 def test_the_clean_up_after_a_driver_s_deadline_is_not_interrupted(wsgi: App) -> None:
