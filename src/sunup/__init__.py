@@ -9,12 +9,14 @@ __version__ = "0.1.0"
 
 # Where each name is; what is not here is a failure's. Type checkers read the imports below.
 _HOME = {
+    "Caller": "adapter.caller",
     "Credentials": "connecting.credentials",
     "Handler": "adapter.handler",
     "RequestMiddleware": "adapter.middleware",
     "Settings": "settings",
     "SettingsError": "settings",
     "auth_token": "connecting.iam",
+    "caller": "adapter.caller",
     "deadline": "",
 }
 
@@ -22,6 +24,8 @@ _HOME = {
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import deadline as deadline
+    from .adapter.caller import Caller as Caller
+    from .adapter.caller import caller as caller
     from .adapter.handler import Handler as Handler
     from .adapter.middleware import RequestMiddleware as RequestMiddleware
     from .connecting.credentials import Credentials as Credentials

@@ -120,12 +120,10 @@ def of_invocation(
     console's test event, and only the function's own time counts. `margin`, in seconds, is left
     for writing the answer.
     """
-    limits = []
-    if remaining_ms is not None:
-        limits.append(now + remaining_ms / 1000)
+    end = NEVER if remaining_ms is None else now + remaining_ms / 1000
     if gateway_started_ms is not None:
-        end = gateway_started_ms / 1000 + gateway_timeout
-        if end > now:
+        waits = gateway_started_ms / 1000 + gateway_timeout
+        if waits > now:
             # A gateway clock ahead of ours must not grant more than the whole limit.
-            limits.append(min(end, now + gateway_timeout))
-    return max(now, min(limits) - margin) if limits else None
+            end = min(end, waits, now + gateway_timeout)
+    return None if end == NEVER else max(now, end - margin)

@@ -23,27 +23,23 @@ Executed = Literal["no", "unknown", "yes"]
 class Request:
     """Times are in seconds; `started` is since the epoch."""
 
-    # Not a dataclass: making one costs a cold start more than all else in this module.
-    __slots__ = (
-        "cold_start",
-        "committed",
-        "connect_seconds",
-        "doubtful",
-        "ended",
-        "failure",
-        "held",
-        "id",
-        "method",
-        "origin",
-        "over",
-        "path",
-        "queries",
-        "query_seconds",
-        "raised",
-        "resume_seconds",
-        "rows",
-        "started",
-    )
+    # Not a dataclass: making one costs a cold start more than all else in this module. What a
+    # request begins with is the class's, so that making one is quick, too.
+
+    # How long the request waited for a connection, awake or resuming.
+    connect_seconds = resume_seconds = query_seconds = 0.0
+    queries = rows = 0
+    # The last failure of the database that the app was told, and the driver's exception behind it.
+    failure: DatabaseUnavailable | None = None
+    origin: BaseException | None = None
+    # What was committed, and what may have been: both stay, whatever happens later.
+    committed = doubtful = Change.NOTHING
+    # What ended in a framework's own page, where an integration reports it.
+    raised: BaseException | None = None
+    # Answered with a failure: what it left running gets no more connections.
+    over = False
+    # The process may be frozen: what it left running gets a connection in the next request.
+    ended = False
 
     def __init__(
         self,
@@ -59,23 +55,8 @@ class Request:
         self.id = id
         self.cold_start = cold_start
         self.started = time.time() if started is None else started
-        # How long the request waited for a connection, awake or resuming.
-        self.connect_seconds = self.resume_seconds = self.query_seconds = 0.0
-        self.queries = self.rows = 0
-        # The last failure of the database that the app was told, and the driver's exception
-        # behind it.
-        self.failure: DatabaseUnavailable | None = None
-        self.origin: BaseException | None = None
-        # What was committed, and what may have been: both stay, whatever happens later.
-        self.committed = self.doubtful = Change.NOTHING
         # The connections that it holds, each with how to take it away at the request's end.
         self.held: dict[object, Callable[[], None]] = {}
-        # What ended in a framework's own page, where an integration reports it.
-        self.raised: BaseException | None = None
-        # Answered with a failure: what it left running gets no more connections.
-        self.over = False
-        # The process may be frozen: what it left running gets a connection in the next request.
-        self.ended = False
 
     @property
     def executed(self) -> Executed:

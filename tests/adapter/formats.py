@@ -4,6 +4,7 @@ from typing import Any
 
 from sunup.adapter.events import UnknownEvent, format_of
 from sunup.adapter.http import Answer, Call
+from sunup.adapter.sending import Sender
 
 
 def parse(event: Any) -> Call:
@@ -16,4 +17,4 @@ def parse(event: Any) -> Call:
 def encode(event: Any, answer: Answer) -> dict[str, Any]:
     form = format_of(event)
     assert form is not None
-    return form.encode(event, answer)
+    return Sender().send(form, event, answer, "GET")

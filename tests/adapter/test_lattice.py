@@ -42,23 +42,21 @@ def version_2(**changes: Any) -> dict[str, Any]:
 
 def test_version_1_keeps_path_and_query_byte_for_byte() -> None:
     call = formats.parse(version_1())
-    assert (call.method, call.path, call.query) == ("POST", "/a%2Fb", b"order-id=42&x=%20")
+    assert (call.method, call.path, call.query) == ("POST", "/a%2Fb", "order-id=42&x=%20")
     assert call.body == b"hello"
     assert call.client == ("10.213.229.10", 0)
 
 
 def test_version_2_has_lists() -> None:
     call = formats.parse(version_2())
-    assert (call.path, call.query) == ("/orders", b"id=4+2&id=43")
-    assert [value for name, value in call.headers if name == b"x-a"] == [b"1", b"2"]
+    assert (call.path, call.query) == ("/orders", "id=4+2&id=43")
+    assert [value for name, value in call.headers if name == "x-a"] == ["1", "2"]
     # Microseconds, and no gateway that gives up after 30 s.
     assert call.gateway_started_ms is None
 
 
 def test_the_answer_has_one_value_for_each_header() -> None:
-    answer = Answer(
-        200, [(b"vary", b"a"), (b"vary", b"b"), (b"content-type", b"image/png")], b"\xff"
-    )
+    answer = Answer(200, [("vary", "a"), ("vary", "b"), ("content-type", "image/png")], b"\xff")
     for event in (version_1(), version_2()):
         response = formats.encode(event, answer)
         assert response["headers"] == {"vary": "a, b", "content-type": "image/png"}

@@ -44,8 +44,8 @@ def many(**changes: Any) -> dict[str, Any]:
 
 def test_parameters_are_passed_on_as_the_client_encoded_them() -> None:
     call = formats.parse(event())
-    assert (call.method, call.path, call.query) == ("GET", "/a%2Fb", b"query=1%2B2&z=%E3%81%82")
-    assert formats.parse(many()).query == b"key=v1&key=v%202"
+    assert (call.method, call.path, call.query) == ("GET", "/a%2Fb", "query=1%2B2&z=%E3%81%82")
+    assert formats.parse(many()).query == "key=v1&key=v%202"
 
 
 def test_the_client_is_the_one_that_the_balancer_saw() -> None:
@@ -57,12 +57,12 @@ def test_the_client_is_the_one_that_the_balancer_saw() -> None:
 
 def test_repeated_headers_are_kept() -> None:
     headers = formats.parse(many()).headers
-    assert [value for name, value in headers if name == b"x-a"] == [b"1", b"2"]
+    assert [value for name, value in headers if name == "x-a"] == ["1", "2"]
 
 
 ANSWER = Answer(
     201,
-    [(b"content-type", b"text/plain"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")],
+    [("content-type", "text/plain"), ("set-cookie", "a=1"), ("set-cookie", "b=2")],
     b"hello",
 )
 
@@ -91,7 +91,7 @@ def test_an_unusual_status_has_no_words() -> None:
     [
         {"body": "%%%", "isBase64Encoded": True},
         {"headers": {"bad name": "x"}},
-        {"headers": {"x": "あ"}},
+        {"headers": {"x": "a\nb"}},
         {"headers": ["no"]},
         {"queryStringParameters": 7},
     ],

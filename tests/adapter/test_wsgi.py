@@ -11,14 +11,14 @@ def call(**changes: object) -> Call:
         "method": "GET",
         "path": "/prod/caf%C3%A9%2Fx",
         "root_path": "/prod",
-        "query": b"a=1",
-        "headers": [(b"accept", b"a"), (b"accept", b"b"), (b"cookie", b"x=1"), (b"cookie", b"y=2")],
+        "query": "a=1",
+        "headers": [("accept", "a"), ("accept", "b"), ("cookie", "x=1"), ("cookie", "y=2")],
     }
     return Call(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_the_environ_is_pep_3333_s() -> None:
-    fields = environ(call(headers=[*call().headers, (b"content-type", b"text/plain")], body=b"12"))
+    fields = environ(call(headers=[*call().headers, ("content-type", "text/plain")], body=b"12"))
     assert fields["SCRIPT_NAME"] == "/prod"
     assert fields["PATH_INFO"].encode("latin-1").decode() == "/café/x"
     assert fields["HTTP_ACCEPT"] == "a,b"

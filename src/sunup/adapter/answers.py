@@ -125,7 +125,7 @@ def _json(
 ) -> Answer:
     answer = _answer(status, {**content, "executed": request.executed})
     if retry_after is not None and request.executed == "no":
-        answer.headers.append((b"retry-after", str(retry_after).encode()))
+        answer.headers.append(("retry-after", str(retry_after)))
     # What it left running must not change anything any more.
     request.over = True
     return answer
@@ -134,7 +134,7 @@ def _json(
 def _answer(status: int, content: dict[str, str]) -> Answer:
     body = json.dumps(content).encode()
     headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
+        ("content-type", "application/json"),
+        ("content-length", str(len(body))),
     ]
     return Answer(status, headers, body)

@@ -1,65 +1,78 @@
 """API Gateway's payloads 2.0 and 1.0, and function URLs, whose events are of payload 2.0.
 
 API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"; Lambda Developer
-Guide, "Invoking Lambda function URLs".
+Guide, "Invoking Lambda function URLs". HTTP APIs deliver paths that are percent-decoded already,
+in both payloads; function URLs and REST APIs deliver them as they were sent: docs/handler.md.
 """
 
 from typing import Any
-from urllib.parse import urlencode
 
 from .event_parts import (
     Event,
     Format,
-    addresses,
     body_of,
-    encoded_body,
-    fields_of,
+    client_of,
+    cookie_of,
+    decoded_path_of,
+    encoded_query,
     headers_of,
+    listed,
+    method_of,
     moment_of,
+    object_of,
+    parameters_of,
     path_of,
     prefix_of,
+    query_of,
+    scheme_and_server,
+    text_of,
 )
-from .http import Answer, Call, Headers
+from .http import Answer, Call
+
+# Of a synchronous invocation's response, in bytes: "Response payload size exceeded maximum allowed
+# payload size (6291556 bytes)", says Lambda (Developer Guide, "Lambda quotas": 6 MB).
+LAMBDA_LIMIT = 6_291_556
 
 
 def parse_2(event: Event) -> Call:
     """The request in an event of payload 2.0."""
     context = event["requestContext"]
     http = context["http"]
-    headers = headers_of(event.get("headers") or {})
-    fields = dict(headers)
-    cookies = event.get("cookies") or []
-    if cookies and b"cookie" not in fields:
-        headers.append((b"cookie", "; ".join(cookies).encode("latin-1", "replace")))
-    path = path_of(event.get("rawPath"))
+    headers, fields = headers_of(event.get("headers"))
+    cookies = event.get("cookies")
+    if cookies and "cookie" not in fields:
+        headers.append(cookie_of(cookies))
+    domain = context.get("domainName") or ""
+    of_url = ".lambda-url." in domain
+    path = (path_of if of_url else decoded_path_of)(event.get("rawPath"))
+    scheme, server = scheme_and_server(fields, domain)
     return Call(
-        method=str(http.get("method", "GET")).upper(),
-        path=path,
-        query=(event.get("rawQueryString") or "").encode("ascii", "replace"),
-        headers=headers,
-        body=body_of(event, event.get("isBase64Encoded")),
-        root_path=_stage(path, context),
-        **addresses(fields, http.get("sourceIp"), context.get("domainName")),
+        method_of(http.get("method", "GET")),
+        path,
+        query_of(event.get("rawQueryString")),
+        headers,
+        body_of(event, event.get("isBase64Encoded")),
+        _stage(path, context),
+        scheme,
+        server,
+        client_of(http.get("sourceIp")),
         # A function URL has no gateway that gives up after 30 s.
-        gateway_started_ms=None
-        if ".lambda-url." in str(context.get("domainName"))
-        else moment_of(context.get("timeEpoch")),
+        None if of_url else moment_of(context.get("timeEpoch")),
     )
 
 
-def encode_2(_: Event, answer: Answer) -> dict[str, Any]:
+def encode_2(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """Cookies apart, one value for each other header."""
-    text, is_base64 = encoded_body(answer)
     headers: dict[str, str] = {}
     cookies: list[str] = []
-    for name, value in fields_of(answer):
+    for name, value in answer.headers:
         if name == "set-cookie":
             cookies.append(value)
         else:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
     response: dict[str, Any] = {
         "statusCode": answer.status,
-        "body": text,
+        "body": body,
         "isBase64Encoded": is_base64,
         "headers": headers,
     }
@@ -71,42 +84,46 @@ def encode_2(_: Event, answer: Answer) -> dict[str, Any]:
 def parse_1(event: Event) -> Call:
     """The request in an event of payload 1.0, that of REST APIs too."""
     context = event["requestContext"]
-    many = event.get("multiValueHeaders")
-    headers: Headers = headers_of(many or event.get("headers") or {})
+    headers, fields = headers_of(event.get("headers"), event.get("multiValueHeaders"))
+    # An event with a version comes from an HTTP API.
+    read_path = path_of if event.get("version") is None else decoded_path_of
     # The path of the context has the stage's prefix, as the client sent it; the event's does not.
-    path = path_of(context.get("path") or event.get("path"))
-    query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
-    source = (context.get("identity") or {}).get("sourceIp")
+    path = read_path(context.get("path") or event.get("path"))
+    query = parameters_of(
+        event.get("queryStringParameters"), event.get("multiValueQueryStringParameters")
+    )
+    source = object_of(context.get("identity"), "identity").get("sourceIp")
+    scheme, server = scheme_and_server(fields, context.get("domainName"))
     return Call(
-        method=str(event["httpMethod"]).upper(),
-        path=path,
-        query=urlencode(query, doseq=True).encode(),
-        headers=headers,
-        body=body_of(event, event.get("isBase64Encoded")),
-        root_path=_stage(path, context),
-        **addresses(dict(headers), source, context.get("domainName")),
-        gateway_started_ms=moment_of(context.get("requestTimeEpoch")),
+        method_of(event["httpMethod"]),
+        path,
+        encoded_query(query),
+        headers,
+        body_of(event, event.get("isBase64Encoded")),
+        _stage(path, context),
+        scheme,
+        server,
+        client_of(source),
+        moment_of(context.get("requestTimeEpoch")),
     )
 
 
-def encode_1(_: Event, answer: Answer) -> dict[str, Any]:
+def encode_1(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """A list of values for each header."""
-    text, is_base64 = encoded_body(answer)
-    listed: dict[str, list[str]] = {}
-    for name, value in fields_of(answer):
-        listed.setdefault(name, []).append(value)
     return {
         "statusCode": answer.status,
-        "body": text,
+        "body": body,
         "isBase64Encoded": is_base64,
-        "multiValueHeaders": listed,
+        "multiValueHeaders": listed(answer.headers),
     }
 
 
 def _stage(path: str, context: Event) -> str:
-    stage = context.get("stage") or "$default"
-    return "" if stage == "$default" else prefix_of(path, f"/{stage}")
+    stage = context.get("stage")
+    if stage is None or stage == "$default":
+        return ""
+    return prefix_of(path, f"/{text_of(stage, 'stage')}")
 
 
-PAYLOAD_2 = Format(parse_2, encode_2)
-PAYLOAD_1 = Format(parse_1, encode_1)
+PAYLOAD_2 = Format(parse_2, encode_2, LAMBDA_LIMIT)
+PAYLOAD_1 = Format(parse_1, encode_1, LAMBDA_LIMIT)

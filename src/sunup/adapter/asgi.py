@@ -1,7 +1,7 @@
 """Runs an ASGI 3 app: its lifespan once per process, and one request at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
 from concurrent.futures import Future
 from typing import Any
 from urllib.parse import unquote
@@ -11,18 +11,15 @@ from sunup.deadline import DeadlineExceeded
 from sunup.request import apart
 
 from . import alarm
-from .http import Answer, Call
+from .http import Answer, Call, Headers, header_bytes, header_text
+from .lifespan import App, Lifespan, LifespanMode, Message
 from .loop import Loop, Overrun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+logger = logging.getLogger("sunup.request")
 
 # Of INIT's 10 s, how many an app's start-up may use before the first request waits for it instead.
 STARTUP_IN_INIT = 7.0
@@ -31,13 +28,14 @@ STARTUP_IN_INIT = 7.0
 class AsgiRunner:
     """Calls an ASGI app from another thread."""
 
-    def __init__(self, app: App, loop: Loop) -> None:
+    def __init__(self, app: App, loop: Loop, lifespan: LifespanMode = "auto") -> None:
         self._app = app
+        self._mode = lifespan
         self._loop = loop
         self._state: dict[str, Any] = {}
         self._lifespan: Lifespan | None = None
         self._startup: Future[bool] | None = None
-        self._started = False
+        self._started = lifespan == "off"
         # For the alarm: the request's task and tasks of the app's.
         self.callers: tuple[CodeType, ...] = (
             AsgiRunner._serve.__code__,
@@ -52,7 +50,7 @@ class AsgiRunner:
         if self._started:
             return True
         if self._startup is None:
-            self._lifespan = Lifespan(self._app, self._state)
+            self._lifespan = Lifespan(self._app, self._state, required=self._mode == "on")
             # In a request's context it would end with that request.
             self._startup = apart().run(self._loop.submit, self._lifespan.startup())
         startup = self._startup
@@ -85,7 +83,8 @@ class AsgiRunner:
             raise DeadlineExceeded("the app was cancelled") from error
 
     async def _serve(self, call: Call) -> Answer:
-        exchange = Exchange(call)
+        exchange = Exchange(call.body)
+        prefix = call.root_path
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -94,12 +93,16 @@ class AsgiRunner:
             "scheme": call.scheme,
             "path": unquote(call.path),
             "raw_path": call.path.encode("ascii"),
-            "query_string": call.query,
-            "root_path": call.root_path,
-            "headers": call.headers,
+            "query_string": call.query.encode("ascii"),
+            "root_path": unquote(prefix) if prefix else "",
+            "headers": [
+                (_NAMES.get(name) or _name(name), text.encode()) for name, text in call.headers
+            ],
             "client": call.client,
             "server": call.server,
             "state": self._state.copy(),
+            "aws.event": call.event,
+            "aws.context": call.context,
         }
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -115,20 +118,17 @@ class AsgiRunner:
 
 
 class Exchange:
-    """The two channels of one request."""
+    """The two channels of one request. A message that cannot be is an error, as under a server."""
 
-    def __init__(self, call: Call) -> None:
-        self._body: bytes | None = call.body
-        self._start: Message | None = None
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._status: int | None = None
+        self._headers: Headers = []
         self._chunks: list[bytes] = []
-        self._ended = False
+        # The response is whole: what comes now changes nothing.
+        self.complete = False
         # Made for an app that waits for the client to disconnect.
         self._gone: asyncio.Event | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the app has sent a whole response."""
-        return self._start is not None and self._ended
 
     async def receive(self) -> Message:
         """The whole body at once; afterwards, when all is sent, that the client has gone."""
@@ -137,70 +137,87 @@ class Exchange:
             return {"type": "http.request", "body": body, "more_body": False}
         if self._gone is None:
             self._gone = asyncio.Event()
-        if not self._ended:
+        if not self.complete:
             await self._gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response."""
-        if message["type"] == "http.response.start":
-            self._start = message
-        elif message["type"] == "http.response.body":
-            self._chunks.append(bytes(message.get("body", b"")))
+        """Take a part of the response. Raises `RuntimeError` and `TypeError`."""
+        kind = message["type"]
+        if self.complete:
+            return
+        if kind == "http.response.start":
+            self._begin(message)
+        elif kind == "http.response.body":
+            if self._status is None:
+                raise RuntimeError("the ASGI app sent a body before it started its response")
+            body = message.get("body", b"")
+            self._chunks.append(body if type(body) is bytes else _bytes(body))
             if not message.get("more_body", False):
-                self._ended = True
+                self.complete = True
                 if self._gone is not None:
                     self._gone.set()
+        else:
+            raise RuntimeError(f"the ASGI app sent a message of the unknown type {kind!r}")
+
+    def _begin(self, message: Message) -> None:
+        if self._status is not None:
+            logger.error("the ASGI app started its response twice: the first start counts")
+            return
+        status = message["status"]
+        if not isinstance(status, int):
+            raise TypeError(f"the ASGI app sent a status that is no number: {status!r}")
+        self._headers = headers_of(message)
+        self._status = int(status)  # HTTPStatus, too
 
     def answer(self) -> Answer:
         """The response. Raises `RuntimeError` when the app sent no complete one."""
-        if self._start is None or not self.complete:
+        if self._status is None or not self.complete:
             raise RuntimeError("the ASGI app returned without completing its response")
-        headers = [
-            (bytes(name).lower(), bytes(value)) for name, value in self._start.get("headers", ())
+        return Answer(self._status, self._headers, b"".join(self._chunks))
+
+
+# Names and their bytes: the same ones recur; but anybody can send new ones.
+_NAMES: dict[str, bytes] = {}
+_MOST_NAMES = 200
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(_NAMES.get(name) or _name(name), header_bytes(value)) for name, value in headers]
+
+
+def _name(name: str) -> bytes:
+    key = name.encode("utf-8", "surrogateescape")
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[name] = key
+    return key
+
+
+def headers_of(start: Message) -> Headers:
+    """The headers of a response's start. Raises `TypeError`."""
+    fields = start.get("headers") or ()
+    try:
+        return [
+            (_TEXTS.get(name) or _text(name), value.decode("utf-8", "surrogateescape"))
+            for name, value in fields
         ]
-        return Answer(self._start["status"], headers, b"".join(self._chunks))
+    except AttributeError:
+        raise TypeError("the ASGI app sent a header that is not bytes") from None
 
 
-class Lifespan:
-    """The lifespan protocol of an ASGI app, which not every app speaks."""
+# The same for names that come as bytes.
+_TEXTS: dict[bytes, str] = {}
 
-    def __init__(self, app: App, state: dict[str, Any]) -> None:
-        self._app = app
-        self._state = state
-        self._in: asyncio.Queue[Message] = asyncio.Queue()
-        self._out: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
 
-    async def startup(self) -> bool:
-        """Run start-up; False: the app has none. Raises `RuntimeError` when it failed."""
-        self._task = asyncio.create_task(self._run(), name="sunup-lifespan")
-        return await self._exchange("startup")
+def _text(name: bytes) -> str:
+    key = header_text(name).lower()
+    if len(_TEXTS) < _MOST_NAMES:
+        _TEXTS[bytes(name)] = key
+    return key
 
-    async def shutdown(self) -> None:
-        """Run shut-down, where start-up was run."""
-        if self._task is not None and not self._task.done():
-            await self._exchange("shutdown")
-            await self._task
 
-    async def _exchange(self, step: str) -> bool:
-        await self._in.put({"type": f"lifespan.{step}"})
-        message = await self._out.get()
-        if message is None:
-            return False
-        if message["type"] == f"lifespan.{step}.failed":
-            raise RuntimeError(f"the app's {step} failed: {message.get('message', '')}")
-        return True
-
-    async def _run(self) -> None:
-        scope = {
-            "type": "lifespan",
-            "asgi": {"version": "3.0", "spec_version": "2.0"},
-            "state": self._state,
-        }
-        try:
-            await self._app(scope, self._in.get, self._out.put)
-        except (Exception, DeadlineExceeded):  # noqa: S110  # the protocol's way to say "no lifespan here"
-            pass
-        finally:
-            await self._out.put(None)
+def _bytes(body: object) -> bytes:
+    if isinstance(body, (bytearray, memoryview)):
+        return bytes(body)
+    raise TypeError(f"the ASGI app sent a body that is not bytes but {type(body).__name__}")

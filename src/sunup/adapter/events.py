@@ -22,26 +22,28 @@ class UnknownEvent(TypeError):
 def format_of(event: object) -> Format | None:
     """The format of an event, None if it is not a known HTTP request.
 
-    Rarer formats are imported when they come.
+    That of a known one is told by the names of its fields, whatever is in them. Rarer formats are
+    imported when they come.
     """
-    if not isinstance(event, dict):
+    if type(event) is not dict:
         return None
+    if "rawPath" in event:
+        # A Lambda authorizer is asked with an event that looks like the request's.
+        return None if "routeArn" in event else api_gateway.PAYLOAD_2
     context = event.get("requestContext")
-    if isinstance(context, dict):
-        if isinstance(context.get("http"), dict):
-            return api_gateway.PAYLOAD_2
-        if "elb" in context:
+    if "httpMethod" in event and "path" in event:
+        if isinstance(context, dict) and "elb" in context:
             from . import load_balancer
 
             return load_balancer.FORMAT
-        if "httpMethod" in event:
-            return api_gateway.PAYLOAD_1
-        if "serviceNetworkArn" in context and "method" in event and "path" in event:
+        return None if "methodArn" in event else api_gateway.PAYLOAD_1
+    if "method" in event:
+        if "raw_path" in event:
+            from . import lattice
+
+            return lattice.VERSION_1
+        if "path" in event and isinstance(context, dict) and "serviceNetworkArn" in context:
             from . import lattice
 
             return lattice.VERSION_2
-    elif "raw_path" in event and "method" in event:
-        from . import lattice
-
-        return lattice.VERSION_1
     return None

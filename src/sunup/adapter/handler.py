@@ -3,25 +3,26 @@
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from sunup import deadline, logs, request
-from sunup.privacy import strip_data
 from sunup.settings import Settings
 
 from . import alarm, answers, ending, lifecycle, startup
-from .event_parts import BadEvent, encoded_body, prefix_of
+from .event_parts import BadEvent, prefix_of
 from .events import UnknownEvent, format_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
-from .protocols import LambdaContext, Runner, StartableDatabase
+from .protocols import LambdaContext, Runner, StartableDatabase, remaining_ms, request_id
+from .sending import Sender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from .lifespan import LifespanMode
     from .loop import Loop
 
 T = TypeVar("T")
@@ -37,11 +38,6 @@ _CLOSE_LIMIT = 5.0
 
 logger = logging.getLogger("sunup.request")
 
-_TOO_LONG = "the event took too long: the function's time is up"
-
-# A synchronous invocation's response (Lambda Developer Guide, "Lambda quotas": 6 MB).
-MAX_RESPONSE_BYTES = 6 * 1024 * 1024
-
 
 class Handler:
     """Answers HTTP events with an ASGI or WSGI app.
@@ -54,7 +50,10 @@ class Handler:
     is the invocation's; without it such events raise `UnknownEvent`. `base_path` is what a custom
     domain's API mapping puts in front of the app's paths, such as `/v1`. `prime` is a path, such as
     `/health?deep=1`, that the app is asked for during INIT, on its full processor, so that what a
-    first request does only once is already done: it must change nothing. `log_stream_header` adds
+    first request does only once is already done: it must change nothing. `lifespan` is "on" where
+    an app without start-up is a mistake, "off" where it must not run. Bodies of `text_types`, such
+    as `image/svg+xml`, are sent as text too, which matters only to who reads the function's own
+    result; `excluded_headers` of the app's are not sent. `log_stream_header` adds
     `X-Lambda-Log-Stream` to each response, where Lambda names the stream. Raises `SettingsError`,
     and what importing the app raises: INIT fails, and Lambda logs why.
     """
@@ -68,6 +67,9 @@ class Handler:
         events: Callable[[Any, Any], Any] | None = None,
         base_path: str = "",
         prime: str | None = None,
+        lifespan: "LifespanMode" = "auto",
+        text_types: Collection[str] = (),
+        excluded_headers: Collection[str] = (),
         log_stream_header: bool = False,
         settings: Settings | None = None,
     ) -> None:
@@ -76,8 +78,9 @@ class Handler:
         self._cold = True
         self._events = events
         self._base_path = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
-        stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") if log_stream_header else None
-        self._stream = stream.encode() if stream else None
+        stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self._stream = stream if log_stream_header else None
+        self._sender = Sender(_lower(text_types), frozenset(_lower(excluded_headers)))
         logs.configure(self._settings)
         self._database = database
         if database is not None:
@@ -91,7 +94,7 @@ class Handler:
         if (interface or interface_of(app)) == "asgi":
             from .asgi import AsgiRunner
 
-            runner = AsgiRunner(app, self._event_loop())
+            runner = AsgiRunner(app, self._event_loop(), lifespan)
             runner.start()
             self._run: Runner = runner
         else:
@@ -106,7 +109,7 @@ class Handler:
         lifecycle.on_shutdown(self._shut_down)
         startup.end()
 
-    def __call__(self, event: Any, context: LambdaContext) -> Any:
+    def __call__(self, event: Any, context: LambdaContext | None = None) -> Any:
         """Answer one invocation. Raises `UnknownEvent` for one that nobody handles."""
         form = format_of(event)
         if form is None:
@@ -116,7 +119,9 @@ class Handler:
         try:
             call = form.read(event)
         except BadEvent as error:
-            return form.encode(event, answers.bad_request(str(error)))
+            logger.warning("400: %s", error)
+            return self._sender.send(form, event, answers.bad_request(str(error)), "GET")
+        call.event, call.context = event, context
         if self._base_path:
             prefix = prefix_of(call.path.removeprefix(call.root_path), self._base_path)
             call.root_path += prefix
@@ -124,14 +129,14 @@ class Handler:
         current = request.Request(
             method=call.method,
             path=call.path,
-            id=context.aws_request_id,
+            id=request_id(context),
             cold_start=self._cold,
             started=now,
         )
         self._cold = False
         limit = deadline.of_invocation(
             now=now,
-            remaining_ms=context.get_remaining_time_in_millis(),
+            remaining_ms=remaining_ms(context),
             gateway_started_ms=call.gateway_started_ms,
             gateway_timeout=self._settings.gateway_timeout,
         )
@@ -144,10 +149,11 @@ class Handler:
             finally:
                 deadline.share(None)
                 deadline.end(outer)
-            answers.log(current, answer.status)
+            response = self._sender.send(form, event, answer, call.method)
+            answers.log(current, response["statusCode"])
         finally:
             request.end(token)
-        return form.encode(event, answer)
+        return response
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine on the event loop that the app runs on: for scripts and tests."""
@@ -184,63 +190,25 @@ class Handler:
             answer = answers.of_exception(answer.error, current, answer)
         elif answer.status == 500:
             answer = answers.of_page(answer, current, late=alarm.rang())
-        # base64 takes 4 bytes for 3.
-        if (
-            len(answer.body) * 4 // 3 > MAX_RESPONSE_BYTES
-            and len(encoded_body(answer)[0]) > MAX_RESPONSE_BYTES
-        ):
-            logger.error(
-                "the response has %d bytes; Lambda takes 6 MB at most, base64 included",
-                len(answer.body),
-            )
-            answer = answers.internal_error()
         if self._stream is not None:
-            answer.headers.append((b"x-lambda-log-stream", self._stream))
+            answer.headers.append(("x-lambda-log-stream", self._stream))
         return answer
 
-    def _answer_event(
-        self, events: Callable[[Any, Any], Any], event: Any, context: LambdaContext
-    ) -> Any:
-        """The result of `events`, with the function's own deadline; raises what it raises."""
-        now = time.time()
+    def _answer_event(self, events: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
+        from . import triggers
+
         current = request.Request(
-            method="EVENT", id=context.aws_request_id, cold_start=self._cold, started=now
+            method="EVENT", id=request_id(context), cold_start=self._cold, started=time.time()
         )
         self._cold = False
-        remaining_ms = context.get_remaining_time_in_millis()
-        token = request.begin(current, alone=True)
-        limit = deadline.of_invocation(now=now, remaining_ms=remaining_ms)
-        try:
-            with deadline.until(limit):
-                deadline.share(limit)
-                if limit is not None:
-                    alarm.arm(deadline.remaining() + _BLOCKED, _CALLERS)
-                try:
-                    result = events(event, context)
-                    if isinstance(result, Awaitable):
-                        result = self._run_in_time(_finish(result))
-                except BaseException as error:
-                    strip_data(error)  # the runtime logs it
-                    if isinstance(error, (Exception, *answers.ENDS_THE_PROCESS)):
-                        raise
-                    raise _for_the_runtime(error) from error
-                finally:
-                    alarm.disarm()
-                    self._end(current, answered=True)
-                    deadline.share(None)
-        finally:
-            request.end(token)
-        return result
-
-    def _run_in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        from .loop import Overrun
-
-        limit = deadline.remaining()
-        try:
-            ends = None if limit == deadline.NEVER else limit
-            return self._event_loop().run(work, ends, interrupted=alarm.rang)
-        except Overrun:
-            raise TimeoutError(_TOO_LONG) from None
+        return triggers.answer(
+            events,
+            event,
+            context,
+            current,
+            loop=self._event_loop,
+            end=lambda: self._end(current, answered=True),
+        )
 
     def _end(self, current: request.Request, *, answered: bool) -> None:
         left = ending.end(current, self._loop, answered=answered)
@@ -251,8 +219,8 @@ class Handler:
     def _prime(self, path: str) -> None:
         """Ask the app for a path. What it answers, or raises, does not matter."""
         path, _, query = path.partition("?")
-        headers = [(b"host", b"localhost"), (b"user-agent", b"sunup-prime")]
-        call = Call("GET", path, query.encode(), headers, server=("localhost", 443))
+        headers = [("host", "localhost"), ("user-agent", "sunup-prime")]
+        call = Call("GET", path, query, headers, server=("localhost", 443))
         current = request.Request(method="GET", path=path)
         token = request.begin(current, alone=True)
         try:
@@ -311,17 +279,6 @@ async def _finish(work: Awaitable[T]) -> T:
     return await work
 
 
-# What calls an `events` function, for the alarm.
-_CALLERS = (Handler._answer_event.__code__, _finish.__code__)  # noqa: SLF001
-
-
-def _for_the_runtime(error: BaseException) -> Exception:
-    """The runtime client reports an `Exception`, and ends with anything else."""
-    if isinstance(error, deadline.DeadlineExceeded):
-        return TimeoutError(_TOO_LONG)
-    return RuntimeError(f"the function for events ended with {type(error).__name__}")
-
-
 def _starts_for_a_request() -> bool:
     """Whether a request is waiting behind this start: only then may a sleeping database be woken.
 
@@ -329,3 +286,9 @@ def _starts_for_a_request() -> bool:
     Guide, "Using Lambda environment variables").
     """
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
+
+
+def _lower(names: Collection[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        names = (names,)
+    return tuple([name.strip().lower() for name in names])

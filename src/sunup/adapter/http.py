@@ -1,18 +1,24 @@
 """An HTTP request and its answer, as the adapter hands them on."""
 
-Headers = list[tuple[bytes, bytes]]
+from typing import Any
+
+# Names in lower case; values as Unicode text, with surrogates for bytes that are not UTF-8
+# (PEP 383).
+Headers = list[tuple[str, str]]
 
 
 class Call:
     """A request. `path` is percent-encoded and begins with `root_path` (the stage's prefix).
 
-    `gateway_started_ms` is the event's own `timeEpoch`, in milliseconds since the epoch, where a
-    gateway waits.
+    `query` is ASCII. `gateway_started_ms` is the event's own `timeEpoch`, in milliseconds since the
+    epoch, where a gateway waits. `event` and `context` are what Lambda was given.
     """
 
     __slots__ = (
         "body",
         "client",
+        "context",
+        "event",
         "gateway_started_ms",
         "headers",
         "method",
@@ -27,7 +33,7 @@ class Call:
         self,
         method: str,
         path: str,
-        query: bytes = b"",
+        query: str = "",
         headers: Headers | None = None,
         body: bytes = b"",
         root_path: str = "",
@@ -46,10 +52,12 @@ class Call:
         self.server = server
         self.client = client
         self.gateway_started_ms = gateway_started_ms
+        self.event: dict[str, Any] = {}
+        self.context: Any = None
 
 
 class Answer:
-    """A response; header names are in lower case. `error` is the cause of an app's own 500."""
+    """A response. `error` is the cause of an app's own 500."""
 
     __slots__ = ("body", "error", "headers", "status")
 
@@ -64,3 +72,13 @@ class Answer:
         self.headers: Headers = [] if headers is None else headers
         self.body = body
         self.error = error
+
+
+def header_text(value: bytes) -> str:
+    """A header's bytes as text."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def header_bytes(text: str) -> bytes:
+    """The opposite of `header_text`."""
+    return text.encode("utf-8", "surrogateescape")

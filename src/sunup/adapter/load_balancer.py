@@ -12,58 +12,56 @@ from typing import Any
 from .event_parts import (
     Event,
     Format,
-    addresses,
     body_of,
-    encoded_body,
-    fields_of,
+    forwarded_client,
     headers_of,
     joined,
+    listed,
+    method_of,
+    parameters_of,
     path_of,
+    query_as_sent,
+    scheme_and_server,
 )
 from .http import Answer, Call
+
+# Of the request's body, and of the response's JSON, in bytes (same guide, "Limits").
+LIMIT = 1024 * 1024
 
 
 def parse(event: Event) -> Call:
     """The request in an event. The query's parameters arrive as the client encoded them."""
-    headers = headers_of(event.get("multiValueHeaders") or event.get("headers") or {})
-    query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
-    pairs = [
-        f"{name}={value}"
-        for name, values in query.items()
-        for value in (values if isinstance(values, list) else [values])
-    ]
-    fields = dict(headers)
-    forwarded = fields.get(b"x-forwarded-for", b"").decode("latin-1")
-    # The balancer appends the address that it saw; what comes before is the client's word.
-    source = forwarded.rpartition(",")[2].strip() or None
+    headers, fields = headers_of(event.get("headers"), event.get("multiValueHeaders"))
+    query = parameters_of(
+        event.get("queryStringParameters"), event.get("multiValueQueryStringParameters")
+    )
+    scheme, server = scheme_and_server(fields)
     return Call(
-        method=str(event["httpMethod"]).upper(),
-        path=path_of(event.get("path")),
-        query="&".join(pairs).encode("ascii", "replace"),
-        headers=headers,
-        body=body_of(event, event.get("isBase64Encoded")),
-        **addresses(fields, source, None),
+        method_of(event["httpMethod"]),
+        path_of(event.get("path")),
+        query_as_sent(query),
+        headers,
+        body_of(event, event.get("isBase64Encoded")),
+        "",
+        scheme,
+        server,
+        forwarded_client(fields),
     )
 
 
-def encode(event: Event, answer: Answer) -> dict[str, Any]:
+def encode(event: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """The response, in the form in which the request's headers came."""
-    text, is_base64 = encoded_body(answer)
     response: dict[str, Any] = {
         "statusCode": answer.status,
         "statusDescription": _description(answer.status),
-        "body": text,
+        "body": body,
         "isBase64Encoded": is_base64,
     }
-    fields = fields_of(answer)
-    if "multiValueHeaders" in event:
-        listed: dict[str, list[str]] = {}
-        for name, value in fields:
-            listed.setdefault(name, []).append(value)
-        response["multiValueHeaders"] = listed
+    if event.get("multiValueHeaders") is not None:
+        response["multiValueHeaders"] = listed(answer.headers)
     else:
-        response["headers"] = joined([pair for pair in fields if pair[0] != "set-cookie"])
-        cookies = [value for name, value in fields if name == "set-cookie"]
+        response["headers"] = joined([pair for pair in answer.headers if pair[0] != "set-cookie"])
+        cookies = [value for name, value in answer.headers if name == "set-cookie"]
         # One value for each name; but names that differ in case are different to the balancer.
         response["headers"].update(zip(_spellings("set-cookie"), cookies, strict=False))
     return response
@@ -82,4 +80,4 @@ def _spellings(name: str) -> Iterator[str]:
     return map("".join, product(*choices))
 
 
-FORMAT = Format(parse, encode)
+FORMAT = Format(parse, encode, LIMIT)

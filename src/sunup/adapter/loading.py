@@ -34,7 +34,21 @@ def load(name: str, setting: str = "app") -> Any:
 
 
 def interface_of(app: Any) -> Interface:
-    """ASGI apps are coroutine functions, or objects whose `__call__` is one; others are WSGI."""
+    """What is called with scope, receive and send is ASGI, with environ and start_response WSGI.
+
+    What tells nothing of its parameters is ASGI if it is a coroutine function.
+    """
     call = getattr(app, "__call__", None)  # noqa: B004
-    asynchronous = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
-    return "asgi" if asynchronous else "wsgi"
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
+        return "asgi"
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return "wsgi"
+    needed = [
+        each
+        for each in parameters
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        and each.default is each.empty
+    ]
+    return "asgi" if len(needed) == 3 else "wsgi"

@@ -7,8 +7,9 @@ from sunup import deadline, request
 from sunup.settings import Settings
 
 from . import answers
-from .asgi import App, Message, Receive, Scope, Send
+from .asgi import encoded, headers_of
 from .http import Answer
+from .lifespan import App, Message, Receive, Scope, Send
 
 
 class RequestMiddleware:
@@ -96,7 +97,7 @@ class _Guard:
             if error is not None and current.failure is None:
                 answers.log_unforeseen(error)  # the framework has already answered
             return
-        page = Answer(500, list(self._held.get("headers", ())), self._page)
+        page = Answer(500, headers_of(self._held), self._page)
         if error is not None:
             page = answers.of_exception(error, current, page)
         else:
@@ -116,7 +117,7 @@ class _Guard:
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": answer.headers,
+                "headers": encoded(answer.headers),
             }
         )
         await self._send({"type": "http.response.body", "body": answer.body})

@@ -46,3 +46,14 @@ class LambdaContext(Protocol):
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends the invocation."""
+
+
+def request_id(context: object) -> str | None:
+    """The invocation's id; None where there is no such context (a test, a console)."""
+    return getattr(context, "aws_request_id", None)
+
+
+def remaining_ms(context: object) -> int | None:
+    """Milliseconds until Lambda ends the invocation, where that is known."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return None if remaining is None else remaining()

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from . import alarm
-from .http import Answer, Call, Headers
+from .http import Answer, Call, Headers, header_bytes, header_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,31 @@ App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 # The same names recur; but anybody can send new ones.
-_KEYS: dict[bytes, str] = {}
+_KEYS: dict[str, str] = {}
 _MOST_KEYS = 200
+
+
+_KEYS_OF_ALL: dict[str, Any] = {
+    "REQUEST_METHOD": "",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "",
+    "SERVER_PORT": "",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "",
+    "RAW_URI": "",
+    "CONTENT_LENGTH": "",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "",
+    "wsgi.input": None,
+    "wsgi.errors": None,
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "aws.event": None,
+    "aws.context": None,
+}
 
 
 class WsgiRunner:
@@ -38,73 +61,108 @@ class WsgiRunner:
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises what the app raised."""
-        started: list[tuple[int, Headers]] = []
-        written: list[bytes] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], exc_info: object = None
-        ) -> Callable[[bytes], object]:
-            if started and exc_info is None:
-                raise RuntimeError("start_response was called twice")
-            encoded = [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
-            ]
-            started[:] = [(int(status.split(" ", 1)[0]), encoded)]
-            return written.append
-
-        result = self._app(environ(call), start_response)
+        response = _Response()
+        result = self._app(environ(call), response.start)
+        written = response.written
         try:
-            written.extend(result)
+            if type(result) is list:
+                written += result
+            else:
+                # Not `extend`: what was written counts when the app starts its response anew.
+                for chunk in result:
+                    written.append(chunk)
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 alarm.disarm()  # the app's clean-up
                 close()
-        if not started:
+        if response.status is None:
             raise RuntimeError("the WSGI app returned without calling start_response")
-        status, headers = started[0]
-        return Answer(status, headers, b"".join(written))
+        return Answer(response.status, response.headers, b"".join(written))
+
+
+class _Response:
+    """What the app says of its response."""
+
+    __slots__ = ("headers", "status", "written")
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: Headers = []
+        self.written: list[bytes] = []
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """PEP 3333's `start_response`. Raises `exc_info`'s exception after output."""
+        if self.status is not None:
+            if exc_info is None:
+                raise RuntimeError("start_response was called twice")
+            if any(self.written):
+                raise exc_info[1].with_traceback(exc_info[2])
+        fields = [
+            (name.lower(), value if value.isascii() else _text(value)) for name, value in headers
+        ]
+        self.status, self.headers = int(status.partition(" ")[0]), fields
+        return self.written.append
 
 
 def environ(call: Call) -> dict[str, Any]:
-    """The request as PEP 3333 wants it: decoded paths as Latin-1 text, repeated headers joined."""
+    """The request as PEP 3333 wants it: what is not ASCII as UTF-8 in Latin-1 text.
+
+    Repeated headers are joined. Those with `_` in their names are left out, as other servers do:
+    `X_User` could not be told from `X-User`.
+    """
     path, prefix = call.path, call.root_path
     if "%" in path:
         path = unquote_to_bytes(path).decode("latin-1")
         prefix = unquote_to_bytes(prefix).decode("latin-1")
-    fields: dict[str, Any] = {
-        "REQUEST_METHOD": call.method,
-        "SCRIPT_NAME": prefix,
-        "PATH_INFO": path[len(prefix) :],
-        "QUERY_STRING": call.query.decode("latin-1"),
-        "SERVER_NAME": call.server[0],
-        "SERVER_PORT": str(call.server[1]),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": call.client[0] if call.client else "",
-        "RAW_URI": call.path,
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": call.scheme,
-        "wsgi.input": io.BytesIO(call.body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
+    body, server, client = call.body, call.server, call.client
+    # A copy of all keys is quicker than a new dictionary that grows.
+    fields = _KEYS_OF_ALL.copy()
+    fields["REQUEST_METHOD"] = call.method
+    fields["SCRIPT_NAME"] = prefix
+    fields["PATH_INFO"] = path[len(prefix) :] if prefix else path
+    fields["QUERY_STRING"] = call.query
+    fields["SERVER_NAME"] = server[0]
+    fields["SERVER_PORT"] = str(server[1])
+    fields["REMOTE_ADDR"] = client[0] if client else ""
+    fields["RAW_URI"] = call.path
+    fields["CONTENT_LENGTH"] = str(len(body))
+    fields["wsgi.url_scheme"] = call.scheme
+    fields["wsgi.input"] = io.BytesIO(body)
+    fields["wsgi.errors"] = sys.stderr
+    fields["aws.event"] = call.event
+    fields["aws.context"] = call.context
     for name, value in call.headers:
         key = _KEYS.get(name) or _key(name)
-        text = value.decode("latin-1")
-        if key in fields and key != "CONTENT_LENGTH":
+        if not value.isascii():
+            value = header_bytes(value).decode("latin-1")
+        if key in fields:
+            if key == "CONTENT_LENGTH":
+                continue
             separator = "; " if key == "HTTP_COOKIE" else ","
-            text = f"{fields[key]}{separator}{text}"
-        fields[key] = text
-    fields["CONTENT_LENGTH"] = str(len(call.body))
+            value = f"{fields[key]}{separator}{value}"
+        fields[key] = value
+    fields.pop(_DROPPED, None)
     return fields
 
 
-def _key(name: bytes) -> str:
-    key = name.decode("latin-1").upper().replace("-", "_")
-    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+# Where headers go that the app must not see.
+_DROPPED = "-"
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    if "_" in name:
+        key = _DROPPED
+    elif key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         key = f"HTTP_{key}"
     if len(_KEYS) < _MOST_KEYS:
         _KEYS[name] = key
     return key
+
+
+def _text(value: str) -> str:
+    """A header's bytes, given as Latin-1 text."""
+    return header_text(value.encode("latin-1"))

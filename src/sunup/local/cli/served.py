@@ -6,7 +6,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 
 from sunup import logs
-from sunup.adapter.asgi import App, Message, Receive, Scope, Send
+from sunup.adapter.lifespan import App, Message, Receive, Scope, Send
 from sunup.adapter.loading import interface_of, load
 from sunup.adapter.middleware import RequestMiddleware
 from sunup.settings import Settings

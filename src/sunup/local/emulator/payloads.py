@@ -22,7 +22,7 @@ def event_2(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     """A request as payload 2.0."""
     headers, cookies = _joined(scope)
     query = scope["query_string"].decode("latin-1")
-    path = scope["raw_path"].decode("latin-1")
+    path = _path(scope)
     agent, source = headers.get("user-agent", ""), _source(scope)
     event: dict[str, Any] = {
         "version": "2.0",
@@ -62,12 +62,12 @@ def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     headers, _ = _joined(scope, keep_cookie=True)
     many: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
-        many.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        many.setdefault(name.decode("latin-1"), []).append(_unicode(value))
     last = {name: values[-1] for name, values in many.items()}
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         query.setdefault(name, []).append(value)
-    path = scope["raw_path"].decode("latin-1")
+    path = _path(scope)
     return {
         "version": "1.0",
         "resource": "$default",
@@ -111,16 +111,12 @@ def response(body: bytes) -> Reply:
     if not 100 <= status <= 599:
         raise ValueError(f"statusCode {status}")
     headers = [
-        (str(name).lower().encode("latin-1"), _text(value).encode("latin-1"))
+        (str(name).lower().encode("latin-1"), _text(value).encode())
         for name, value in (content.get("headers") or {}).items()
     ]
     for name, values in (content.get("multiValueHeaders") or {}).items():
-        headers += [
-            (str(name).lower().encode("latin-1"), _text(v).encode("latin-1")) for v in values
-        ]
-    headers += [
-        (b"set-cookie", str(each).encode("latin-1")) for each in content.get("cookies") or []
-    ]
+        headers += [(str(name).lower().encode("latin-1"), _text(v).encode()) for v in values]
+    headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
     text = content.get("body") or ""
     if not isinstance(text, str):
         raise TypeError("body is not a string")
@@ -135,6 +131,11 @@ def response(body: bytes) -> Reply:
     return status, headers, raw
 
 
+def _unicode(value: bytes) -> str:
+    """A header's bytes as the fronts deliver them: decoded from UTF-8 (oven-sh/bun#22994)."""
+    return value.decode("utf-8", "replace")
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -144,7 +145,7 @@ def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str],
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), _unicode(raw_value)
         if name == "cookie" and not keep_cookie:
             cookies += [each.strip() for each in value.split(";") if each.strip()]
         else:
@@ -154,6 +155,14 @@ def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str],
     headers["x-forwarded-port"] = str((scope.get("server") or ("", 80))[1])
     headers["x-amzn-trace-id"] = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
     return headers, cookies
+
+
+def _path(scope: Scope) -> str:
+    """As HTTP APIs deliver it in both payloads: decoded once; a decoded `?` ends it.
+
+    Captured events: fastify/aws-lambda-fastify#169, hotsock/voker#8, Worklytics/psoxy#827.
+    """
+    return unquote(scope["raw_path"].decode("latin-1")).partition("?")[0] or "/"
 
 
 def _joined_query(query: str) -> dict[str, str]:

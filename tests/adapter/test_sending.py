@@ -1,0 +1,134 @@
+"""What of an answer is sent to Lambda, and what cannot be sent."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from sunup.adapter.api_gateway import LAMBDA_LIMIT
+from sunup.adapter.events import format_of
+from sunup.adapter.http import Answer, Headers
+from sunup.adapter.sending import Sender
+
+from .test_events import event_2
+from .test_load_balancer import event as balancer_event
+
+TEXT = ("content-type", "text/plain; charset=utf-8")
+
+
+def send(answer: Answer, method: str = "GET", event: Any = None, **options: Any) -> dict[str, Any]:
+    event = event or event_2()
+    form = format_of(event)
+    assert form is not None
+    return Sender(**options).send(form, event, answer, method)
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_what_has_no_body_is_sent_without_one(method: str, status: int) -> None:
+    headers = [TEXT, ("content-length", "5"), ("etag", '"a"')]
+    response = send(Answer(status, headers, b"Hello"), method)
+    assert (response["statusCode"], response["body"]) == (status, "")
+    assert response["headers"]["etag"] == '"a"'
+    # What a GET would have had; but a 204 has no length at all.
+    assert response["headers"].get("content-length") == (None if status == 204 else "5")
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 199, 600, 1000, -1, None, "200", 200.0, True])
+def test_a_status_that_is_none_is_a_500_with_a_log_line(
+    status: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert send(Answer(status))["statusCode"] == 500
+    assert f"its status is {status!r}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("x-a", "b\r\nset-cookie: c=1"),
+        ("x-a", "nul \0"),
+        ("x-a", "\x7f"),
+        ("x a", "b"),
+        ("", "b"),
+        ("x-a\r\nb", "c"),
+        ("x:a", "b"),
+        ("ü", "b"),
+    ],
+)
+def test_a_header_that_would_be_another_is_a_500_with_a_log_line(
+    pair: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = send(Answer(200, [TEXT, pair], b"secret"))
+    assert (response["statusCode"], set(response["headers"])) == (
+        500, {"content-type", "content-length"},
+    )  # fmt: skip
+    assert "the response cannot be sent" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_headers_are_sent_as_text_whatever_their_bytes_were() -> None:
+    headers: Headers = [
+        ("x-city", "Łódź"),
+        ("x-latin", b"M\xfcnchen".decode("utf-8", "surrogateescape")),
+        ("x-tab", "a\tb"),
+    ]
+    response = send(Answer(200, headers))
+    assert response["headers"] == {"x-city": "Łódź", "x-latin": "München", "x-tab": "a\tb"}
+    json.dumps(response, ensure_ascii=False).encode()
+
+
+def sized(length: int, unit: str = "x") -> Answer:
+    return Answer(200, [TEXT], (unit * length).encode())
+
+
+def size(response: dict[str, Any]) -> int:
+    """As awslambdaric writes it."""
+    return len(json.dumps(response, ensure_ascii=sys.version_info < (3, 12)).encode())
+
+
+@pytest.mark.parametrize("unit", ["x", '"', "\x01", "ü", "あ", "😀"])
+def test_the_limit_counts_what_is_sent_to_lambda(
+    unit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty = size(send(sized(0)))
+    each = size(send(sized(1, unit))) - empty
+    most = (LAMBDA_LIMIT - empty) // each
+    fits = send(sized(most, unit))
+    assert fits["statusCode"] == 200
+    assert LAMBDA_LIMIT - each < size(fits) <= LAMBDA_LIMIT
+    response = send(sized(most + 1, unit))
+    assert (response["statusCode"], response["body"]) == (500, '{"error": "Internal Server Error"}')
+    assert "at most 6,291,556 can be sent" in caplog.text
+
+
+def test_base64_and_headers_count_too() -> None:
+    binary = Answer(200, [("content-type", "image/png")], b"\0" * (LAMBDA_LIMIT * 3 // 4))
+    assert send(binary)["statusCode"] == 500
+    assert send(Answer(200, [("x-long", "x" * LAMBDA_LIMIT)]))["statusCode"] == 500
+    assert send(Answer(200, [(f"x-{n:06}", "x" * 60) for n in range(90_000)]))["statusCode"] == 500
+
+
+def test_a_load_balancer_takes_one_megabyte() -> None:
+    response = send(sized(1024 * 1024), event=balancer_event())
+    assert (response["statusCode"], response["statusDescription"]) == (
+        500, "500 Internal Server Error",
+    )  # fmt: skip
+    assert send(sized(1024 * 1024 - 1000), event=balancer_event())["statusCode"] == 200
+
+
+def test_more_types_go_as_text_and_headers_are_left_out() -> None:
+    picture = ("content-type", "image/svg+xml; charset=utf-8")
+    own = ("content-type", "application/x-own")
+    assert send(Answer(200, [picture], b"<svg/>"))["isBase64Encoded"] is False
+    assert send(Answer(200, [own], b"own"))["isBase64Encoded"] is True
+    options: dict[str, Any] = {
+        "text_types": ("application/x-own",),
+        "excluded": frozenset({"server"}),
+    }
+    response = send(Answer(200, [own, ("server", "mine")], b"own"), **options)
+    assert response == {
+        "statusCode": 200,
+        "headers": {"content-type": "application/x-own"},
+        "body": "own",
+        "isBase64Encoded": False,
+    }
