@@ -1,9 +1,15 @@
+import sys
+from collections.abc import Iterator
+from typing import Any
 from wsgiref.validate import validator
 
 import pytest
 
+from sunup.adapter.handler import Handler
 from sunup.adapter.http import Call
 from sunup.adapter.wsgi import WsgiRunner, environ
+
+from .test_events import event_1, event_2
 
 
 def call(**changes: object) -> Call:
@@ -71,3 +77,65 @@ def test_written_bytes_come_first() -> None:
 def test_an_app_that_never_starts_its_response_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="without calling start_response"):
         WsgiRunner(lambda _, __: [])(call())
+
+
+def test_headers_with_an_underscore_do_not_reach_the_app() -> None:
+    headers = [("x_user", "admin"), ("x-user", "anna"), ("content_length", "9"), ("x__a", "1")]
+    fields = environ(call(headers=headers))
+    assert fields["HTTP_X_USER"] == "anna"
+    assert fields["CONTENT_LENGTH"] == "0"
+    assert not [name for name in fields if name.startswith("HTTP_X__") or name == "-"]
+
+
+def test_text_that_is_not_ascii_is_utf_8_in_latin_1() -> None:
+    fields = environ(call(headers=[("x-city", "Łódź"), ("cookie", "stadt=Köln")]))
+    assert fields["HTTP_X_CITY"].encode("latin-1").decode() == "Łódź"
+    assert fields["HTTP_COOKIE"].encode("latin-1").decode() == "stadt=Köln"
+
+    def app(_: object, start_response: object) -> list[bytes]:
+        start_response("200 OK", [("X-City", "Łódź".encode().decode("latin-1"))])  # type: ignore[operator]
+        return []
+
+    assert WsgiRunner(app)(call()).headers == [("x-city", "Łódź")]
+
+
+def fails_after(*parts: bytes) -> Any:
+    def app(_: object, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("X-First", "1")])
+        yield from parts
+        try:
+            raise LookupError("late")  # noqa: TRY301
+        except LookupError:
+            start_response("500 Oh", [("X-Second", "2")], sys.exc_info())
+        yield b"error page"
+
+    return app
+
+
+def test_a_response_may_be_started_anew_until_there_is_output() -> None:
+    answer = WsgiRunner(fails_after(b""))(call())
+    assert (answer.status, answer.headers, answer.body) == (500, [("x-second", "2")], b"error page")
+    with pytest.raises(LookupError, match="late"):
+        WsgiRunner(fails_after(b"output"))(call())
+
+
+def test_a_second_start_without_a_reason_is_an_error() -> None:
+    def app(_: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        start_response("200 OK", [])
+        return []
+
+    with pytest.raises(RuntimeError, match="called twice"):
+        WsgiRunner(app)(call())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_a_validating_server_finds_no_fault_around_the_whole_adapter(method: str) -> None:
+    def app(fields: dict[str, Any], start_response: Any) -> list[bytes]:
+        fields["wsgi.input"].read(int(fields["CONTENT_LENGTH"]))
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [] if fields["REQUEST_METHOD"] == "HEAD" else [b"fine"]
+
+    handler = Handler(validator(app))
+    for event in (event_1(httpMethod=method, body="x"), event_2(cookies=["ä=ö"])):
+        assert handler(event, None)["statusCode"] == 200

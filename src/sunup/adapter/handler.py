@@ -95,7 +95,11 @@ class Handler:
             from .asgi import AsgiRunner
 
             runner = AsgiRunner(app, self._event_loop(), lifespan)
-            runner.start()
+            try:
+                runner.start()
+            except BaseException:
+                self._event_loop().close()
+                raise
             self._run: Runner = runner
         else:
             from .wsgi import WsgiRunner
@@ -161,10 +165,12 @@ class Handler:
 
     def close(self, limit: float | None = None) -> None:
         """Run the app's shut-down, in at most `limit` seconds, and end the event loop."""
-        with suppress(AttributeError, TimeoutError):
-            self._run.stop(limit)
-        if self._loop is not None:
-            self._loop.close()
+        try:
+            with suppress(AttributeError, TimeoutError):
+                self._run.stop(limit)
+        finally:
+            if self._loop is not None:
+                self._loop.close()
 
     def _answer(self, call: Call, current: request.Request) -> Answer:
         error: BaseException | None = None

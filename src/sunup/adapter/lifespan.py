@@ -76,6 +76,11 @@ class Lifespan:
         self._asked = True
         return message
 
+    async def _send(self, message: Message) -> None:
+        if not str(message["type"]).startswith("lifespan."):
+            raise RuntimeError(f"{message['type']!r} is no message of the lifespan protocol")
+        await self._out.put(message)
+
     async def _run(self) -> None:
         scope = {
             "type": "lifespan",
@@ -83,7 +88,7 @@ class Lifespan:
             "state": self._state,
         }
         try:
-            await self._app(scope, self._receive, self._out.put)
+            await self._app(scope, self._receive, self._send)
         except (Exception, DeadlineExceeded) as error:
             self._error = error
         finally:

@@ -1,0 +1,243 @@
+"""How an ASGI app may behave, and misbehave; the scope by asgiref's own types."""
+
+import asyncio
+import json
+from functools import partial
+from typing import Any, cast, get_type_hints
+
+import pytest
+from asgiref.typing import ASGIVersions, HTTPScope
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from sunup.adapter.handler import Handler
+from sunup.adapter.loading import interface_of
+
+from .test_events import event_1, event_2
+from .test_handler import Context, Make, make, reply, root_logger
+
+__all__ = ["make", "root_logger"]
+
+START = {"type": "http.response.start", "status": 200, "headers": [(b"x-first", b"1")]}
+BODY = {"type": "http.response.body", "body": b"ok"}
+
+
+def sends(*messages: dict[str, Any]) -> Any:
+    async def app(scope: dict[str, Any], _: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (START, BODY, BODY | {"body": b"more"}),
+        (START, BODY, START | {"status": 500}, BODY),
+        (START, START | {"status": 500, "headers": []}, BODY),
+        (START, BODY | {"more_body": True}, START | {"status": 404}, BODY | {"body": b""}),
+        (START, BODY, {"type": "http.response.trailers"}),
+    ],
+)
+def test_what_comes_too_late_or_twice_changes_nothing(make: Make, messages: Any) -> None:
+    response = make(sends(*messages))(event_2(), Context())
+    assert (response["statusCode"], response["headers"]) == (200, {"x-first": "1"})
+    assert response["body"] == "b2s="
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (BODY,),
+        (START,),
+        (START, BODY | {"more_body": True}),
+        (),
+        (START | {"status": "200"}, BODY),
+        (START | {"headers": [("x-text", "1")]}, BODY),
+        (START | {"headers": [(b"x-number", 1)]}, BODY),
+        (START | {"headers": [(b"x-alone",)]}, BODY),
+        (START | {"headers": [(b"x-a", b"b\r\nc: d")]}, BODY),
+        (START, BODY | {"body": "text"}),
+        (START, BODY | {"body": 5}),
+        (START, {"type": "http.response.unknown"}, BODY),
+        (START | {"status": 99}, BODY),
+    ],
+)
+def test_what_a_server_would_refuse_is_a_500_and_the_next_request_is_served(
+    make: Make, messages: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = [True]
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and not broken:
+            await reply(send)
+            return
+        broken.clear()
+        await sends(*messages)(scope, receive, send)
+
+    handler = make(app, lifespan="off")
+    response = handler(event_2(), Context())
+    assert (response["statusCode"], response["body"]) == (500, '{"error": "Internal Server Error"}')
+    assert " ERROR " in capfd.readouterr().err
+    assert handler(event_2(), Context())["statusCode"] == 200
+
+
+def test_a_cancellation_of_the_app_s_own_is_a_500_and_the_next_request_is_served(
+    make: Make,
+) -> None:
+    calls: list[int] = []
+
+    async def app(_: dict[str, Any], __: Any, send: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise asyncio.CancelledError
+        if len(calls) == 2:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        await reply(send)
+
+    handler = make(app, lifespan="off")
+    codes = [handler(event_2(), Context())["statusCode"] for _ in range(3)]
+    assert codes == [500, 500, 200]
+
+
+@pytest.mark.parametrize("event", [event_2, event_1])
+def test_the_scope_is_as_asgiref_types_it(make: Make, event: Any) -> None:
+    found: list[dict[str, Any]] = []
+
+    async def app(scope: dict[str, Any], _: Any, send: Any) -> None:
+        found.append(scope)
+        await reply(send)
+
+    given, context = event(headers={"x-city": "Łódź"}), Context()
+    make(app, lifespan="off")(given, context)
+    scope = found[0]
+    assert scope.pop("aws.event") is given
+    assert scope.pop("aws.context") is context
+    hints = get_type_hints(HTTPScope, include_extras=True)
+    # pydantic knows no other before 3.12.
+    make_type: Any = TypedDict
+    hints["asgi"] = make_type("asgi", get_type_hints(ASGIVersions))
+    typed = make_type("typed", hints)
+    strict = with_config(ConfigDict(strict=True, extra="forbid"))(typed)
+    # Optional by the specification, required by the type.
+    scope |= {"extensions": None}
+    TypeAdapter(strict).validate_python(scope)
+    assert (b"x-city", "Łódź".encode()) in scope["headers"]
+    assert [name for name, _ in scope["headers"]] == [name.lower() for name, _ in scope["headers"]]
+
+
+def test_a_call_without_a_context_works(make: Make) -> None:
+    handler = make(sends(START, BODY), lifespan="off", events=lambda event, _: event["n"])
+    assert handler(event_2(), None)["statusCode"] == 200
+    assert handler(event_2(), cast(Any, {}))["statusCode"] == 200
+    assert handler(event_2())["statusCode"] == 200
+    assert handler({"n": 1}, None) == 1
+
+
+def lifespan(step: str, message: dict[str, Any] | None, error: Exception | None) -> Any:
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await reply(send)
+            return
+        while (await receive())["type"] != f"lifespan.{step}":
+            await send({"type": "lifespan.startup.complete"})
+        if message is not None:
+            await send(message)
+        if error is not None:
+            raise error
+
+    return app
+
+
+def test_a_failed_startup_is_logged_with_its_cause(capfd: pytest.CaptureFixture[str]) -> None:
+    failed = {"type": "lifespan.startup.failed", "message": "no licence"}
+    cause = LookupError("the licence server")
+    with pytest.raises(RuntimeError, match="startup failed: no licence") as caught:
+        Handler(lifespan("startup", failed, cause))
+    assert caught.value.__cause__ is cause
+    assert "the licence server" in capfd.readouterr().err
+
+
+def test_a_startup_that_raises_is_absent_or_a_failure_as_the_lifespan_says(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = lifespan("startup", None, LookupError("why"))
+    assert make(app)(event_2(), Context())["statusCode"] == 200
+    logged = capfd.readouterr().err
+    assert "taken as absent" in logged
+    assert "LookupError: why" in logged
+    assert make(app, lifespan="off")(event_2(), Context())["statusCode"] == 200
+    with pytest.raises(RuntimeError, match="startup failed"):
+        make(app, lifespan="on")
+    with pytest.raises(RuntimeError, match="startup failed: it ended without a word"):
+        make(sends(START, BODY), lifespan="on")
+
+
+def test_an_app_without_a_lifespan_is_no_reason_for_a_log_line(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make(sends(START, BODY))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "message", [None, {"type": "lifespan.shutdown.failed", "message": "stuck"}]
+)
+def test_a_failed_shutdown_is_logged_with_its_cause(
+    message: dict[str, Any] | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = Handler(lifespan("shutdown", message, LookupError("why")))
+    with pytest.raises(RuntimeError, match="shutdown failed"):
+        handler.close()
+    assert "LookupError: why" in capfd.readouterr().err
+
+
+async def asynchronous(scope: Any, receive: Any, send: Any) -> None:
+    await reply(send)
+
+
+def hands_on(scope: Any, receive: Any, send: Any) -> Any:
+    return asynchronous(scope, receive, send)
+
+
+class Awaited:
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._send = send
+
+    def __await__(self) -> Any:
+        return reply(self._send).__await__()
+
+
+class WithMethod:
+    def app(self, scope: Any, receive: Any, send: Any) -> Any:
+        return asynchronous(scope, receive, send)
+
+
+def wsgi(environ: Any, start_response: Any, *, debug: bool = False) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
+
+
+def test_asgi_is_told_by_how_it_is_called(make: Make) -> None:
+    for app in (
+        asynchronous, hands_on, Awaited, WithMethod().app, partial(hands_on),
+        lambda scope, receive, send: asynchronous(scope, receive, send),
+    ):  # fmt: skip
+        assert interface_of(app) == "asgi"
+        assert make(app, lifespan="off")(event_2(), Context())["body"] == "ok"
+    for each in (wsgi, partial(wsgi, debug=True), lambda environ, start: wsgi(environ, start)):
+        assert interface_of(each) == "wsgi"
+        assert make(each)(event_2(), Context())["body"] == "ok"
+
+
+def test_a_bad_request_is_told_and_logged(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    response = make(asynchronous)(event_2(headers={"x": "a\nb"}), Context())
+    assert response["statusCode"] == 400
+    assert json.loads(response["body"]) == {"error": "the header x has a control character"}
+    assert "the header x has a control character" in capfd.readouterr().err
