@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sunup import caller
+
 
 def json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
@@ -52,6 +54,14 @@ async def health(request: Request) -> Response:
     return json({"status": "ok", "database": "ok"})
 
 
+async def me(request: Request) -> Response:
+    """Who calls: behind `authorization = "JWT"` or "AWS_IAM", which let nobody else in."""
+    who = caller(request.scope)
+    if who is None:
+        raise HTTPException(401)
+    return json({"id": who.id, "kind": who.kind, "scopes": who.scopes})
+
+
 def found(user: users.User | None) -> users.User:
     if user is None:
         raise HTTPException(404)
@@ -88,6 +98,7 @@ app = Starlette(
     routes=[
         Route("/users", Users),
         Route("/users/{id}", User),
+        Route("/me", me),
         Route("/health", health),
     ],
     exception_handlers={

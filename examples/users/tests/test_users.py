@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sunup.local.emulator import Emulator
+from sunup.local.emulator import Emulator, GatewayOptions
 from sunup.local.emulator.aurora import AuroraOptions
 from sunup.local.testing import Emulate
 
@@ -20,9 +20,13 @@ def aws(emulate: Emulate) -> Emulator:
     return emulate(APP, aurora=AuroraOptions(resume_seconds=1))
 
 
-def call(aws: Emulator, method: str, path: str, content: object = None) -> tuple[int, Any]:
+def call(
+    aws: Emulator, method: str, path: str, content: object = None, token: str | None = None
+) -> tuple[int, Any]:
     data = None if content is None else json.dumps(content).encode()
     headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(aws.url + path, data, headers, method=method)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
@@ -50,3 +54,11 @@ def test_a_body_that_is_wrong_says_which_field(aws: Emulator) -> None:
 def test_the_first_request_waits_for_a_sleeping_database(aws: Emulator) -> None:
     aws.do("aurora/pause")
     assert call(aws, "GET", "/users") == (200, [])
+
+
+def test_who_calls_is_known_behind_a_jwt(emulate: Emulate) -> None:
+    aws = emulate(APP, gateway=GatewayOptions(authorization="JWT"))
+    assert call(aws, "GET", "/me")[0] == 401
+    token = aws.token(sub="ada", scope="users.read")
+    status, me = call(aws, "GET", "/me", token=token)
+    assert (status, me["id"], me["kind"]) == (200, "ada", "jwt")

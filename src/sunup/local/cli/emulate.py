@@ -63,6 +63,16 @@ def emulate(
     payload: Annotated[
         str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")
     ] = DEFAULTS.gateway.payload,
+    authorization: Annotated[
+        str, typer.Option(help="Of the gateway: NONE, JWT or AWS_IAM, as in terraform.tfvars.")
+    ] = DEFAULTS.gateway.authorization,
+    jwt_issuer: Annotated[
+        str | None,
+        typer.Option(help="Whose tokens are accepted.", show_default="the console's own"),
+    ] = None,
+    jwt_audience: Annotated[
+        str, typer.Option(help="Which a token must be for.")
+    ] = DEFAULTS.gateway.jwt_audience[0],
     migrations: Annotated[
         Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
     ] = None,
@@ -78,6 +88,13 @@ def emulate(
     """
     if payload not in ("2.0", "1.0"):
         raise CommandError(f"--payload is {payload!r}", "It is 2.0 or 1.0.")
+    authorization = authorization.upper()
+    if authorization not in ("NONE", "JWT", "AWS_IAM"):
+        raise CommandError(f"--authorization is {authorization!r}", "It is NONE, JWT or AWS_IAM.")
+    if jwt_issuer is not None and not jwt_issuer.startswith(("https://", "http://localhost")):
+        raise CommandError(
+            f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."
+        )
     console = Console(highlight=False)
     if app_dir.is_file() and app_dir.suffix == ".zip":
         found = project.find(app_dir.parent)
@@ -109,7 +126,12 @@ def emulate(
             max_acu=max_acu,
         ),
         functions=FunctionOptions(concurrency=concurrency, instance_idle=instance_idle),
-        gateway=GatewayOptions(payload=payload),  # type: ignore[arg-type]  # checked above
+        gateway=GatewayOptions(
+            payload=payload,  # type: ignore[arg-type]  # checked above
+            authorization=authorization,  # type: ignore[arg-type]
+            jwt_issuer=jwt_issuer,
+            jwt_audience=(jwt_audience,),
+        ),
     )
     stop = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -141,6 +163,12 @@ def _introduce(console: Console, aws: Emulator, tries: tuple[str, ...], memory: 
     for name, value in lines:
         console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
     console.print()
+    if aws.options.gateway.authorization == "JWT" and aws.options.gateway.jwt_issuer is None:
+        console.print("Each request needs a token; this makes one for an hour:", soft_wrap=True)
+        console.print(f"TOKEN=$(curl -s '{aws.console_url}/token?sub=anna')", soft_wrap=True)
+        tries = tuple(
+            each.replace("curl ", 'curl -H "Authorization: Bearer $TOKEN" ', 1) for each in tries
+        )
     for line in tries:
         console.print(line.format(url=aws.url), soft_wrap=True, markup=False)
     console.print("\nCtrl-C ends it.\n")

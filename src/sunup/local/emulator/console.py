@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from .aurora import Aurora
 from .functions import Functions
+from .issuer import Issuer
 from .timeline import Timeline
 from .tokens import Iam
 
@@ -24,7 +25,9 @@ _LOCAL = {"localhost", "127.0.0.1"}
 class Console:
     """Reads and changes the parts of an emulator, on its event loop."""
 
-    def __init__(self, aurora: Aurora, functions: Functions, iam: Iam, timeline: Timeline) -> None:
+    def __init__(
+        self, aurora: Aurora, functions: Functions, iam: Iam, issuer: Issuer, timeline: Timeline
+    ) -> None:
         self._aurora = aurora
         self._functions = functions
         self._timeline = timeline
@@ -52,6 +55,7 @@ class Console:
             routes=[
                 Route("/", self._page),
                 Route("/state", self._state),
+                *issuer.routes,
                 Route("/{action:path}", self._act, methods=["POST"]),
             ]
         )

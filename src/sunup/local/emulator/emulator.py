@@ -1,6 +1,7 @@
 """The emulated AWS as one thing: `with Emulator(app) as aws: ...`."""
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
@@ -19,10 +20,12 @@ from sunup.settings import Settings
 
 from . import certificates
 from .aurora import Aurora
+from .authorizers import Authorizer, IamAuthorizer, JwtAuthorizer
 from .console import Console
 from .functions import Functions
 from .gateway import Gateway
 from .instance import Function
+from .issuer import Issuer
 from .listening import bound
 from .options import EmulatorOptions
 from .package import runtime_folder, unpack
@@ -160,13 +163,18 @@ class Emulator:
         )
         self.run(self.functions.start())
         stack.callback(lambda: self.run(self.functions.stop()))
-        self.gateway = Gateway(self.functions, options.gateway, self.timeline)
-        self.console = Console(self.aurora, self.functions, self.iam, self.timeline)
-        for app, port, name in (
-            (self.console.app, options.console_port, "console_url"),
-            (self.gateway, options.port, "url"),
+        self.issuer = Issuer(options.gateway.jwt_audience[0])
+        console = bound(options.console_port)
+        self.issuer.url = f"http://localhost:{console.getsockname()[1]}"
+        self.gateway = Gateway(
+            self.functions, options.gateway, self.timeline, self._authorizer(options)
+        )
+        self.console = Console(self.aurora, self.functions, self.iam, self.issuer, self.timeline)
+        for app, listener, name in (
+            (self.console.app, console, "console_url"),
+            (self.gateway, bound(options.port), "url"),
         ):
-            server, number = self._serve(app, port)
+            server, number = self._serve(app, listener)
             setattr(self, name, f"http://localhost:{number}")
             stack.callback(server)
         # Before the servers end: nobody waits for what still runs.
@@ -185,8 +193,20 @@ class Emulator:
             settings = Settings.from_environment(self._database)
             self.applied = migrations.upgrade(settings, folder)
 
-    def _serve(self, app: Any, port: int) -> tuple[Callable[[], None], int]:
-        listener = bound(port)
+    def _authorizer(self, options: EmulatorOptions) -> Authorizer | None:
+        gateway = options.gateway
+        if gateway.authorization == "JWT":
+            issuer = gateway.jwt_issuer or self.issuer.url
+            return JwtAuthorizer(issuer, gateway.jwt_audience, gateway.jwt_scopes)
+        if gateway.authorization == "AWS_IAM":
+            return IamAuthorizer(self.iam, options.aurora.region)
+        return None
+
+    def token(self, **claims: Any) -> str:
+        """A JWT that the gateway's authorizer accepts, for `sub="anna"` unless said otherwise."""
+        return self.issuer.token(**claims)
+
+    def _serve(self, app: Any, listener: socket.socket) -> tuple[Callable[[], None], int]:
         listener.listen(128)  # a client may come before uvicorn does
         config = uvicorn.Config(
             app,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from .authorizers import Asked, Authorizer, Refused
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
 from .options import GatewayOptions
@@ -27,8 +28,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class Gateway:
     """An ASGI app that is the stage `$default` of an HTTP API."""
 
-    def __init__(self, functions: Functions, options: GatewayOptions, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        options: GatewayOptions,
+        timeline: Timeline,
+        authorizer: Authorizer | None = None,
+    ) -> None:
         self._functions = functions
+        self._authorizer = authorizer
         self._options = options
         self._timeline = timeline
         self._tokens = float(options.burst)
@@ -77,13 +85,35 @@ class Gateway:
             more = message.get("more_body", False)
             if len(body) > MAX_BODY:
                 return _own(413, "Request Entity Too Large")
-        make = event_2 if self._options.payload == "2.0" else event_1
-        event = json.dumps(make(scope, body, began)).encode()
-        status, headers, content = await self._integrate(event, began)
+        try:
+            event = await self._event(scope, body, began)
+        except Refused as refused:
+            self._timeline.add("integration", error=f"not authorized: {refused.reason}")
+            status, headers, content = _refusal(refused)
+        else:
+            status, headers, content = await self._integrate(json.dumps(event).encode(), began)
         if cors:
             # ... and replaces the function's own CORS headers.
             headers = [each for each in headers if not each[0].startswith(b"access-control-")]
         return status, headers + cors, content
+
+    async def _event(self, scope: Scope, body: bytes, began: float) -> dict[str, Any]:
+        """The function's event, of a request that is let in. Raises `Refused`."""
+        version_2 = self._options.payload == "2.0"
+        event = (event_2 if version_2 else event_1)(scope, body, began)
+        if self._authorizer is not None:
+            query = scope["query_string"].decode("latin-1")
+            target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+            headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+            found = await self._authorizer.authorize(Asked(scope["method"], target, headers, body))
+            context = event["requestContext"]
+            if version_2:
+                context["authorizer"] = found
+            elif "jwt" in found:
+                context["authorizer"] = found["jwt"]  # payload 1.0 has no level between
+            else:
+                context["identity"] |= found["iam"]
+        return event
 
     async def _integrate(self, event: bytes, began: float) -> Reply:
         if len(event) > MAX_EVENT:
@@ -141,6 +171,14 @@ class Gateway:
             (b"access-control-allow-methods", b"*"),
             (b"access-control-allow-headers", b"*"),
         ]
+
+
+def _refusal(refused: Refused) -> Reply:
+    words = {401: "Unauthorized", 403: "Forbidden"}
+    status, headers, body = _own(refused.status, words[refused.status])
+    if refused.challenge is not None:
+        headers.append((b"www-authenticate", refused.challenge.encode("ascii")))
+    return status, headers, body
 
 
 def _own(status: int, message: str) -> Reply:

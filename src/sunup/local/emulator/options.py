@@ -8,6 +8,7 @@ from typing import Literal
 from sunup.local.capacity import connection_limit
 
 from .instance import Function
+from .issuer import AUDIENCE
 
 # Where a connection hangs while the instance resumes.
 HangAt = Literal["tcp", "tls", "auth"]
@@ -41,12 +42,24 @@ class FunctionOptions:
     instance_idle: float = 300.0
 
 
+# As the Terraform module's variable.
+Authorization = Literal["NONE", "JWT", "AWS_IAM"]
+
+
 @dataclass(frozen=True)
 class GatewayOptions:
-    """Times in seconds, `rate` in requests a second, `burst` in requests."""
+    """Times in seconds, `rate` in requests a second, `burst` in requests.
+
+    `jwt_issuer` is the console's own, which makes tokens for anybody, unless given; of
+    `jwt_scopes` a token must have one.
+    """
 
     payload: Literal["2.0", "1.0"] = "2.0"
     timeout: float = 30.0
+    authorization: Authorization = "NONE"
+    jwt_issuer: str | None = None
+    jwt_audience: tuple[str, ...] = (AUDIENCE,)
+    jwt_scopes: tuple[str, ...] = ()
     rate: float = 10_000.0
     burst: int = 5_000
     cors_origins: tuple[str, ...] = ()

@@ -65,6 +65,17 @@ class Iam:
         for key in self._keys.values():
             key.revoked = True
 
+    def known(self, identifier: str) -> AccessKey:
+        """A key that may be used now. Raises `LookupError` with the reason."""
+        key = self._keys.get(identifier)
+        if key is None:
+            raise LookupError("the access key is unknown")
+        if key.revoked:
+            raise LookupError("the credentials were revoked")
+        if key.expires is not None and time.time() >= key.expires:
+            raise LookupError("the credentials have expired")
+        return key
+
     def refusal(
         self, token: str, *, host: str, port: int, user: str, region: str, now: float | None = None
     ) -> str | None:

@@ -1,0 +1,187 @@
+"""An HTTP API's authorizers: JWT and IAM.
+
+API Gateway Developer Guide, "Control access to HTTP APIs with JWT authorizers" and "... with IAM
+authorization". Signatures are verified by libraries: PyJWT, and botocore's own SigV4.
+"""
+
+import asyncio
+import calendar
+import hashlib
+import hmac
+import json
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jwt
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from .tokens import Iam
+
+# "We currently support only RSA-based algorithms" (the guide).
+_ALGORITHMS = ["RS256", "RS384", "RS512"]
+
+# SigV4's tolerance for a client's clock, in seconds.
+_CLOCK_TOLERANCE = 300
+
+
+@dataclass(frozen=True)
+class Refused(Exception):
+    """Nobody is let in: the status, what `WWW-Authenticate` says, and why, for the timeline."""
+
+    status: int
+    challenge: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, as far as an authorizer looks at it. Names of headers are in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Authorizer(Protocol):
+    """Lets requests in."""
+
+    async def authorize(self, asked: Asked) -> dict[str, Any]:
+        """The event's `requestContext.authorizer` in payload 2.0. Raises `Refused`."""
+
+
+class JwtAuthorizer:
+    """Checks a bearer token: signature, `iss`, `aud` or `client_id`, times, and one of `scopes`."""
+
+    def __init__(self, issuer: str, audience: tuple[str, ...], scopes: tuple[str, ...] = ()):
+        self._issuer = issuer
+        self._audience = audience
+        self._scopes = scopes
+        self._keys: jwt.PyJWKClient | None = None
+
+    async def authorize(self, asked: Asked) -> dict[str, Any]:
+        """`{"jwt": {"claims", "scopes"}}`; each claim is text. Raises `Refused`."""
+        token = asked.headers.get("authorization", "")
+        kind, _, rest = token.partition(" ")
+        token = rest.strip() if kind.lower() == "bearer" else token
+        if not token:
+            raise Refused(401, "Bearer", "there is no token")
+        try:
+            claims = await asyncio.to_thread(self._verified, token)
+        except (jwt.PyJWTError, OSError, ValueError) as error:
+            description = str(error).replace('"', "'")
+            challenge = f'Bearer scope="" error="invalid_token" error_description="{description}"'
+            raise Refused(401, _plain(challenge), description) from None
+        had = claims.get("scope", claims.get("scp", ""))
+        had = had.split() if isinstance(had, str) else [str(each) for each in had]
+        if self._scopes and not set(self._scopes) & set(had):
+            wanted = " ".join(self._scopes)
+            challenge = f'Bearer scope="{wanted}" error="insufficient_scope"'
+            raise Refused(403, _plain(challenge), f"the token has none of the scopes {wanted}")
+        texts = {name: _text(value) for name, value in claims.items()}
+        return {"jwt": {"claims": texts, "scopes": had if self._scopes else None}}
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        if self._keys is None:
+            self._keys = jwt.PyJWKClient(self._jwks_uri(), timeout=5)
+        key = self._keys.get_signing_key_from_jwt(token)
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=_ALGORITHMS,
+            issuer=self._issuer,
+            options={"verify_aud": False, "require": ["exp", "iss"]},
+        )
+        # "API Gateway validates client_id only if aud is not present" (the guide).
+        audience = claims.get("aud", claims.get("client_id"))
+        several = audience if isinstance(audience, list) else [audience]
+        if not set(self._audience) & {str(each) for each in several}:
+            raise jwt.InvalidAudienceError("the token has an invalid audience")
+        return claims
+
+    def _jwks_uri(self) -> str:
+        url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # the user's issuer
+            return str(json.load(response)["jwks_uri"])
+
+
+class IamAuthorizer:
+    """Checks that a request is signed (SigV4) with an access key of the emulated account."""
+
+    def __init__(self, iam: Iam, region: str, service: str = "execute-api") -> None:
+        self._iam = iam
+        self._region = region
+        self._service = service
+
+    async def authorize(self, asked: Asked) -> dict[str, Any]:
+        """`{"iam": {...}}`. Raises `Refused`."""
+        try:
+            key = self._signer(asked)
+        except (LookupError, ValueError) as error:
+            raise Refused(403, None, str(error).strip("'")) from None
+        name = "emulator"
+        return {
+            "iam": {
+                "accessKey": key,
+                "accountId": "123456789012",
+                "callerId": f"AROAEMULATOR:{name}",
+                "cognitoIdentity": None,
+                "principalOrgId": None,
+                "userArn": f"arn:aws:sts::123456789012:assumed-role/{name}/{name}",
+                "userId": f"AROAEMULATOR:{name}",
+            }
+        }
+
+    def _signer(self, asked: Asked) -> str:
+        """The id of the access key. Raises `ValueError` or `LookupError` with the reason."""
+        algorithm, _, rest = asked.headers.get("authorization", "").partition(" ")
+        if algorithm != "AWS4-HMAC-SHA256":
+            raise ValueError("the request is not signed")
+        parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+        names = parts["SignedHeaders"].split(";")
+        identifier, *scope = parts["Credential"].split("/")
+        date = asked.headers["x-amz-date"]
+        if scope != [date[:8], self._region, self._service, "aws4_request"]:
+            raise ValueError("the signature's scope is another day, region or service")
+        signed = calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
+        if abs(time.time() - signed) > _CLOCK_TOLERANCE:
+            raise ValueError("the signature is too old, or from the future")
+        if "host" not in names:
+            raise ValueError("the host is not signed")
+        key = self._iam.known(identifier)
+        if asked.headers.get("x-amz-security-token") != key.session_token:
+            raise ValueError("the session token is missing or not that of the access key")
+        told = asked.headers.get("x-amz-content-sha256")
+        if told is not None and told != hashlib.sha256(asked.body).hexdigest():
+            raise ValueError("the body is not what was signed")
+        request = AWSRequest(
+            method=asked.method,
+            url=f"http://{asked.headers['host']}{asked.target}",
+            headers={name: asked.headers[name] for name in names},
+            data=asked.body,
+        )
+        request.context["timestamp"] = date
+        credentials = Credentials(identifier, key.secret, key.session_token)
+        signer = SigV4Auth(credentials, self._service, self._region)
+        text = signer.string_to_sign(request, signer.canonical_request(request))
+        if not hmac.compare_digest(signer.signature(text, request), parts.get("Signature", "")):
+            raise ValueError("the signature does not match")
+        return identifier
+
+
+def _text(value: Any) -> str:
+    """A claim as an HTTP API passes it on: text, lists as `[a b]`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{' '.join(_text(each) for each in value)}]"
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _plain(text: str) -> str:
+    return text.encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,202 @@
+"""The gateway lets in whom it should: tokens made, and requests signed, by libraries."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from sunup.local.emulator import Emulator, GatewayOptions
+from sunup.local.emulator.options import Authorization
+from sunup.local.testing import Emulate
+
+ECHO = """
+import json
+def handler(event, context):
+    return {"statusCode": 200, "headers": {"content-type": "application/json"},
+            "body": json.dumps(event["requestContext"])}
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    (tmp_path / "lambda_function.py").write_text(ECHO)
+    return tmp_path
+
+
+def ask(aws: Emulator, token: str | None, kind: str = "Bearer ") -> httpx2.Response:
+    headers = {} if token is None else {"authorization": f"{kind}{token}"}
+    return httpx2.get(f"{aws.url}/x", headers=headers, timeout=20)
+
+
+@pytest.fixture
+def behind_jwt(emulate: Emulate, app: Path) -> Emulator:
+    return emulate(app, gateway=GatewayOptions(authorization="JWT", jwt_audience=("users", "b")))
+
+
+def test_a_good_token_s_claims_reach_the_function_as_text(behind_jwt: Emulator) -> None:
+    aws = behind_jwt
+    token = aws.token(sub="ada", n=5, admin=True, groups=["a", "b"], deep={"x": 1}, aud=["b", "c"])
+    reply = ask(aws, token)
+    found = reply.json()["authorizer"]["jwt"]
+    assert (reply.status_code, found["scopes"]) == (200, None)
+    assert found["claims"]["iss"] == aws.console_url
+    del (
+        found["claims"]["jti"],
+        found["claims"]["iat"],
+        found["claims"]["exp"],
+        found["claims"]["iss"],
+    )
+    assert found["claims"] == {
+        "sub": "ada", "aud": "[b c]", "n": "5", "admin": "true", "groups": "[a b]", "deep": '{"x": 1}',
+    }  # fmt: skip
+    assert ask(aws, aws.token(), kind="").status_code == 200
+    assert ask(aws, aws.token(aud=None, client_id="users")).status_code == 200
+
+
+def other_key(aws: Emulator, algorithm: str = "RS256", **header: str) -> str:
+    key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if algorithm == "HS256":
+        key = "x" * 32
+    claims = {"iss": aws.console_url, "aud": "users", "exp": int(time.time()) + 60}
+    kid = jwt.get_unverified_header(aws.token())["kid"]
+    return jwt.encode(claims, key, algorithm, headers={"kid": kid, **header})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda aws: aws.token(exp=int(time.time()) - 1),
+        lambda aws: aws.token(nbf=int(time.time()) + 60),
+        lambda aws: aws.token(iss="https://other.example.com"),
+        lambda aws: aws.token(aud="other"),
+        lambda aws: aws.token(aud="other", client_id="users"),
+        lambda aws: aws.token(aud=None),
+        lambda aws: aws.token(exp=None),
+        lambda aws: aws.token()[:-4] + "AAAA",
+        lambda aws: aws.token().rpartition(".")[0] + ".",
+        other_key,
+        lambda aws: other_key(aws, "HS256"),
+        lambda aws: other_key(aws, kid="other"),
+        lambda _: "no.token.atall",
+        lambda _: "x",
+    ],
+)
+def test_a_bad_token_is_a_401_starts_no_function_and_a_good_one_is_let_in_next(
+    behind_jwt: Emulator, make: Any
+) -> None:
+    reply = ask(behind_jwt, make(behind_jwt))
+    assert (reply.status_code, reply.json()) == (401, {"message": "Unauthorized"})
+    assert reply.headers["www-authenticate"].startswith("Bearer")
+    assert behind_jwt.state()["instances"] == []
+    reasons = [
+        each["error"] for each in behind_jwt.timeline.events if each["kind"] == "integration"
+    ]
+    assert reasons[0].startswith("not authorized: ")
+    assert ask(behind_jwt, behind_jwt.token()).status_code == 200
+
+
+def test_without_a_token_it_is_a_401(behind_jwt: Emulator) -> None:
+    reply = ask(behind_jwt, None)
+    assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_one_of_the_scopes_is_needed(emulate: Emulate, app: Path) -> None:
+    options = GatewayOptions(authorization="JWT", jwt_scopes=("users.read", "users.write"))
+    aws = emulate(app, gateway=options)
+    reply = ask(aws, aws.token(scope="profile"))
+    assert (reply.status_code, reply.json()) == (403, {"message": "Forbidden"})
+    assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
+    reply = ask(aws, aws.token(scope="profile users.read"))
+    assert reply.json()["authorizer"]["jwt"]["scopes"] == ["profile", "users.read"]
+    assert ask(aws, aws.token(scp=["users.write"])).status_code == 200
+
+
+def test_payload_1_has_the_claims_one_level_higher(emulate: Emulate, app: Path) -> None:
+    aws = emulate(app, gateway=GatewayOptions(authorization="JWT", payload="1.0"))
+    found = ask(aws, aws.token(sub="ada")).json()["authorizer"]
+    assert (found["claims"]["sub"], found["scopes"]) == ("ada", None)
+
+
+def test_the_console_makes_tokens(behind_jwt: Emulator) -> None:
+    token = httpx2.get(f"{behind_jwt.console_url}/token?sub=ada&scope=a%20b").text
+    assert ask(behind_jwt, token).json()["authorizer"]["jwt"]["claims"]["scope"] == "a b"
+    expired = httpx2.get(f"{behind_jwt.console_url}/token?exp=1").text
+    assert ask(behind_jwt, expired).status_code == 401
+
+
+def signed(aws: Emulator, body: bytes = b"", **changes: Any) -> dict[str, str]:
+    """The headers of a request that botocore signed."""
+    keys = aws.environ
+    given = {
+        "id": keys["AWS_ACCESS_KEY_ID"],
+        "secret": keys["AWS_SECRET_ACCESS_KEY"],
+        "token": keys["AWS_SESSION_TOKEN"],
+        "region": "eu-central-1",
+        "service": "execute-api",
+        "path": "/a%20b?x=1&a=%C3%A4",
+        **changes,
+    }
+    request = AWSRequest("POST", f"{aws.url}{given['path']}", {"x-own": "a  b"}, body)
+    credentials = Credentials(given["id"], given["secret"], given["token"])
+    SigV4Auth(credentials, given["service"], given["region"]).add_auth(request)
+    return dict(request.headers)
+
+
+@pytest.fixture
+def behind_iam(emulate: Emulate, app: Path) -> Emulator:
+    return emulate(app, gateway=GatewayOptions(authorization="AWS_IAM"))
+
+
+def post(aws: Emulator, headers: dict[str, str], body: bytes = b"") -> httpx2.Response:
+    return httpx2.post(f"{aws.url}/a%20b?x=1&a=%C3%A4", headers=headers, content=body, timeout=20)
+
+
+def test_a_signed_request_s_identity_reaches_the_function(behind_iam: Emulator) -> None:
+    reply = post(behind_iam, signed(behind_iam, b"body"), b"body")
+    assert reply.status_code == 200
+    found = reply.json()["authorizer"]["iam"]
+    assert found["accessKey"] == behind_iam.environ["AWS_ACCESS_KEY_ID"]
+    assert found["userArn"].startswith("arn:aws:sts::")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secret": "x" * 30},
+        {"id": "ASIAUNKNOWN"},
+        {"token": "other"},
+        {"region": "us-east-1"},
+        {"service": "lambda"},
+        {"path": "/a%20b?x=2"},
+    ],
+)
+def test_a_request_that_is_signed_otherwise_is_a_403_and_a_good_one_is_let_in_next(
+    behind_iam: Emulator, changes: dict[str, Any]
+) -> None:
+    reply = post(behind_iam, signed(behind_iam, **changes))
+    assert (reply.status_code, reply.json()) == (403, {"message": "Forbidden"})
+    assert behind_iam.state()["instances"] == []
+    assert post(behind_iam, signed(behind_iam)).status_code == 200
+
+
+def test_what_is_not_signed_or_changed_is_a_403(behind_iam: Emulator) -> None:
+    assert post(behind_iam, {}).status_code == 403
+    assert post(behind_iam, {"authorization": "AWS4-HMAC-SHA256 nonsense"}).status_code == 403
+    assert post(behind_iam, signed(behind_iam), b"other body").status_code == 403
+    assert post(behind_iam, signed(behind_iam) | {"x-own": "c"}).status_code == 403
+    old = signed(behind_iam)
+    behind_iam.do("credentials/revoke")
+    assert post(behind_iam, old).status_code == 403
+
+
+def test_the_terraform_module_s_words_are_the_emulator_s() -> None:
+    text = Path("examples/users/terraform/variables.tf").read_text()
+    for word in Authorization.__args__:  # type: ignore[attr-defined]
+        assert f'"{word}"' in text
