@@ -33,6 +33,9 @@ from .http import Answer, Call
 # payload size (6291556 bytes)", says Lambda (Developer Guide, "Lambda quotas": 6 MB).
 LAMBDA_LIMIT = 6_291_556
 
+# A REST API gives up a second earlier than an HTTP API: after 29 s, unless that was raised.
+_REST_MS = 1000
+
 
 def parse_2(event: Event) -> Call:
     """The request in an event of payload 2.0."""
@@ -86,7 +89,8 @@ def parse_1(event: Event) -> Call:
     context = event["requestContext"]
     headers, fields = headers_of(event.get("headers"), event.get("multiValueHeaders"))
     # An event with a version comes from an HTTP API.
-    read_path = path_of if event.get("version") is None else decoded_path_of
+    of_rest_api = event.get("version") is None
+    read_path = path_of if of_rest_api else decoded_path_of
     # The path of the context has the stage's prefix, as the client sent it; the event's does not.
     path = read_path(context.get("path") or event.get("path"))
     query = parameters_of(
@@ -94,6 +98,9 @@ def parse_1(event: Event) -> Call:
     )
     source = object_of(context.get("identity"), "identity").get("sourceIp")
     scheme, server = scheme_and_server(fields, context.get("domainName"))
+    started = moment_of(context.get("requestTimeEpoch"))
+    if started is not None and of_rest_api:
+        started -= _REST_MS
     return Call(
         method_of(event["httpMethod"]),
         path,
@@ -104,7 +111,7 @@ def parse_1(event: Event) -> Call:
         scheme,
         server,
         client_of(source),
-        moment_of(context.get("requestTimeEpoch")),
+        started,
     )
 
 

@@ -36,7 +36,8 @@ def parse_1(event: Event) -> Call:
 
 def parse_2(event: Event) -> Call:
     """The request in an event of version 2: headers and parameters are lists."""
-    query = event.get("queryStringParameters")
+    # AWS's guide writes it one way, published examples the other.
+    query = event.get("queryStringParameters") or event.get("query_string_parameters")
     return _call(event, event["path"], query, event.get("isBase64Encoded"))
 
 

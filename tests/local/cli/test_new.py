@@ -41,7 +41,7 @@ def test_its_own_tests_pass_and_it_can_be_packaged(shop: Path, cli: Cli) -> None
         cwd=shop, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
-    assert "3 passed" in result.stdout
+    assert "4 passed" in result.stdout
     status, out, err = cli("package", shop, *NATIVE)
     assert (status, err) == (0, "")
     assert "imported here" in out

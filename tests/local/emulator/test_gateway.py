@@ -37,7 +37,7 @@ def test_errors_have_the_gateway_s_bare_bodies(emulate: Emulate, app: Path) -> N
     aws = emulate(app)
     for path in ("/error", "/crash", "/malformed", "/large"):
         reply = httpx2.get(f"{aws.url}{path}", timeout=20)
-        assert (reply.status_code, reply.text) == (500, '{"message": "Internal Server Error"}')
+        assert (reply.status_code, reply.text) == (500, '{"message":"Internal Server Error"}')
     reasons = [each["error"] for each in aws.timeline.events if each["kind"] == "integration"]
     assert reasons[0] == "ValueError: secret"
     assert "exited without providing a reason" in reasons[1]
@@ -51,7 +51,7 @@ def test_an_integration_that_takes_too_long_is_a_503_and_the_function_goes_on(
     aws = emulate(app, gateway=GatewayOptions(timeout=0.7))
     httpx2.get(f"{aws.url}/warm")
     reply = httpx2.get(f"{aws.url}/slow", timeout=20)
-    assert (reply.status_code, reply.text) == (503, '{"message": "Service Unavailable"}')
+    assert (reply.status_code, reply.text) == (503, '{"message":"Service Unavailable"}')
     assert aws.state()["instances"][0]["state"] == "running"
     time.sleep(1.3)
     assert aws.state()["instances"][0]["state"] == "frozen"

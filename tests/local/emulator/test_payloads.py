@@ -89,10 +89,13 @@ def test_a_response_is_read_in_both_formats() -> None:
                 "body": base64.b64encode(b"\xff").decode(),
                 "isBase64Encoded": True,
             }
-        ).encode()
+        ).encode(),
+        version_2=False,
     )
     assert [value for name, value in headers if name == b"a"] == [b"1", b"2"]
     assert body == b"\xff"
+    with pytest.raises(ValueError, match="no statusCode"):
+        response(b'{"n": 1}', version_2=False)
 
 
 def test_anything_without_a_status_is_the_body_of_a_200() -> None:

@@ -18,7 +18,7 @@ from sunup.local.emulator import (
     GatewayOptions,
 )
 from sunup.local.emulator.limits import processor_share_available
-from sunup.local.emulator.options import HangAt
+from sunup.local.emulator.options import FrontName, HangAt
 from sunup.local.errors import CommandError
 
 from . import ports
@@ -60,12 +60,21 @@ def emulate(
     hang_at: Annotated[
         HangAt, typer.Option(help="Where a connect hangs while Aurora resumes.")
     ] = DEFAULTS.aurora.hang_at,
+    front: Annotated[
+        FrontName, typer.Option(help="What stands in front of the function.")
+    ] = DEFAULTS.gateway.front,
     payload: Annotated[
-        str, typer.Option(help="Of the gateway's events: 2.0 or 1.0.")
+        str, typer.Option(help="Of an HTTP API's events: 2.0 or 1.0.")
     ] = DEFAULTS.gateway.payload,
     authorization: Annotated[
         str, typer.Option(help="Of the gateway: NONE, JWT or AWS_IAM, as in terraform.tfvars.")
     ] = DEFAULTS.gateway.authorization,
+    binary_media_type: Annotated[
+        list[str] | None, typer.Option(help="Of a REST API, such as image/*; repeat it.")
+    ] = None,
+    multi_value_headers: Annotated[
+        bool, typer.Option("--multi-value-headers", help="Of a load balancer's target group.")
+    ] = False,
     jwt_issuer: Annotated[
         str | None,
         typer.Option(help="Whose tokens are accepted.", show_default="the console's own"),
@@ -91,6 +100,12 @@ def emulate(
     authorization = authorization.upper()
     if authorization not in ("NONE", "JWT", "AWS_IAM"):
         raise CommandError(f"--authorization is {authorization!r}", "It is NONE, JWT or AWS_IAM.")
+    if authorization == "JWT" and front != "http-api":
+        raise CommandError(
+            f"{front} has no JWT authorizer", "Use --front http-api, or --authorization AWS_IAM."
+        )
+    if authorization != "NONE" and front == "alb":
+        raise CommandError("a load balancer has no IAM authorization", "Use another --front.")
     if jwt_issuer is not None and not jwt_issuer.startswith(("https://", "http://localhost")):
         raise CommandError(
             f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."
@@ -127,6 +142,9 @@ def emulate(
         ),
         functions=FunctionOptions(concurrency=concurrency, instance_idle=instance_idle),
         gateway=GatewayOptions(
+            front=front,
+            binary_media_types=tuple(binary_media_type or ()),
+            multi_value_headers=multi_value_headers,
             payload=payload,  # type: ignore[arg-type]  # checked above
             authorization=authorization,  # type: ignore[arg-type]
             jwt_issuer=jwt_issuer,
@@ -151,7 +169,7 @@ def emulate(
 def _introduce(console: Console, aws: Emulator, tries: tuple[str, ...], memory: int) -> None:
     limit = aws.options.aurora.connection_limit
     lines = [
-        ("Gateway", aws.url),
+        ("Gateway", f"{aws.url} ({aws.options.gateway.front})"),
         ("Console", aws.console_url),
         ("Aurora", f"localhost:{aws.aurora.port}, at most {limit} connections, IAM tokens, TLS"),
         ("Migrations", ", ".join(aws.applied) or "nothing to do"),

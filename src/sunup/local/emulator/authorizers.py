@@ -83,7 +83,7 @@ class JwtAuthorizer:
             wanted = " ".join(self._scopes)
             challenge = f'Bearer scope="{wanted}" error="insufficient_scope"'
             raise Refused(403, _plain(challenge), f"the token has none of the scopes {wanted}")
-        texts = {name: _text(value) for name, value in claims.items()}
+        texts = {name: _text(value) for name, value in claims.items() if value is not None}
         return {"jwt": {"claims": texts, "scopes": had if self._scopes else None}}
 
     def _verified(self, token: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from . import certificates
 from .aurora import Aurora
 from .authorizers import Authorizer, IamAuthorizer, JwtAuthorizer
 from .console import Console
+from .fronts import front_of
 from .functions import Functions
 from .gateway import Gateway
 from .instance import Function
@@ -167,7 +168,11 @@ class Emulator:
         console = bound(options.console_port)
         self.issuer.url = f"http://localhost:{console.getsockname()[1]}"
         self.gateway = Gateway(
-            self.functions, options.gateway, self.timeline, self._authorizer(options)
+            self.functions,
+            options.gateway,
+            self.timeline,
+            front_of(options.gateway, options.aurora.region),
+            self._authorizer(options),
         )
         self.console = Console(self.aurora, self.functions, self.iam, self.issuer, self.timeline)
         for app, listener, name in (
@@ -199,7 +204,8 @@ class Emulator:
             issuer = gateway.jwt_issuer or self.issuer.url
             return JwtAuthorizer(issuer, gateway.jwt_audience, gateway.jwt_scopes)
         if gateway.authorization == "AWS_IAM":
-            return IamAuthorizer(self.iam, options.aurora.region)
+            service = "lambda" if gateway.front == "function-url" else "execute-api"
+            return IamAuthorizer(self.iam, options.aurora.region, service)
         return None
 
     def token(self, **claims: Any) -> str:
@@ -215,6 +221,7 @@ class Emulator:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a client must not say who it is
             date_header=False,
             h11_max_incomplete_event_size=64 * 1024,  # the gateway counts on its own, to 10 KB
             timeout_graceful_shutdown=1,

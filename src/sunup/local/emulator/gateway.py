@@ -1,7 +1,4 @@
-"""API Gateway's HTTP API: requests to events, outcomes to responses, and its own answers.
-
-API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs" and "Quotas".
-"""
+"""The front: requests to events, outcomes to responses, and its own answers."""
 
 import asyncio
 import json
@@ -10,32 +7,34 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from .authorizers import Asked, Authorizer, Refused
+from .fronts import Cause, Front
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
 from .options import GatewayOptions
-from .payloads import Reply, Scope, event_1, event_2, response
+from .payloads import Reply, Scope
 from .runtime_api import Outcome
 from .timeline import Timeline
 
-MAX_BODY = 10 * 1024 * 1024
+# Of a synchronous invocation, in bytes (Lambda Developer Guide, "Lambda quotas").
 MAX_EVENT = 6 * 1024 * 1024
-MAX_REQUEST_LINE_AND_HEADERS = 10_240
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Gateway:
-    """An ASGI app that is the stage `$default` of an HTTP API."""
+    """An ASGI app that is the stage `$default` of an HTTP API, or another front."""
 
     def __init__(
         self,
         functions: Functions,
         options: GatewayOptions,
         timeline: Timeline,
+        front: Front,
         authorizer: Authorizer | None = None,
     ) -> None:
         self._functions = functions
+        self._front = front
         self._authorizer = authorizer
         self._options = options
         self._timeline = timeline
@@ -73,25 +72,25 @@ class Gateway:
             # With CORS configured the gateway answers preflights itself.
             return 204, cors, b""
         line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
-        if line + sum(len(n) + len(v) for n, v in scope["headers"]) > MAX_REQUEST_LINE_AND_HEADERS:
-            return _own(431, "Request Header Fields Too Large")
+        if line + sum(len(n) + len(v) for n, v in scope["headers"]) > self._front.largest_head:
+            return self._own("headers")
         if not self._admit():
-            return _own(429, "Too Many Requests")
+            return self._own("rate")
         body = b""
         more = True
         while more:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > MAX_BODY:
-                return _own(413, "Request Entity Too Large")
+            if len(body) > self._front.largest_body:
+                return self._own("body")
         try:
             event = await self._event(scope, body, began)
         except Refused as refused:
             self._timeline.add("integration", error=f"not authorized: {refused.reason}")
-            status, headers, content = _refusal(refused)
+            status, headers, content = self._refusal(refused)
         else:
-            status, headers, content = await self._integrate(json.dumps(event).encode(), began)
+            status, headers, content = await self._integrate(event, scope, began)
         if cors:
             # ... and replaces the function's own CORS headers.
             headers = [each for each in headers if not each[0].startswith(b"access-control-")]
@@ -99,15 +98,14 @@ class Gateway:
 
     async def _event(self, scope: Scope, body: bytes, began: float) -> dict[str, Any]:
         """The function's event, of a request that is let in. Raises `Refused`."""
-        version_2 = self._options.payload == "2.0"
-        event = (event_2 if version_2 else event_1)(scope, body, began)
+        event = self._front.event(scope, body, began)
         if self._authorizer is not None:
             query = scope["query_string"].decode("latin-1")
             target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
             headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
             found = await self._authorizer.authorize(Asked(scope["method"], target, headers, body))
             context = event["requestContext"]
-            if version_2:
+            if event.get("version") == "2.0":
                 context["authorizer"] = found
             elif "jwt" in found:
                 context["authorizer"] = found["jwt"]  # payload 1.0 has no level between
@@ -115,29 +113,31 @@ class Gateway:
                 context["identity"] |= found["iam"]
         return event
 
-    async def _integrate(self, event: bytes, began: float) -> Reply:
-        if len(event) > MAX_EVENT:
-            return self._failed("the event is larger than 6 MB")
-        task = asyncio.create_task(self._functions.invoke(event))
+    async def _integrate(self, event: dict[str, Any], scope: Scope, began: float) -> Reply:
+        encoded = json.dumps(event).encode()
+        if len(encoded) > MAX_EVENT:
+            return self._failed("the event is larger than 6 MB", "event")
+        task = asyncio.create_task(self._functions.invoke(encoded))
         self._running.add(task)
         task.add_done_callback(self._finished)
-        left = self._options.timeout - (time.time() - began)
+        timeout = self._options.timeout or self._front.timeout
+        left = None if timeout is None else max(0.0, timeout - (time.time() - began))
         done, _ = await asyncio.wait([task], timeout=left)
         if not done:
-            self._timeline.add("integration", error="the integration timed out")
-            return _own(503, "Service Unavailable")
+            return self._failed("the integration timed out", "timeout")
         try:
             outcome = task.result()
         except Throttled:
-            return _own(429, "Too Many Requests")
+            return self._own("throttled")
         except InstanceFailed as error:
             return self._failed(str(error))
         if outcome.error:
             return self._failed(outcome.error_message)
-        if len(outcome.body) > MAX_EVENT:
-            return self._failed("the response is larger than 6 MB")
+        most = self._front.largest_response
+        if len(outcome.body) > most:
+            return self._failed(f"the response is larger than {most // 2**20} MB")
         try:
-            return response(outcome.body)
+            return self._front.response(outcome.body, scope)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             return self._failed(f"malformed response: {error}")
 
@@ -146,10 +146,25 @@ class Gateway:
         if not task.cancelled():
             task.exception()  # seen, also when nobody waits any more
 
-    def _failed(self, reason: str) -> Reply:
+    def _failed(self, reason: str, cause: Cause = "failed") -> Reply:
         # As the access log's $context.integrationErrorMessage; the client is told nothing.
         self._timeline.add("integration", error=reason)
-        return _own(500, "Internal Server Error")
+        return self._own(cause)
+
+    def _own(self, cause: Cause) -> Reply:
+        """The front's own words."""
+        status, headers, body = self._front.own[cause]
+        return status, list(headers), body
+
+    def _refusal(self, refused: Refused) -> Reply:
+        if refused.status == 403 and refused.challenge is None:
+            return self._front.forbidden
+        words = {401: "Unauthorized", 403: "Forbidden"}
+        content = json.dumps({"message": words[refused.status]}, separators=(",", ":"))
+        headers = [(b"content-type", b"application/json")]
+        if refused.challenge is not None:
+            headers.append((b"www-authenticate", refused.challenge.encode("ascii")))
+        return refused.status, headers, content.encode()
 
     def _admit(self) -> bool:
         """A token bucket: `burst` deep, filled at `rate`."""
@@ -171,20 +186,3 @@ class Gateway:
             (b"access-control-allow-methods", b"*"),
             (b"access-control-allow-headers", b"*"),
         ]
-
-
-def _refusal(refused: Refused) -> Reply:
-    words = {401: "Unauthorized", 403: "Forbidden"}
-    status, headers, body = _own(refused.status, words[refused.status])
-    if refused.challenge is not None:
-        headers.append((b"www-authenticate", refused.challenge.encode("ascii")))
-    return status, headers, body
-
-
-def _own(status: int, message: str) -> Reply:
-    """The gateway's own words."""
-    return (
-        status,
-        [(b"content-type", b"application/json")],
-        json.dumps({"message": message}).encode(),
-    )

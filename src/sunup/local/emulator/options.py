@@ -42,6 +42,9 @@ class FunctionOptions:
     instance_idle: float = 300.0
 
 
+# What stands in front of the function.
+FrontName = Literal["http-api", "rest-api", "function-url", "alb"]
+
 # As the Terraform module's variable.
 Authorization = Literal["NONE", "JWT", "AWS_IAM"]
 
@@ -50,12 +53,17 @@ Authorization = Literal["NONE", "JWT", "AWS_IAM"]
 class GatewayOptions:
     """Times in seconds, `rate` in requests a second, `burst` in requests.
 
-    `jwt_issuer` is the console's own, which makes tokens for anybody, unless given; of
-    `jwt_scopes` a token must have one.
+    `payload` is an HTTP API's, `binary_media_types` a REST API's, `multi_value_headers` a load
+    balancer's target group's. `timeout` is the front's own unless given. `jwt_issuer` is the
+    console's own, which makes tokens for anybody, unless given; of `jwt_scopes` a token must have
+    one.
     """
 
+    front: FrontName = "http-api"
     payload: Literal["2.0", "1.0"] = "2.0"
-    timeout: float = 30.0
+    binary_media_types: tuple[str, ...] = ()
+    multi_value_headers: bool = False
+    timeout: float | None = None
     authorization: Authorization = "NONE"
     jwt_issuer: str | None = None
     jwt_audience: tuple[str, ...] = (AUDIENCE,)

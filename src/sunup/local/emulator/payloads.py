@@ -20,9 +20,20 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def event_2(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     """A request as payload 2.0."""
+    return _event_2(scope, body, now, _path(scope))
+
+
+def event_of_url(scope: Scope, body: bytes, now: float, region: str) -> dict[str, Any]:
+    """A request to a function URL: payload 2.0, the path as it was sent."""
+    event = _event_2(scope, body, now, scope["raw_path"].decode("latin-1"))
+    event["requestContext"]["domainName"] = f"emulator.lambda-url.{region}.on.aws"
+    event["headers"]["x-amzn-tls-version"] = "TLSv1.3"
+    return event
+
+
+def _event_2(scope: Scope, body: bytes, now: float, path: str) -> dict[str, Any]:
     headers, cookies = _joined(scope)
     query = scope["query_string"].decode("latin-1")
-    path = _path(scope)
     agent, source = headers.get("user-agent", ""), _source(scope)
     event: dict[str, Any] = {
         "version": "2.0",
@@ -57,12 +68,18 @@ def event_2(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     return event
 
 
+# What the gateway notes itself, whatever the client sent.
+_OWN = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id")
+
+
 def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     """A request as payload 1.0."""
     headers, _ = _joined(scope, keep_cookie=True)
-    many: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
-        many.setdefault(name.decode("latin-1"), []).append(_unicode(value))
+    # The gateway's own are in title case beside the client's (milliHQ/terraform-aws-next-js#31).
+    many = {name.title(): [headers[name]] for name in _OWN}
+    for name, value in parts_of(scope):
+        if name not in _OWN:
+            many.setdefault(name, []).append(value)
     last = {name: values[-1] for name, values in many.items()}
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
@@ -101,51 +118,74 @@ def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
     }
 
 
-def response(body: bytes) -> Reply:
-    """A function's outcome as HTTP. Raises `ValueError` and the like when it is malformed."""
-    content = json.loads(body)
+def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) -> Reply:
+    """A function's outcome as HTTP. Raises `ValueError` and the like when it is malformed.
+
+    Payload 2.0 has no `multiValueHeaders`, payload 1.0 no `cookies`, and needs a `statusCode`.
+    """
+    content = json.loads(outcome)
     if not isinstance(content, dict) or "statusCode" not in content:
-        # Payload 2.0: anything without a status is the JSON body of a 200.
-        return 200, [(b"content-type", b"application/json")], json.dumps(content).encode()
+        if not version_2:
+            raise ValueError("there is no statusCode")
+        # Anything without a status is the JSON body of a 200; function URLs take text as it is.
+        text = content if of_url and isinstance(content, str) else json.dumps(content)
+        return 200, [(b"content-type", b"application/json")], text.encode()
     status = int(content["statusCode"])
     if not 100 <= status <= 599:
         raise ValueError(f"statusCode {status}")
     headers = [
-        (str(name).lower().encode("latin-1"), _text(value).encode())
+        (str(name).lower().encode("latin-1"), text_of(value).encode())
         for name, value in (content.get("headers") or {}).items()
     ]
-    for name, values in (content.get("multiValueHeaders") or {}).items():
-        headers += [(str(name).lower().encode("latin-1"), _text(v).encode()) for v in values]
-    headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
-    text = content.get("body") or ""
-    if not isinstance(text, str):
-        raise TypeError("body is not a string")
-    is_base64 = content.get("isBase64Encoded", False)
-    raw = base64.b64decode(text, validate=True) if is_base64 else text.encode("utf-8")
+    if version_2:
+        headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
+    else:
+        for name, values in (content.get("multiValueHeaders") or {}).items():
+            headers += [(str(name).lower().encode("latin-1"), text_of(v).encode()) for v in values]
+    raw = content_of(content)
     if not any(name == b"content-type" for name, _ in headers):
-        headers.append((b"content-type", b"text/plain;charset=UTF-8"))
+        kind = b"application/json" if of_url else b"text/plain;charset=UTF-8"
+        headers.append((b"content-type", kind))
     # The gateway counts again: a HEAD's length is for the function to say.
     headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
     headers.append((b"content-length", str(len(raw)).encode()))
-    headers.append((b"apigw-requestid", uuid.uuid4().hex[:15].encode()))
+    if of_url:
+        headers.append((b"x-amzn-requestid", str(uuid.uuid4()).encode()))
+    else:
+        headers.append((b"apigw-requestid", uuid.uuid4().hex[:15].encode()))
     return status, headers, raw
 
 
-def _unicode(value: bytes) -> str:
-    """A header's bytes as the fronts deliver them: decoded from UTF-8 (oven-sh/bun#22994)."""
-    return value.decode("utf-8", "replace")
+def content_of(outcome: dict[str, Any]) -> bytes:
+    """The body of an outcome. Raises `TypeError` or `ValueError`."""
+    text = outcome.get("body") or ""
+    if not isinstance(text, str):
+        raise TypeError("body is not a string")
+    if outcome.get("isBase64Encoded", False):
+        return base64.b64decode(text, validate=True)
+    return text.encode("utf-8")
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A header's value, which may be a number or a boolean."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parts_of(scope: Scope) -> list[tuple[str, str]]:
+    """The headers as text: the fronts decode them from UTF-8 (oven-sh/bun#22994)."""
+    return [(n.decode("latin-1"), v.decode("utf-8", "replace")) for n, v in scope["headers"]]
+
+
+def trace_id() -> str:
+    """A new one."""
+    return f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
 
 
 def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str], list[str]]:
     """Headers with repeated ones joined by a comma, and the cookies apart."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), _unicode(raw_value)
+    for name, value in parts_of(scope):
         if name == "cookie" and not keep_cookie:
             cookies += [each.strip() for each in value.split(";") if each.strip()]
         else:
@@ -153,7 +193,7 @@ def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str],
     headers["x-forwarded-for"] = _source(scope)
     headers["x-forwarded-proto"] = "http"
     headers["x-forwarded-port"] = str((scope.get("server") or ("", 80))[1])
-    headers["x-amzn-trace-id"] = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
+    headers["x-amzn-trace-id"] = trace_id()
     return headers, cookies
 
 
@@ -173,14 +213,26 @@ def _joined_query(query: str) -> dict[str, str]:
     return joined
 
 
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")  # fmt: skip # noqa: E501
+# Measured by others on AWS (ministackorg/ministack#766, floci-io/floci#2203): forms and bodies
+# without a type go in base64.
+_TEXT = (
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/xml",
+    "text/csv",
+    "text/html",
+    "text/plain",
+    "text/xml",
+)
 
 
 def _body(headers: dict[str, str], body: bytes) -> dict[str, Any]:
     """A body as text where its type says so, in base64 otherwise."""
     if not body:
         return {"isBase64Encoded": False}
-    if headers.get("content-type", "").lower().startswith(_TEXT):
+    kind, _, rest = headers.get("content-type", "").lower().partition(";")
+    if kind.strip() in _TEXT and rest.strip() in ("", "charset=utf-8"):
         try:
             return {"body": body.decode("utf-8"), "isBase64Encoded": False}
         except UnicodeDecodeError:

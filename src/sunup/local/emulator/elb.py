@@ -1,0 +1,104 @@
+"""An Application Load Balancer: a request as its event, an outcome as a response.
+
+ELB User Guide for Application Load Balancers, "Lambda functions as targets" and "Troubleshoot".
+"""
+
+import base64
+import json
+from http import HTTPStatus
+from typing import Any
+
+from .payloads import Reply, Scope, content_of, parts_of, trace_id
+
+# What goes as text; all else in base64, and whatever is compressed.
+_TEXT = ("text/", "application/json", "application/javascript", "application/xml")
+
+
+def event(scope: Scope, body: bytes, *, several: bool, region: str) -> dict[str, Any]:
+    """A request; `several`: the target group has multi-value headers on."""
+    headers = parts_of(scope)
+    forwarded = dict(headers).get("x-forwarded-for")
+    source = str((scope.get("client") or ("127.0.0.1", 0))[0])
+    own = {
+        "x-forwarded-for": f"{forwarded}, {source}" if forwarded else source,
+        "x-forwarded-proto": "http",
+        "x-forwarded-port": str((scope.get("server") or ("", 80))[1]),
+        "x-amzn-trace-id": trace_id(),
+    }
+    pairs = [pair for pair in headers if pair[0] not in own] + list(own.items())
+    # The client's own encoding: "the load balancer does not decode them".
+    query = [
+        part.partition("=")[::2]
+        for part in scope["query_string"].decode("latin-1").split("&")
+        if part
+    ]
+    fields = dict(headers)
+    kind = fields.get("content-type", "").lower()
+    as_text = kind.startswith(_TEXT) and "content-encoding" not in fields
+    made: dict[str, Any] = {
+        "requestContext": {
+            "elb": {
+                "targetGroupArn": f"arn:aws:elasticloadbalancing:{region}:123456789012:"
+                "targetgroup/emulator/0123456789abcdef"
+            }
+        },
+        "httpMethod": scope["method"],
+        "path": scope["raw_path"].decode("latin-1"),
+    }
+    if several:
+        made["multiValueQueryStringParameters"] = _listed(query)
+        made["multiValueHeaders"] = _listed(pairs)
+    else:
+        # Of repeated ones the last.
+        made["queryStringParameters"] = dict(query)
+        made["headers"] = dict(pairs)
+    text = "" if not body else _body(body, as_text)
+    return made | {"body": text, "isBase64Encoded": bool(body) and not as_text}
+
+
+def response(outcome: bytes, *, several: bool) -> Reply:
+    """A function's outcome as HTTP. Raises `ValueError` and the like when it is malformed."""
+    content = json.loads(outcome)
+    status = content["statusCode"]
+    if type(status) is not int or not 200 <= status <= 599:
+        raise ValueError(f"statusCode {status!r}")
+    for name in ("statusDescription", "headers", "multiValueHeaders", "body"):
+        if name in content and content[name] is None:
+            raise ValueError(f"{name} is null")
+    headers: list[tuple[bytes, bytes]] = []
+    if several:
+        for name, values in content.get("multiValueHeaders", {}).items():
+            headers += [_header(name, value) for value in values]
+    else:
+        headers = [_header(name, value) for name, value in content.get("headers", {}).items()]
+    raw = content_of(content)
+    headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
+    headers += [(b"content-length", str(len(raw)).encode()), (b"server", b"awselb/2.0")]
+    return status, headers, raw
+
+
+def page(status: int) -> Reply:
+    """The balancer's own words."""
+    title = f"{status} {HTTPStatus(status).phrase}"
+    body = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
+    return status, [(b"server", b"awselb/2.0"), (b"content-type", b"text/html")], body.encode()
+
+
+def _body(body: bytes, as_text: bool) -> str:  # noqa: FBT001
+    return body.decode("utf-8", "replace") if as_text else base64.b64encode(body).decode()
+
+
+def _header(name: str, value: object) -> tuple[bytes, bytes]:
+    if not isinstance(value, str):
+        raise TypeError(f"the header {name} is not text")
+    return name.lower().encode("latin-1"), value.encode()
+
+
+def _listed(pairs: list[Any]) -> dict[str, list[str]]:
+    many: dict[str, list[str]] = {}
+    for name, value in pairs:
+        many.setdefault(name, []).append(value)
+    return many

@@ -1,0 +1,152 @@
+"""What stands in front of the function: each with its own events, limits and words.
+
+The sources of each behaviour are in docs/emulator.md.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from . import elb, payloads, rest
+from .options import GatewayOptions
+from .payloads import Reply, Scope
+
+# Why a front answers itself.
+Cause = Literal["failed", "timeout", "throttled", "rate", "body", "event", "headers"]
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Front:
+    """Sizes in bytes, times in seconds; `timeout` None: the function's own is all there is."""
+
+    event: Callable[[Scope, bytes, float], dict[str, Any]]
+    response: Callable[[bytes, Scope], Reply]
+    own: Mapping[Cause, Reply]
+    forbidden: Reply
+    timeout: float | None
+    largest_body: int
+    largest_response: int
+    largest_head: int
+
+
+def front_of(options: GatewayOptions, region: str) -> Front:
+    """The front that the options name."""
+    if options.front == "rest-api":
+        types = options.binary_media_types
+        return Front(
+            lambda scope, body, now: rest.event(scope, body, now, types),
+            lambda outcome, scope: rest.response(outcome, scope, types),
+            _REST,
+            _json(403, "Missing Authentication Token", spaced=True),
+            29.0,
+            10 * MB,
+            6 * MB,
+            10_240,
+        )
+    if options.front == "function-url":
+        return Front(
+            lambda scope, body, now: payloads.event_of_url(scope, body, now, region),
+            lambda outcome, _: payloads.response(outcome, of_url=True),
+            _URL,
+            _forbidden_url(),
+            None,
+            6 * MB,
+            6 * MB,
+            64 * 1024,
+        )
+    if options.front == "alb":
+        several = options.multi_value_headers
+        return Front(
+            lambda scope, body, _: elb.event(scope, body, several=several, region=region),
+            lambda outcome, _: elb.response(outcome, several=several),
+            _ALB,
+            elb.page(403),
+            None,
+            MB,
+            MB,
+            64 * 1024,
+        )
+    version_2 = options.payload == "2.0"
+    return Front(
+        payloads.event_2 if version_2 else payloads.event_1,
+        lambda outcome, _: payloads.response(outcome, version_2=version_2),
+        _HTTP,
+        _json(403, "Forbidden"),
+        30.0,
+        10 * MB,
+        6 * MB,
+        10_240,
+    )
+
+
+def _json(status: int, message: str, *, spaced: bool = False, kind: str = "") -> Reply:
+    body = json.dumps({"message": message}, separators=(",", ": " if spaced else ":"))
+    headers = [(b"content-type", b"application/json")]
+    if kind:
+        headers.append((b"x-amzn-errortype", kind.encode()))
+    return status, headers, body.encode()
+
+
+def _text(status: int, text: str) -> Reply:
+    return status, [(b"content-type", b"text/plain")], text.encode()
+
+
+def _forbidden_url() -> Reply:
+    text = (
+        "Forbidden. For troubleshooting Function URL authorization issues, see: "
+        "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-amzn-errortype", b"AccessDeniedException"),
+    ]
+    return 403, headers, json.dumps({"Message": text}, separators=(",", ":")).encode()
+
+
+_HTTP: dict[Cause, Reply] = {
+    "failed": _json(500, "Internal Server Error"),
+    "timeout": _json(503, "Service Unavailable"),
+    "throttled": _json(429, "Too Many Requests"),
+    "rate": _json(429, "Too Many Requests"),
+    "body": _json(413, "Request Entity Too Large"),
+    "event": _json(500, "Internal Server Error"),
+    "headers": _json(431, "Request Header Fields Too Large"),
+}
+
+_INTERNAL = "InternalServerErrorException"
+_REST: dict[Cause, Reply] = {
+    "failed": _json(502, "Internal server error", spaced=True, kind=_INTERNAL),
+    "timeout": _json(504, "Endpoint request timed out", spaced=True, kind=_INTERNAL),
+    "throttled": _json(500, "Internal server error", spaced=True, kind=_INTERNAL),
+    "rate": _json(429, "Too Many Requests", spaced=True, kind="TooManyRequestsException"),
+    "body": (
+        413,
+        [(b"content-type", b"text; charset=utf-8")],
+        b"HTTP content length exceeded 10485760 bytes.",
+    ),
+    "event": _json(413, "Request Too Long", spaced=True, kind="BadRequestException"),
+    "headers": _json(431, "Request Header Fields Too Large", spaced=True),
+}
+
+_URL: dict[Cause, Reply] = {
+    "failed": _text(502, "Internal Server Error"),
+    "timeout": _text(502, "Internal Server Error"),
+    "throttled": _json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
+    "rate": _json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
+    "body": _json(413, "Request must be smaller than 6291456 bytes"),
+    "event": _json(413, "Request must be smaller than 6291456 bytes"),
+    "headers": _json(431, "Request Header Fields Too Large"),
+}
+
+_ALB: dict[Cause, Reply] = {
+    "failed": elb.page(502),
+    "timeout": elb.page(502),
+    "throttled": elb.page(502),
+    "rate": elb.page(503),
+    "body": elb.page(413),
+    "event": elb.page(413),
+    "headers": elb.page(400),
+}

@@ -1,0 +1,104 @@
+"""A REST API: a request as its event, an outcome as a response.
+
+API Gateway Developer Guide, "Lambda proxy integrations in API Gateway"; recorded answers of AWS in
+localstack/localstack, tests/aws/services/apigateway. As behind a custom domain, mapped to the stage
+`prod` without a path.
+"""
+
+import json
+import uuid
+from typing import Any
+
+from .payloads import Reply, Scope, content_of, event_1, parts_of, text_of, trace_id
+
+# The client's, that do not reach the function.
+_DROPPED = frozenset(
+    [
+        "connection",
+        "content-md5",
+        "expect",
+        "max-forwards",
+        "proxy-authenticate",
+        "server",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "www-authenticate",
+    ]
+)
+_FIELDS = frozenset(
+    ("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded", "base64Encoded")
+)
+
+
+def event(scope: Scope, body: bytes, now: float, binary: tuple[str, ...]) -> dict[str, Any]:
+    """A request; `binary` are the API's `binaryMediaTypes`."""
+    made = event_1(scope, body, now)
+    del made["version"]
+    path = scope["raw_path"].decode("latin-1")
+    own = {
+        "X-Forwarded-For": made["requestContext"]["identity"]["sourceIp"],
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Port": str((scope.get("server") or ("", 80))[1]),
+        "X-Amzn-Trace-Id": trace_id(),
+    }
+    many: dict[str, list[str]] = {name: [value] for name, value in own.items()}
+    for name, value in parts_of(scope):
+        title = name.title()  # as HTTP/1.1 clients write them; the gateway keeps their case
+        if name not in _DROPPED and title not in own:
+            many.setdefault(title, []).append(value)
+    as_binary = _matches(dict(parts_of(scope)).get("content-type", ""), binary)
+    made["requestContext"] |= {"stage": "prod", "path": path, "resourcePath": "/{proxy+}"}
+    return made | {
+        "resource": "/{proxy+}",
+        "path": path,
+        "pathParameters": {"proxy": path.strip("/")},
+        "multiValueHeaders": many,
+        "headers": {name: values[-1] for name, values in many.items()},
+        "body": made["body"] if as_binary or not body else body.decode("utf-8", "replace"),
+        "isBase64Encoded": made["isBase64Encoded"] and as_binary,
+    }
+
+
+def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
+    """A function's outcome as HTTP. Raises `ValueError` and the like when it is malformed."""
+    content = json.loads(outcome)
+    if not content or set(content) - _FIELDS:
+        raise ValueError(f"unknown or no fields: {sorted(set(content) - _FIELDS)}")
+    status = int(content.get("statusCode", 200))
+    if not 100 <= status <= 599:
+        raise ValueError(f"statusCode {status}")
+    headers: list[tuple[bytes, bytes]] = []
+    for name, values in (content.get("multiValueHeaders") or {}).items():
+        if not isinstance(values, list):
+            raise TypeError(f"multiValueHeaders.{name} is not a list")
+        headers += [_header(name, value) for value in values]
+    for name, value in (content.get("headers") or {}).items():
+        if _header(name, value) not in headers:
+            headers.append(_header(name, value))
+    # Base64 is decoded for a client that accepts one of the binary types, by its first one.
+    accept = dict(parts_of(scope)).get("accept", "").partition(",")[0]
+    raw = content_of(content | {"isBase64Encoded": False})
+    if content.get("isBase64Encoded") and _matches(accept, binary):
+        raw = content_of(content)
+    if not any(name == b"content-type" for name, _ in headers):
+        headers.append((b"content-type", b"application/json"))
+    headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
+    headers += [
+        (b"content-length", str(len(raw)).encode()),
+        (b"x-amzn-requestid", str(uuid.uuid4()).encode()),
+        (b"x-amz-apigw-id", uuid.uuid4().hex[:15].encode()),
+        (b"x-amzn-trace-id", trace_id().encode()),
+    ]
+    return status, headers, raw
+
+
+def _header(name: str, value: object) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), text_of(value).encode()
+
+
+def _matches(kind: str, types: tuple[str, ...]) -> bool:
+    """By the whole type, `image/*` or `*/*`."""
+    kind = kind.partition(";")[0].strip().lower()
+    return any(each in (kind, f"{kind.partition('/')[0]}/*", "*/*") for each in types)
