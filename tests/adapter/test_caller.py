@@ -62,6 +62,9 @@ def lattice(identity: Any) -> dict[str, Any]:
             rest({"principalId": "anna", "integrationLatency": 7, "tenant": "t", "claims": "text"}),
             Caller("lambda", "anna", {"tenant": "t", "claims": "text"}),
         ),
+        (authorized(event_2(), {"lambda": None}), Caller("lambda", None, {})),
+        # As a typed logger writes what is not there.
+        (authorized(event_2(), {"iam": {"userArn": "", "userId": ""}, "jwt": {"claims": None}}), None),
         (authorized(event_2(), {}), None),
         (authorized(event_1(), {"claims": None, "scopes": None}), None),
         (rest(), None),

@@ -47,11 +47,11 @@ def caller(request: Mapping[str, Any]) -> Caller | None:
 
 def _of_authorizer(authorizer: dict[str, Any]) -> Caller | None:
     iam = authorizer.get("iam")
-    if isinstance(iam, dict):
-        return Caller("iam", iam.get("userArn"), iam)
-    own = authorizer.get("lambda")
-    if isinstance(own, dict):
-        return Caller("lambda", None, own)
+    if isinstance(iam, dict) and (iam.get("userArn") or iam.get("userId")):
+        return Caller("iam", iam.get("userArn") or None, iam)
+    own = authorizer.get("lambda", "")
+    if own is None or isinstance(own, dict):  # null: it let somebody in, and said no more
+        return Caller("lambda", None, own or {})
     jwt = authorizer.get("jwt", authorizer)  # payload 1.0 and Cognito have no level between
     claims = jwt.get("claims") if isinstance(jwt, dict) else None
     if isinstance(claims, dict):
