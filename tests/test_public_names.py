@@ -12,6 +12,7 @@ from sunup import failures
 def test_the_public_names_are_these() -> None:
     assert dir(sunup) == [
         "AccessRefused",
+        "Caller",
         "ConnectionLost",
         "ConnectionsBusy",
         "Credentials",
@@ -31,6 +32,7 @@ def test_the_public_names_are_these() -> None:
         "TokenRefused",
         "__version__",
         "auth_token",
+        "caller",
         "deadline",
     ]
 

@@ -52,6 +52,8 @@ class Gateway:
         path = (scope.get("raw_path") or b"/").decode("latin-1")
         self._timeline.add("request", id=number, method=scope["method"], path=path)
         status, headers, body = await self._reply(scope, receive, began)
+        if status not in (204, 304) and not any(name == b"content-length" for name, _ in headers):
+            headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         wait = round(time.time() - began, 3)
