@@ -101,6 +101,8 @@ def test_payload_1_without_the_multi_value_fields_is_read() -> None:
         ("/é", "/%C3%A9"),
         ("", "/"),
         ("/100%", "/100%25"),
+        ("*", "/*"),
+        ("http://other.example/x", "/http://other.example/x"),
         ("/a;b=1,2:@!$&'()*+~", "/a;b=1,2:@!$&'()*+~"),
     ],
 )

@@ -17,8 +17,8 @@ Event = dict[str, Any]
 # What may stand in a path, or a query, as it is.
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
 _QUERY_SAFE = "/:@!$'()*+,;=?-._~%[]"
-_PLAIN = re.compile(r"[\w/:@!$&'()*+,;=\-.~]+", re.ASCII)
-_ENCODED = re.compile(r"[\w/:@!$&'()*+,;=\-.~%]+", re.ASCII)
+_PLAIN = re.compile(r"/[\w/:@!$&'()*+,;=\-.~]*", re.ASCII)
+_ENCODED = re.compile(r"/[\w/:@!$&'()*+,;=\-.~%]*", re.ASCII)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _METHOD = re.compile(r"[A-Z][A-Z0-9_\-]{0,40}")
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?(?::([0-9]{1,5}))?")
@@ -105,14 +105,19 @@ def path_of(raw: object) -> str:
     """A path that came percent-encoded; what must be encoded, and is not, is encoded."""
     if type(raw) is str and _ENCODED.fullmatch(raw):
         return raw
-    return quote(text_of(raw, "path") or "/", safe=f"{_PATH_SAFE}%")
+    return _rooted(quote(text_of(raw, "path"), safe=f"{_PATH_SAFE}%"))
 
 
 def decoded_path_of(raw: object) -> str:
     """A path that came decoded, percent-encoded again."""
     if type(raw) is str and _PLAIN.fullmatch(raw):
         return raw
-    return quote(text_of(raw, "path") or "/", safe=_PATH_SAFE)
+    return _rooted(quote(text_of(raw, "path"), safe=_PATH_SAFE))
+
+
+def _rooted(path: str) -> str:
+    """Apps count on a slash: PEP 3333, and ASGI's `raw_path`."""
+    return path if path.startswith("/") else f"/{path}"
 
 
 def query_of(raw: object) -> str:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .authorizers import Asked, Authorizer, Refused
 from .fronts import Cause, Front
@@ -49,7 +50,10 @@ class Gateway:
             return
         began = time.time()
         number = self._timeline.count
-        path = (scope.get("raw_path") or b"/").decode("latin-1")
+        if not scope["raw_path"].startswith(b"/"):
+            # The absolute form (RFC 9112, 3.2.2): what counts is the path.
+            scope["raw_path"] = urlsplit(scope["raw_path"]).path or b"/"
+        path = scope["raw_path"].decode("latin-1")
         self._timeline.add("request", id=number, method=scope["method"], path=path)
         status, headers, body = await self._reply(scope, receive, began)
         if status not in (204, 304) and not any(name == b"content-length" for name, _ in headers):
