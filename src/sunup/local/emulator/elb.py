@@ -5,13 +5,21 @@ ELB User Guide for Application Load Balancers, "Lambda functions as targets" and
 
 import base64
 import json
-from http import HTTPStatus
 from typing import Any
 
 from .payloads import Reply, Scope, content_of, parts_of, trace_id
 
 # What goes as text; all else in base64, and whatever is compressed.
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
+
+# Not HTTPStatus': its words for 413 are others from Python 3.13 on.
+_TITLES = {
+    400: "Bad Request",
+    403: "Forbidden",
+    413: "Request Entity Too Large",
+    502: "Bad Gateway",
+    503: "Service Temporarily Unavailable",
+}
 
 
 def event(scope: Scope, body: bytes, *, several: bool, region: str) -> dict[str, Any]:
@@ -79,7 +87,7 @@ def response(outcome: bytes, *, several: bool) -> Reply:
 
 def page(status: int) -> Reply:
     """The balancer's own words."""
-    title = f"{status} {HTTPStatus(status).phrase}"
+    title = f"{status} {_TITLES[status]}"
     body = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
