@@ -1,5 +1,7 @@
 """The gateway lets in whom it should: tokens made, and requests signed, by libraries."""
 
+import base64
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def ask(aws: Emulator, token: str | None, kind: str = "Bearer ") -> httpx2.Response:
-    headers = {} if token is None else {"authorization": f"{kind}{token}"}
+    headers = {} if token is None else {b"authorization": f"{kind}{token}".encode()}
     return httpx2.get(f"{aws.url}/x", headers=headers, timeout=20)
 
 
@@ -69,6 +71,12 @@ def other_key(aws: Emulator, algorithm: str = "RS256", **header: str) -> str:
     return jwt.encode(claims, key, algorithm, headers={"kid": kid, **header})
 
 
+def unsigned(aws: Emulator, **header: Any) -> str:
+    claims = {"iss": aws.console_url, "aud": "users", "exp": int(time.time()) + 60}
+    parts = [json.dumps(each).encode() for each in (header, claims)]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -86,6 +94,9 @@ def other_key(aws: Emulator, algorithm: str = "RS256", **header: str) -> str:
         lambda aws: other_key(aws, kid="other"),
         lambda _: "no.token.atall",
         lambda _: "x",
+        lambda aws: unsigned(aws, alg="none"),
+        lambda aws: unsigned(aws, alg="RS256", kid=["a"]),
+        lambda _: "é" * 3,
     ],
 )
 def test_a_bad_token_is_a_401_starts_no_function_and_a_good_one_is_let_in_next(
@@ -116,6 +127,8 @@ def test_one_of_the_scopes_is_needed(emulate: Emulate, app: Path) -> None:
     reply = ask(aws, aws.token(scope="profile users.read"))
     assert reply.json()["authorizer"]["jwt"]["scopes"] == ["profile", "users.read"]
     assert ask(aws, aws.token(scp=["users.write"])).status_code == 200
+    assert ask(aws, aws.token(scope=5)).status_code == 403
+    assert ask(aws, aws.token(scope={"users.read": 1})).status_code == 403
 
 
 def test_payload_1_has_the_claims_one_level_higher(emulate: Emulate, app: Path) -> None:

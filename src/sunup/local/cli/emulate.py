@@ -102,7 +102,8 @@ def emulate(
         raise CommandError(f"--authorization is {authorization!r}", "It is NONE, JWT or AWS_IAM.")
     if authorization == "JWT" and front != "http-api":
         raise CommandError(
-            f"{front} has no JWT authorizer", "Use --front http-api, or --authorization AWS_IAM."
+            f"the emulated {front} has no JWT authorizer",
+            "Use --front http-api, or --authorization AWS_IAM.",
         )
     if authorization != "NONE" and front == "alb":
         raise CommandError("a load balancer has no IAM authorization", "Use another --front.")

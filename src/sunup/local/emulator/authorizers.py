@@ -78,7 +78,7 @@ class JwtAuthorizer:
             challenge = f'Bearer scope="" error="invalid_token" error_description="{description}"'
             raise Refused(401, _plain(challenge), description) from None
         had = claims.get("scope", claims.get("scp", ""))
-        had = had.split() if isinstance(had, str) else [str(each) for each in had]
+        had = [str(each) for each in had] if isinstance(had, list) else str(had).split()
         if self._scopes and not set(self._scopes) & set(had):
             wanted = " ".join(self._scopes)
             challenge = f'Bearer scope="{wanted}" error="insufficient_scope"'
