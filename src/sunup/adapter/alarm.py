@@ -14,11 +14,15 @@ import threading
 # The `signal` module's own makes an enum of each handler: 4 us a request.
 from _signal import getsignal  # type: ignore[import-not-found]
 
+from sunup import deadline
 from sunup.deadline import DeadlineExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
+
+# Seconds after the deadline, at which what still runs awaits nothing: it blocks.
+BLOCKED = deadline.GRACE + 0.1
 
 # Seconds until it looks again.
 _AGAIN = 0.05

@@ -95,9 +95,7 @@ class AsgiRunner:
             "raw_path": call.path.encode("ascii"),
             "query_string": call.query.encode("ascii"),
             "root_path": unquote(prefix) if prefix else "",
-            "headers": [
-                (_NAMES.get(name) or _name(name), text.encode()) for name, text in call.headers
-            ],
+            "headers": encoded(call.headers),
             "client": call.client,
             "server": call.server,
             "state": self._state.copy(),
@@ -184,11 +182,14 @@ _MOST_NAMES = 200
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI has them."""
-    return [(_NAMES.get(name) or _name(name), header_bytes(value)) for name, value in headers]
+    return [
+        (_NAMES.get(name) or _name(name), value.encode("utf-8", "surrogateescape"))
+        for name, value in headers
+    ]
 
 
 def _name(name: str) -> bytes:
-    key = name.encode("utf-8", "surrogateescape")
+    key = header_bytes(name)
     if len(_NAMES) < _MOST_NAMES:
         _NAMES[name] = key
     return key

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 T = TypeVar("T")
-
-# Seconds after the deadline, at which an app that still runs awaits nothing: it blocks.
-_BLOCKED = deadline.GRACE + 0.1
 
 # Of INIT's 10 s, how many priming may use. A sleeping database takes longer: it wakes meanwhile.
 PRIME_LIMIT = 1.0
@@ -178,7 +175,7 @@ class Handler:
         try:
             limit = deadline.remaining()
             if limit != deadline.NEVER:
-                alarm.arm(limit + _BLOCKED, self._run.callers)
+                alarm.arm(limit + alarm.BLOCKED, self._run.callers)
             try:
                 answer = self._run(call)
             finally:
@@ -231,7 +228,7 @@ class Handler:
         token = request.begin(current, alone=True)
         try:
             with deadline.within(PRIME_LIMIT):
-                alarm.arm(PRIME_LIMIT + _BLOCKED, self._run.callers)
+                alarm.arm(PRIME_LIMIT + alarm.BLOCKED, self._run.callers)
                 try:
                     self._run(call)
                 finally:
@@ -249,12 +246,16 @@ class Handler:
         if self._database is not None:
             started = self._database.start()
             if started is not None:
-                self._event_loop().submit(_finish(started))
+                from .loop import finish
+
+                self._event_loop().submit(finish(started))
 
     def _close_database(self, limit: float) -> None:
         closing = None if self._database is None else self._database.close()
         if closing is not None and not self._event_loop().running_here:
-            self._event_loop().run(_finish(closing), limit)
+            from .loop import finish
+
+            self._event_loop().run(finish(closing), limit)
 
     def _before_snapshot(self) -> None:
         # What the app's import opened would be dead in each copy, and credentials expire.
@@ -279,10 +280,6 @@ class Handler:
 
             self._loop = Loop()
         return self._loop
-
-
-async def _finish(work: Awaitable[T]) -> T:
-    return await work
 
 
 def _starts_for_a_request() -> bool:

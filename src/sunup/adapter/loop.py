@@ -11,7 +11,7 @@ tasks that the request began, and did not wait for, a bounded time, and names th
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -183,6 +183,11 @@ class Loop:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+async def finish(work: Awaitable[T]) -> T:
+    """Anything that can be awaited, as a coroutine."""
+    return await work
 
 
 def _task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Task[Any]":

@@ -61,9 +61,9 @@ class Sender:
                 answer.headers = [pair for pair in headers if pair[0] != "content-length"]
         text, is_base64 = self._encoded(body, kind, headers) if body else ("", False)
         response = form.encode(event, answer, text, is_base64)
-        if length * _ESCAPED > form.limit and _size(response) > form.limit:
+        if length * _ESCAPED > form.limit and (size := _size(response)) > form.limit:
             raise _Unsendable(
-                f"it has {_size(response):,} bytes, of which the body {len(body):,}, and at most "
+                f"it has {size:,} bytes, of which the body {len(body):,}, and at most "
                 f"{form.limit:,} can be sent; they count as JSON or base64, headers included"
             )
         return response

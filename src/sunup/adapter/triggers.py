@@ -7,13 +7,10 @@ from sunup import deadline, request
 from sunup.privacy import strip_data
 
 from . import alarm, answers
-from .loop import Loop, Overrun
+from .loop import Loop, Overrun, finish
 from .protocols import remaining_ms
 
 T = TypeVar("T")
-
-# Seconds after the deadline, at which a function that still runs awaits nothing: it blocks.
-BLOCKED = deadline.GRACE + 0.1
 
 _TOO_LONG = "the event took too long: the function's time is up"
 
@@ -37,7 +34,7 @@ def answer(
         with deadline.until(limit):
             deadline.share(limit)
             if limit is not None:
-                alarm.arm(deadline.remaining() + BLOCKED, _CALLERS)
+                alarm.arm(deadline.remaining() + alarm.BLOCKED, _CALLERS)
             try:
                 result = events(event, context)
                 if isinstance(result, Awaitable):
@@ -54,11 +51,6 @@ def answer(
     finally:
         request.end(token)
     return result
-
-
-async def finish(work: Awaitable[T]) -> T:
-    """Anything that can be awaited, as a coroutine."""
-    return await work
 
 
 # What calls the function, for the alarm.

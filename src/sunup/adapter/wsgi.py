@@ -22,7 +22,8 @@ _KEYS: dict[str, str] = {}
 _MOST_KEYS = 200
 
 
-_KEYS_OF_ALL: dict[str, Any] = {
+# An environ's keys and what never changes: copying it is quicker than a dictionary that grows.
+_TEMPLATE: dict[str, Any] = {
     "REQUEST_METHOD": "",
     "SCRIPT_NAME": "",
     "PATH_INFO": "",
@@ -65,12 +66,9 @@ class WsgiRunner:
         result = self._app(environ(call), response.start)
         written = response.written
         try:
-            if type(result) is list:
-                written += result
-            else:
-                # Not `extend`: what was written counts when the app starts its response anew.
-                for chunk in result:
-                    written.append(chunk)
+            # Not `extend`: what was written counts when the app starts its response anew.
+            for chunk in result:
+                written.append(chunk)
         finally:
             close = getattr(result, "close", None)
             if close is not None:
@@ -100,8 +98,10 @@ class _Response:
                 raise RuntimeError("start_response was called twice")
             if any(self.written):
                 raise exc_info[1].with_traceback(exc_info[2])
+        # Bytes, given as Latin-1 text.
         fields = [
-            (name.lower(), value if value.isascii() else _text(value)) for name, value in headers
+            (name.lower(), v if v.isascii() else header_text(v.encode("latin-1")))
+            for name, v in headers
         ]
         self.status, self.headers = int(status.partition(" ")[0]), fields
         return self.written.append
@@ -118,8 +118,7 @@ def environ(call: Call) -> dict[str, Any]:
         path = unquote_to_bytes(path).decode("latin-1")
         prefix = unquote_to_bytes(prefix).decode("latin-1")
     body, server, client = call.body, call.server, call.client
-    # A copy of all keys is quicker than a new dictionary that grows.
-    fields = _KEYS_OF_ALL.copy()
+    fields = _TEMPLATE.copy()
     fields["REQUEST_METHOD"] = call.method
     fields["SCRIPT_NAME"] = prefix
     fields["PATH_INFO"] = path[len(prefix) :] if prefix else path
@@ -161,8 +160,3 @@ def _key(name: str) -> str:
     if len(_KEYS) < _MOST_KEYS:
         _KEYS[name] = key
     return key
-
-
-def _text(value: str) -> str:
-    """A header's bytes, given as Latin-1 text."""
-    return header_text(value.encode("latin-1"))

@@ -153,7 +153,7 @@ class IamAuthorizer:
             raise ValueError("the signature is too old, or from the future")
         if "host" not in names:
             raise ValueError("the host is not signed")
-        key = self._iam.known(identifier)
+        key = self._iam.usable(identifier)
         if asked.headers.get("x-amz-security-token") != key.session_token:
             raise ValueError("the session token is missing or not that of the access key")
         told = asked.headers.get("x-amz-content-sha256")

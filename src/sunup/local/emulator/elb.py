@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any
 
-from .payloads import Reply, Scope, content_of, parts_of, trace_id
+from .payloads import Reply, Scope, content_of, counted, header, listed, noted, parts_of, source_of
 
 # What goes as text; all else in base64, and whatever is compressed.
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
@@ -26,20 +26,18 @@ def event(scope: Scope, body: bytes, *, several: bool, region: str) -> dict[str,
     """A request; `several`: the target group has multi-value headers on."""
     headers = parts_of(scope)
     forwarded = dict(headers).get("x-forwarded-for")
-    source = str((scope.get("client") or ("127.0.0.1", 0))[0])
+    source = source_of(scope)
     own = {
         "x-forwarded-for": f"{forwarded}, {source}" if forwarded else source,
-        "x-forwarded-proto": "http",
-        "x-forwarded-port": str((scope.get("server") or ("", 80))[1]),
-        "x-amzn-trace-id": trace_id(),
+        **noted(scope),
     }
     pairs = [pair for pair in headers if pair[0] not in own] + list(own.items())
     # The client's own encoding: "the load balancer does not decode them".
-    query = [
-        part.partition("=")[::2]
-        for part in scope["query_string"].decode("latin-1").split("&")
-        if part
-    ]
+    query: list[tuple[str, str]] = []
+    for part in scope["query_string"].decode("latin-1").split("&"):
+        name, _, value = part.partition("=")
+        if part:
+            query.append((name, value))
     fields = dict(headers)
     kind = fields.get("content-type", "").lower()
     as_text = kind.startswith(_TEXT) and "content-encoding" not in fields
@@ -54,8 +52,8 @@ def event(scope: Scope, body: bytes, *, several: bool, region: str) -> dict[str,
         "path": scope["raw_path"].decode("latin-1"),
     }
     if several:
-        made["multiValueQueryStringParameters"] = _listed(query)
-        made["multiValueHeaders"] = _listed(pairs)
+        made["multiValueQueryStringParameters"] = listed(query)
+        made["multiValueHeaders"] = listed(pairs)
     else:
         # Of repeated ones the last.
         made["queryStringParameters"] = dict(query)
@@ -80,9 +78,7 @@ def response(outcome: bytes, *, several: bool) -> Reply:
     else:
         headers = [_header(name, value) for name, value in content.get("headers", {}).items()]
     raw = content_of(content)
-    headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
-    headers += [(b"content-length", str(len(raw)).encode()), (b"server", b"awselb/2.0")]
-    return status, headers, raw
+    return status, [*counted(headers, raw), (b"server", b"awselb/2.0")], raw
 
 
 def page(status: int) -> Reply:
@@ -102,11 +98,4 @@ def _body(body: bytes, as_text: bool) -> str:  # noqa: FBT001
 def _header(name: str, value: object) -> tuple[bytes, bytes]:
     if not isinstance(value, str):
         raise TypeError(f"the header {name} is not text")
-    return name.lower().encode("latin-1"), value.encode()
-
-
-def _listed(pairs: list[Any]) -> dict[str, list[str]]:
-    many: dict[str, list[str]] = {}
-    for name, value in pairs:
-        many.setdefault(name, []).append(value)
-    return many
+    return header(name, value)

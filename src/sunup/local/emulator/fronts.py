@@ -40,7 +40,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             lambda scope, body, now: rest.event(scope, body, now, types),
             lambda outcome, scope: rest.response(outcome, scope, types),
             _REST,
-            _json(403, "Missing Authentication Token", spaced=True),
+            in_json(403, "Missing Authentication Token", spaced=True),
             29.0,
             10 * MB,
             6 * MB,
@@ -74,7 +74,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
         payloads.event_2 if version_2 else payloads.event_1,
         lambda outcome, _: payloads.response(outcome, version_2=version_2),
         _HTTP,
-        _json(403, "Forbidden"),
+        in_json(403, "Forbidden"),
         30.0,
         10 * MB,
         6 * MB,
@@ -82,7 +82,8 @@ def front_of(options: GatewayOptions, region: str) -> Front:
     )
 
 
-def _json(status: int, message: str, *, spaced: bool = False, kind: str = "") -> Reply:
+def in_json(status: int, message: str, *, spaced: bool = False, kind: str = "") -> Reply:
+    """A front's own words, as API Gateway and Lambda put them."""
     body = json.dumps({"message": message}, separators=(",", ": " if spaced else ":"))
     headers = [(b"content-type", b"application/json")]
     if kind:
@@ -107,38 +108,38 @@ def _forbidden_url() -> Reply:
 
 
 _HTTP: dict[Cause, Reply] = {
-    "failed": _json(500, "Internal Server Error"),
-    "timeout": _json(503, "Service Unavailable"),
-    "throttled": _json(429, "Too Many Requests"),
-    "rate": _json(429, "Too Many Requests"),
-    "body": _json(413, "Request Entity Too Large"),
-    "event": _json(500, "Internal Server Error"),
-    "headers": _json(431, "Request Header Fields Too Large"),
+    "failed": in_json(500, "Internal Server Error"),
+    "timeout": in_json(503, "Service Unavailable"),
+    "throttled": in_json(429, "Too Many Requests"),
+    "rate": in_json(429, "Too Many Requests"),
+    "body": in_json(413, "Request Entity Too Large"),
+    "event": in_json(500, "Internal Server Error"),
+    "headers": in_json(431, "Request Header Fields Too Large"),
 }
 
 _INTERNAL = "InternalServerErrorException"
 _REST: dict[Cause, Reply] = {
-    "failed": _json(502, "Internal server error", spaced=True, kind=_INTERNAL),
-    "timeout": _json(504, "Endpoint request timed out", spaced=True, kind=_INTERNAL),
-    "throttled": _json(500, "Internal server error", spaced=True, kind=_INTERNAL),
-    "rate": _json(429, "Too Many Requests", spaced=True, kind="TooManyRequestsException"),
+    "failed": in_json(502, "Internal server error", spaced=True, kind=_INTERNAL),
+    "timeout": in_json(504, "Endpoint request timed out", spaced=True, kind=_INTERNAL),
+    "throttled": in_json(500, "Internal server error", spaced=True, kind=_INTERNAL),
+    "rate": in_json(429, "Too Many Requests", spaced=True, kind="TooManyRequestsException"),
     "body": (
         413,
         [(b"content-type", b"text; charset=utf-8")],
         b"HTTP content length exceeded 10485760 bytes.",
     ),
-    "event": _json(413, "Request Too Long", spaced=True, kind="BadRequestException"),
-    "headers": _json(431, "Request Header Fields Too Large", spaced=True),
+    "event": in_json(413, "Request Too Long", spaced=True, kind="BadRequestException"),
+    "headers": in_json(431, "Request Header Fields Too Large", spaced=True),
 }
 
 _URL: dict[Cause, Reply] = {
     "failed": _text(502, "Internal Server Error"),
     "timeout": _text(502, "Internal Server Error"),
-    "throttled": _json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
-    "rate": _json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
-    "body": _json(413, "Request must be smaller than 6291456 bytes"),
-    "event": _json(413, "Request must be smaller than 6291456 bytes"),
-    "headers": _json(431, "Request Header Fields Too Large"),
+    "throttled": in_json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
+    "rate": in_json(429, "Rate Exceeded.", kind="TooManyRequestsException"),
+    "body": in_json(413, "Request must be smaller than 6291456 bytes"),
+    "event": in_json(413, "Request must be smaller than 6291456 bytes"),
+    "headers": in_json(431, "Request Header Fields Too Large"),
 }
 
 _ALB: dict[Cause, Reply] = {

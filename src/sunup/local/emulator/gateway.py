@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .authorizers import Asked, Authorizer, Refused
-from .fronts import Cause, Front
+from .fronts import Cause, Front, in_json
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
 from .options import GatewayOptions
@@ -166,11 +166,10 @@ class Gateway:
         if refused.status == 403 and refused.challenge is None:
             return self._front.forbidden
         words = {401: "Unauthorized", 403: "Forbidden"}
-        content = json.dumps({"message": words[refused.status]}, separators=(",", ":"))
-        headers = [(b"content-type", b"application/json")]
+        status, headers, body = in_json(refused.status, words[refused.status])
         if refused.challenge is not None:
             headers.append((b"www-authenticate", refused.challenge.encode("ascii")))
-        return refused.status, headers, content.encode()
+        return status, headers, body
 
     def _admit(self) -> bool:
         """A token bucket: `burst` deep, filled at `rate`."""

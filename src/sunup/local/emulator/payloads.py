@@ -7,7 +7,7 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -34,7 +34,7 @@ def event_of_url(scope: Scope, body: bytes, now: float, region: str) -> dict[str
 def _event_2(scope: Scope, body: bytes, now: float, path: str) -> dict[str, Any]:
     headers, cookies = _joined(scope)
     query = scope["query_string"].decode("latin-1")
-    agent, source = headers.get("user-agent", ""), _source(scope)
+    agent, source = headers.get("user-agent", ""), source_of(scope)
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -81,9 +81,7 @@ def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
         if name not in _OWN:
             many.setdefault(name, []).append(value)
     last = {name: values[-1] for name, values in many.items()}
-    query: dict[str, list[str]] = {}
-    for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        query.setdefault(name, []).append(value)
+    query = listed(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     path = _path(scope)
     return {
         "version": "1.0",
@@ -101,7 +99,7 @@ def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
             "domainPrefix": "emulator",
             "extendedRequestId": str(uuid.uuid4()),
             "httpMethod": scope["method"],
-            "identity": {"sourceIp": _source(scope), "userAgent": headers.get("user-agent", "")},
+            "identity": {"sourceIp": source_of(scope), "userAgent": headers.get("user-agent", "")},
             "path": path,
             "protocol": f"HTTP/{scope['http_version']}",
             "requestId": str(uuid.uuid4()),
@@ -133,27 +131,21 @@ def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) ->
     status = int(content["statusCode"])
     if not 100 <= status <= 599:
         raise ValueError(f"statusCode {status}")
-    headers = [
-        (str(name).lower().encode("latin-1"), text_of(value).encode())
-        for name, value in (content.get("headers") or {}).items()
-    ]
+    headers = [header(name, value) for name, value in (content.get("headers") or {}).items()]
     if version_2:
         headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
     else:
         for name, values in (content.get("multiValueHeaders") or {}).items():
-            headers += [(str(name).lower().encode("latin-1"), text_of(v).encode()) for v in values]
+            headers += [header(name, value) for value in values]
     raw = content_of(content)
     if not any(name == b"content-type" for name, _ in headers):
         kind = b"application/json" if of_url else b"text/plain;charset=UTF-8"
         headers.append((b"content-type", kind))
-    # The gateway counts again: a HEAD's length is for the function to say.
-    headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
-    headers.append((b"content-length", str(len(raw)).encode()))
     if of_url:
-        headers.append((b"x-amzn-requestid", str(uuid.uuid4()).encode()))
+        request_id = (b"x-amzn-requestid", str(uuid.uuid4()).encode())
     else:
-        headers.append((b"apigw-requestid", uuid.uuid4().hex[:15].encode()))
-    return status, headers, raw
+        request_id = (b"apigw-requestid", uuid.uuid4().hex[:15].encode())
+    return status, [*counted(headers, raw), request_id], raw
 
 
 def content_of(outcome: dict[str, Any]) -> bytes:
@@ -166,14 +158,38 @@ def content_of(outcome: dict[str, Any]) -> bytes:
     return text.encode("utf-8")
 
 
-def text_of(value: object) -> str:
-    """A header's value, which may be a number or a boolean."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def header(name: str, value: object) -> tuple[bytes, bytes]:
+    """A response's header; its value may be a number or a boolean."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return name.lower().encode("latin-1"), text.encode()
+
+
+def counted(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers, with the length that the front counts itself."""
+    kept = [each for each in headers if each[0] not in (b"content-length", b"connection")]
+    return [*kept, (b"content-length", str(len(body)).encode())]
+
+
+def listed(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """A list of values for each name."""
+    many: dict[str, list[str]] = {}
+    for name, value in pairs:
+        many.setdefault(name, []).append(value)
+    return many
 
 
 def parts_of(scope: Scope) -> list[tuple[str, str]]:
     """The headers as text: the fronts decode them from UTF-8 (oven-sh/bun#22994)."""
     return [(n.decode("latin-1"), v.decode("utf-8", "replace")) for n, v in scope["headers"]]
+
+
+def noted(scope: Scope) -> dict[str, str]:
+    """What a front adds to a request's headers, `x-forwarded-for` apart."""
+    return {
+        "x-forwarded-proto": "http",
+        "x-forwarded-port": str((scope.get("server") or ("", 80))[1]),
+        "x-amzn-trace-id": trace_id(),
+    }
 
 
 def trace_id() -> str:
@@ -190,10 +206,7 @@ def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str],
             cookies += [each.strip() for each in value.split(";") if each.strip()]
         else:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-    headers["x-forwarded-for"] = _source(scope)
-    headers["x-forwarded-proto"] = "http"
-    headers["x-forwarded-port"] = str((scope.get("server") or ("", 80))[1])
-    headers["x-amzn-trace-id"] = trace_id()
+    headers |= {"x-forwarded-for": source_of(scope), **noted(scope)}
     return headers, cookies
 
 
@@ -240,7 +253,8 @@ def _body(headers: dict[str, str], body: bytes) -> dict[str, Any]:
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-def _source(scope: Scope) -> str:
+def source_of(scope: Scope) -> str:
+    """The client's address."""
     client = scope.get("client")
     return str(client[0]) if client else "127.0.0.1"
 

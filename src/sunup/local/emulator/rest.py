@@ -9,7 +9,7 @@ import json
 import uuid
 from typing import Any
 
-from .payloads import Reply, Scope, content_of, event_1, parts_of, text_of, trace_id
+from .payloads import Reply, Scope, content_of, counted, event_1, header, parts_of, trace_id
 
 # The client's, that do not reach the function.
 _DROPPED = frozenset(
@@ -37,25 +37,21 @@ def event(scope: Scope, body: bytes, now: float, binary: tuple[str, ...]) -> dic
     made = event_1(scope, body, now)
     del made["version"]
     path = scope["raw_path"].decode("latin-1")
-    own = {
-        "X-Forwarded-For": made["requestContext"]["identity"]["sourceIp"],
-        "X-Forwarded-Proto": "http",
-        "X-Forwarded-Port": str((scope.get("server") or ("", 80))[1]),
-        "X-Amzn-Trace-Id": trace_id(),
+    # As HTTP/1.1 clients write them; the gateway keeps their case.
+    many = {
+        name.title(): values
+        for name, values in made["multiValueHeaders"].items()
+        if name not in _DROPPED
     }
-    many: dict[str, list[str]] = {name: [value] for name, value in own.items()}
-    for name, value in parts_of(scope):
-        title = name.title()  # as HTTP/1.1 clients write them; the gateway keeps their case
-        if name not in _DROPPED and title not in own:
-            many.setdefault(title, []).append(value)
-    as_binary = _matches(dict(parts_of(scope)).get("content-type", ""), binary)
+    last = {name: values[-1] for name, values in many.items()}
+    as_binary = _matches(last.get("Content-Type", ""), binary)
     made["requestContext"] |= {"stage": "prod", "path": path, "resourcePath": "/{proxy+}"}
     return made | {
         "resource": "/{proxy+}",
         "path": path,
         "pathParameters": {"proxy": path.strip("/")},
         "multiValueHeaders": many,
-        "headers": {name: values[-1] for name, values in many.items()},
+        "headers": last,
         "body": made["body"] if as_binary or not body else body.decode("utf-8", "replace"),
         "isBase64Encoded": made["isBase64Encoded"] and as_binary,
     }
@@ -73,10 +69,10 @@ def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
     for name, values in (content.get("multiValueHeaders") or {}).items():
         if not isinstance(values, list):
             raise TypeError(f"multiValueHeaders.{name} is not a list")
-        headers += [_header(name, value) for value in values]
+        headers += [header(name, value) for value in values]
     for name, value in (content.get("headers") or {}).items():
-        if _header(name, value) not in headers:
-            headers.append(_header(name, value))
+        if header(name, value) not in headers:
+            headers.append(header(name, value))
     # Base64 is decoded for a client that accepts one of the binary types, by its first one.
     accept = dict(parts_of(scope)).get("accept", "").partition(",")[0]
     raw = content_of(content | {"isBase64Encoded": False})
@@ -84,18 +80,12 @@ def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
         raw = content_of(content)
     if not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", b"application/json"))
-    headers = [each for each in headers if each[0] not in (b"content-length", b"connection")]
-    headers += [
-        (b"content-length", str(len(raw)).encode()),
+    own = [
         (b"x-amzn-requestid", str(uuid.uuid4()).encode()),
         (b"x-amz-apigw-id", uuid.uuid4().hex[:15].encode()),
         (b"x-amzn-trace-id", trace_id().encode()),
     ]
-    return status, headers, raw
-
-
-def _header(name: str, value: object) -> tuple[bytes, bytes]:
-    return name.lower().encode("latin-1"), text_of(value).encode()
+    return status, counted(headers, raw) + own, raw
 
 
 def _matches(kind: str, types: tuple[str, ...]) -> bool:

@@ -65,14 +65,14 @@ class Iam:
         for key in self._keys.values():
             key.revoked = True
 
-    def known(self, identifier: str) -> AccessKey:
-        """A key that may be used now. Raises `LookupError` with the reason."""
+    def usable(self, identifier: str, now: float | None = None) -> AccessKey:
+        """The key of this id. Raises `LookupError` with the reason why it may not be used."""
         key = self._keys.get(identifier)
         if key is None:
             raise LookupError("the access key is unknown")
         if key.revoked:
             raise LookupError("the credentials were revoked")
-        if key.expires is not None and time.time() >= key.expires:
+        if key.expires is not None and (time.time() if now is None else now) >= key.expires:
             raise LookupError("the credentials have expired")
         return key
 
@@ -98,13 +98,10 @@ class Iam:
         )
 
     def _wrong_signature(self, fields: dict[str, str], host: str, now: float) -> str | None:
-        key = self._keys.get(fields["X-Amz-Credential"].partition("/")[0])
-        if key is None:
-            return "the access key is unknown"
-        if key.revoked:
-            return "the credentials were revoked"
-        if key.expires is not None and now >= key.expires:
-            return "the credentials have expired"
+        try:
+            key = self.usable(fields["X-Amz-Credential"].partition("/")[0], now)
+        except LookupError as error:
+            return str(error)
         if key.session_token != fields.get("X-Amz-Security-Token"):
             return "the session token is missing or not that of the access key"
         expected = _signature(fields, key.secret, host)
