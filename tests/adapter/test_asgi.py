@@ -241,3 +241,8 @@ def test_a_bad_request_is_told_and_logged(make: Make, capfd: pytest.CaptureFixtu
     assert response["statusCode"] == 400
     assert json.loads(response["body"]) == {"error": "the header x has a control character"}
     assert "the header x has a control character" in capfd.readouterr().err
+
+
+def test_a_lifespan_that_is_none_of_the_three_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected auto, on or off"):
+        Handler(asynchronous, lifespan=cast(Any, "bogus"))

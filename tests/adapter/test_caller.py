@@ -65,6 +65,15 @@ def lattice(identity: Any) -> dict[str, Any]:
         (authorized(event_2(), {"lambda": None}), Caller("lambda", None, {})),
         # As a typed logger writes what is not there.
         (authorized(event_2(), {"iam": {"userArn": "", "userId": ""}, "jwt": {"claims": None}}), None),
+        # A Lambda authorizer may call its own fields what it likes.
+        (
+            rest({"principalId": "low", "iam": {"userArn": "arn:admin"}, "claims": {"sub": "x"}}),
+            Caller("lambda", "low", {"iam": {"userArn": "arn:admin"}, "claims": {"sub": "x"}}),
+        ),
+        (
+            authorized(event_2(), {"jwt": {"claims": CLAIMS, "scopes": "ab"}}),
+            Caller("jwt", "anna", CLAIMS),
+        ),
         (authorized(event_2(), {}), None),
         (authorized(event_1(), {"claims": None, "scopes": None}), None),
         (rest(), None),

@@ -246,6 +246,17 @@ def test_a_function_url_has_no_gateway_that_gives_up() -> None:
         {"cookies": ["a=1\n"]},
         {"cookies": "a=1", "headers": 7},
         {"cookies": [1]},
+        {"cookies": "a=1"},
+        {"cookies": {"a": "b"}},
+        {"cookies": 0},
+        {"headers": {"name": ["x"]}},
+        {"body": "x", "isBase64Encoded": []},
+        {"requestContext": {"domainName": "a\r\nb"}, "headers": {}},
+        {"requestContext": {"domainName": "\ud800"}, "headers": {}},
+        {"requestContext": {"http": {"method": "GET", "sourceIp": 5}}},
+        {"requestContext": {"http": {"method": "GET", "sourceIp": "a\r\nb"}}},
+        {"requestContext": {"timeEpoch": 10**400}},
+        {"requestContext": {"timeEpoch": -(10**400)}},
         {"rawPath": 5},
         {"rawPath": ["/"]},
         {"rawQueryString": {"a": "1"}},
@@ -334,3 +345,13 @@ def test_what_is_not_plain_utf_8_text_goes_in_base64(headers: list[tuple[str, st
     response = formats.encode(event_2(), Answer(200, headers, b"\xff\x00\xfc"))
     assert response["isBase64Encoded"] is True
     assert base64.b64decode(response["body"]) == b"\xff\x00\xfc"
+
+
+def test_a_cookie_that_is_null_is_absent() -> None:
+    assert ("cookie", "a=1; b=2") in formats.parse(event_2(cookies=["a=1", None, "b=2"])).headers
+    assert "cookie" not in dict(formats.parse(event_2(cookies=[])).headers)
+
+
+def test_multi_value_headers_are_an_object() -> None:
+    with pytest.raises(BadEvent):
+        formats.parse(event_1(multiValueHeaders=""))

@@ -139,3 +139,15 @@ def test_a_validating_server_finds_no_fault_around_the_whole_adapter(method: str
     handler = Handler(validator(app))
     for event in (event_1(httpMethod=method, body="x"), event_2(cookies=["ä=ö"])):
         assert handler(event, None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("pair", [("a", b"b"), (b"a", "b"), ("a", None)])
+def test_headers_that_are_not_text_are_a_500_and_the_next_request_is_served(pair: Any) -> None:
+    headers = [pair]
+
+    def app(_: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [headers.pop()] if headers else [])
+        return []
+
+    handler = Handler(app)
+    assert [handler(event_2(), None)["statusCode"] for _ in range(2)] == [500, 200]

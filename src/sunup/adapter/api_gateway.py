@@ -12,7 +12,7 @@ from .event_parts import (
     Format,
     body_of,
     client_of,
-    cookie_of,
+    cookies_of,
     decoded_path_of,
     encoded_query,
     headers_of,
@@ -43,8 +43,8 @@ def parse_2(event: Event) -> Call:
     http = context["http"]
     headers, fields = headers_of(event.get("headers"))
     cookies = event.get("cookies")
-    if cookies and "cookie" not in fields:
-        headers.append(cookie_of(cookies))
+    if cookies is not None and "cookie" not in fields:
+        headers += cookies_of(cookies)
     domain = context.get("domainName") or ""
     of_url = ".lambda-url." in domain
     path = (path_of if of_url else decoded_path_of)(event.get("rawPath"))

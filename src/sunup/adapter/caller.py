@@ -46,6 +46,10 @@ def caller(request: Mapping[str, Any]) -> Caller | None:
 
 
 def _of_authorizer(authorizer: dict[str, Any]) -> Caller | None:
+    # First: all else beside it is the Lambda authorizer's own, whatever its name.
+    if authorizer.get("principalId") is not None:
+        own = {name: authorizer[name] for name in authorizer if name not in _OF_GATEWAY}
+        return Caller("lambda", str(authorizer["principalId"]), own)
     iam = authorizer.get("iam")
     if isinstance(iam, dict) and (iam.get("userArn") or iam.get("userId")):
         return Caller("iam", iam.get("userArn") or None, iam)
@@ -55,10 +59,10 @@ def _of_authorizer(authorizer: dict[str, Any]) -> Caller | None:
     jwt = authorizer.get("jwt", authorizer)  # payload 1.0 and Cognito have no level between
     claims = jwt.get("claims") if isinstance(jwt, dict) else None
     if isinstance(claims, dict):
-        return Caller("jwt", claims.get("sub"), claims, tuple(jwt.get("scopes") or ()))
-    if authorizer.get("principalId") is not None:
-        own = {name: authorizer[name] for name in authorizer if name not in _OF_GATEWAY}
-        return Caller("lambda", str(authorizer["principalId"]), own)
+        scopes = jwt.get("scopes")
+        return Caller(
+            "jwt", claims.get("sub"), claims, tuple(scopes) if isinstance(scopes, list) else ()
+        )
     return None
 
 

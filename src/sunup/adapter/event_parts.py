@@ -23,6 +23,9 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _METHOD = re.compile(r"[A-Z][A-Z0-9_\-]{0,40}")
 _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?(?::([0-9]{1,5}))?")
 
+# In milliseconds: the year 33658.
+_LATEST = 10**15
+
 # A header's name is a token, and control characters are for nobody (RFC 9110, 5.1 and 5.5).
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -87,9 +90,11 @@ def object_of(value: object, what: str) -> dict[str, Any]:
 
 def moment_of(value: object) -> int | None:
     """A `timeEpoch`, in milliseconds since the epoch. Raises `BadEvent`."""
-    if value is None or type(value) is int:
+    if value is None:
+        return None
+    if type(value) is int and -_LATEST < value < _LATEST:
         return value
-    raise BadEvent("the event's time is not a number")
+    raise BadEvent("the event's time is not a number of milliseconds")
 
 
 def method_of(value: object) -> str:
@@ -156,7 +161,7 @@ def headers_of(one: object, many: object = None) -> tuple[Headers, dict[str, str
     As pairs, and the last value of each. Raises `BadEvent`.
     """
     fields = object_of(one, "headers")
-    if not many and _KNOWN.issuperset(fields):
+    if (many is None or many == {}) and _KNOWN.issuperset(fields):
         try:
             text = "".join(fields.values())
             if text.isascii() and text.isprintable():
@@ -167,17 +172,23 @@ def headers_of(one: object, many: object = None) -> tuple[Headers, dict[str, str
     for name, values in object_of(many, "headers").items():
         pairs += _values_of(name, values)
     several = {name for name, _ in pairs}
-    for name, values in fields.items():
-        pairs += [pair for pair in _values_of(name, values) if pair[0] not in several]
+    for name, value in fields.items():
+        if type(value) is list:
+            raise BadEvent("a header's value is a list")
+        pairs += [pair for pair in _values_of(name, value) if pair[0] not in several]
     return pairs, dict(pairs)
 
 
-def cookie_of(cookies: list[str]) -> tuple[str, str]:
+def cookies_of(cookies: object) -> Headers:
     """The header of cookies that came apart from the headers. Raises `BadEvent`."""
+    if type(cookies) is not list:
+        raise BadEvent("the event's cookies are not a list")
+    if None in cookies:
+        cookies = [each for each in cookies if each is not None]
     text = "; ".join(cookies)
     if text.isascii() and text.isprintable():
-        return "cookie", text
-    return _values_of("cookie", text)[0]
+        return [("cookie", text)] if text else []
+    return _values_of("cookie", text)
 
 
 def _values_of(name: str, values: object) -> Headers:
@@ -208,11 +219,10 @@ def _name(name: str) -> str:
 def body_of(event: Event, is_base64: object) -> bytes:
     """The request's body. Raises `BadEvent`."""
     body = event.get("body")
-    if not is_base64 and type(body) is str:
+    if type(body) is not str:
+        body = text_of(body, "body")
+    if is_base64 is False or is_base64 is None:
         return body.encode("utf-8", "surrogatepass")
-    body = text_of(body, "body")
-    if not is_base64:
-        return b""
     try:
         if is_base64 is True:
             return base64.b64decode(body, validate=True)
@@ -245,12 +255,22 @@ def scheme_and_server(fields: dict[str, str], domain: object = None) -> tuple[st
     name, colon, digits = host.rpartition(":")
     if not colon or not digits.isdigit():
         name = host
-    return scheme, (name or text_of(domain, "domain") or "localhost", number)
+    return scheme, (name or _printable(domain, "domain") or "localhost", number)
 
 
 def client_of(source: object) -> tuple[str, int] | None:
     """The client, by the address that the gateway itself has noted."""
-    return (source, 0) if source and type(source) is str else None
+    if type(source) is str and source.isprintable():
+        return (source, 0) if source else None
+    _printable(source, "address")
+    return None
+
+
+def _printable(value: object, what: str) -> str:
+    text = text_of(value, what)
+    if not text.isprintable():
+        raise BadEvent(f"the event's {what} has a control character")
+    return text
 
 
 def _address_of(address: str) -> tuple[str, int] | None:

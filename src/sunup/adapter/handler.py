@@ -77,6 +77,8 @@ class Handler:
         self._base_path = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
         stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self._stream = stream if log_stream_header else None
+        if lifespan not in ("auto", "on", "off"):
+            raise ValueError(f"lifespan is {lifespan!r}; expected auto, on or off")
         self._sender = Sender(_lower(text_types), frozenset(_lower(excluded_headers)))
         logs.configure(self._settings)
         self._database = database

@@ -55,7 +55,7 @@ def encode(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, An
 
 def _call(event: Event, target: object, parameters: object, is_base64: object) -> Call:
     path, _, query = text_of(target, "path").partition("?")
-    headers, fields = headers_of(event.get("headers"))
+    headers, fields = headers_of(None, event.get("headers"))
     scheme, server = scheme_and_server(fields)
     return Call(
         method_of(event["method"]),

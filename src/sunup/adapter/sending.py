@@ -20,6 +20,10 @@ _NO_BODY = frozenset((204, 304))
 # Bytes of JSON that one byte of a body or a header becomes at most (an escape).
 _ESCAPED = 6
 
+# A header's quotes and commas, and the JSON around the body, in such bytes at least.
+_QUOTED = 2
+_AROUND = 50
+
 # How the runtime client writes JSON (its marshaller's Encoder).
 _ASCII_ONLY = sys.version_info < (3, 12)
 
@@ -38,19 +42,22 @@ class Sender:
             return self._response(form, event, answer, method)
         except _Unsendable as error:
             logger.error("the response cannot be sent: %s", error)  # noqa: TRY400
-            return self._response(form, event, answers.internal_error(), method)
+        except Exception:
+            # Whatever an app has made: the front must get an answer.
+            logger.exception("the response cannot be sent")
+        return self._response(form, event, answers.internal_error(), method)
 
     def _response(self, form: Format, event: Event, answer: Answer, method: str) -> dict[str, Any]:
         status, body, headers = answer.status, answer.body, answer.headers
         if type(status) is not int or not 200 <= status <= 599:
             raise _Unsendable(f"its status is {status!r}; it must be a number from 200 to 599")
-        kind, length = "", len(body)
+        kind, length = "", len(body) + _AROUND
         for number, (name, value) in enumerate(headers):
             if name not in _VALID:
                 length += _check(name)
             if not (value.isascii() and value.isprintable()):
                 headers[number] = (name, _plain(name, value))
-            length += len(value)
+            length += len(value) + _QUOTED
             if name == "content-type":
                 kind = value
         if self._excluded:

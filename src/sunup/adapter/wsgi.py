@@ -98,9 +98,9 @@ class _Response:
                 raise RuntimeError("start_response was called twice")
             if any(self.written):
                 raise exc_info[1].with_traceback(exc_info[2])
-        # Bytes, given as Latin-1 text.
+        # Bytes, given as Latin-1 text; real bytes are a TypeError.
         fields = [
-            (name.lower(), v if v.isascii() else header_text(v.encode("latin-1")))
+            (str.lower(name), v if str.isascii(v) else header_text(v.encode("latin-1")))
             for name, v in headers
         ]
         self.status, self.headers = int(status.partition(" ")[0]), fields

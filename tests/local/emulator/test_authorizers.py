@@ -1,6 +1,7 @@
 """The gateway lets in whom it should: tokens made, and requests signed, by libraries."""
 
 import base64
+import http.client
 import json
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sunup.local.emulator import Emulator, GatewayOptions
 from sunup.local.emulator.options import Authorization
+from sunup.local.errors import CommandError
 from sunup.local.testing import Emulate
 
 ECHO = """
@@ -96,6 +98,7 @@ def unsigned(aws: Emulator, **header: Any) -> str:
         lambda _: "x",
         lambda aws: unsigned(aws, alg="none"),
         lambda aws: unsigned(aws, alg="RS256", kid=["a"]),
+        lambda aws: unsigned(aws, alg="RS256", kid="a\0\x0b\r\nb"),
         lambda _: "é" * 3,
     ],
 )
@@ -213,3 +216,78 @@ def test_the_terraform_module_s_words_are_the_emulator_s() -> None:
     text = Path("examples/users/terraform/variables.tf").read_text()
     for word in Authorization.__args__:  # type: ignore[attr-defined]
         assert f'"{word}"' in text
+
+
+def raw(aws: Emulator, target: str, *headers: tuple[str, str | bytes]) -> tuple[int, Any]:
+    """What httpx2 would put right is sent as it is."""
+    host = aws.url.removeprefix("http://")
+    connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=20)
+    connection.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
+    for name, value in (("Host", host), *headers):
+        connection.putheader(name, value)
+    connection.endheaders()
+    reply = connection.getresponse()
+    found = reply.status, json.loads(reply.read())
+    connection.close()
+    return found
+
+
+PATH = "/a%20b?x=1&a=%C3%A4"
+
+
+def test_what_a_signature_does_not_cover_is_a_403_and_the_signed_request_is_let_in(
+    behind_iam: Emulator,
+) -> None:
+    headers = [pair for pair in signed(behind_iam).items() if pair[0].lower() != "host"]
+    changed = dict(headers)
+    for target in (
+        f"{PATH}#&role=root", "/a%20b#?x=1&a=%C3%A4", f"/{PATH}", f"/.{PATH}", f"/x/..{PATH}",
+        f"xyz{PATH}", f"*{PATH}",
+    ):  # fmt: skip
+        assert raw(behind_iam, target, *headers)[0] == 403, target
+    for more in (
+        [("X-Own", "evil"), *headers],
+        [*headers, ("X-Own", "evil")],
+        [*headers, ("X-Amz-Meta", "not signed")],
+        [*headers, ("Authorization", "Basic x")],
+        [*(changed | {"Authorization": changed["Authorization"][:-64] + "é" * 8}).items()],
+    ):
+        given = [(name, str(value).encode()) for name, value in more]
+        assert raw(behind_iam, PATH, *given)[0] == 403, more
+    assert raw(behind_iam, PATH, *headers)[0] == 200
+
+
+def test_a_signed_header_may_be_unicode(behind_iam: Emulator) -> None:
+    request = AWSRequest("POST", f"{behind_iam.url}{PATH}", {"x-city": "Łódź"}, b"")
+    keys = behind_iam.environ
+    credentials = Credentials(
+        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]
+    )
+    SigV4Auth(credentials, "execute-api", "eu-central-1").add_auth(request)
+    given = [(name, str(value).encode()) for name, value in request.headers.items()]
+    assert raw(behind_iam, PATH, *[pair for pair in given if pair[0].lower() != "host"])[0] == 200
+
+
+def test_of_two_tokens_none_is_believed(behind_jwt: Emulator) -> None:
+    good = ("Authorization", f"Bearer {behind_jwt.token()}")
+    assert raw(behind_jwt, "/", ("Authorization", "Bearer bad"), good)[0] == 401
+    assert raw(behind_jwt, "/", good, ("Authorization", "Bearer bad"))[0] == 401
+    assert raw(behind_jwt, "/", good)[0] == 200
+
+
+@pytest.mark.parametrize(("front", "authorization"), [("alb", "AWS_IAM"), ("alb", "JWT"), ("rest-api", "JWT")])  # fmt: skip
+def test_an_authorizer_that_the_front_does_not_have_is_refused(
+    front: Any, authorization: Any
+) -> None:
+    with pytest.raises(CommandError, match="has no"):
+        GatewayOptions(front=front, authorization=authorization)
+
+
+def test_the_console_refuses_numbers_that_are_none(behind_jwt: Emulator) -> None:
+    for path in (
+        "state?after=--5",
+        f"state?after={'9' * 5000}",
+        f"token?exp={'9' * 5000}",
+        "token?exp=x",
+    ):
+        assert httpx2.get(f"{behind_jwt.console_url}/{path}").status_code == 400, path

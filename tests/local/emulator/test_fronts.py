@@ -46,7 +46,9 @@ def handler(event, context):
     if path == "/error": raise ValueError("secret")
     if path == "/malformed": return {"statusCode": None}
     if path == "/slow": time.sleep(1)
-    if path == "/result": return json.loads(event["headers"].get("x-result") or event["headers"]["X-Result"])
+    if path == "/result":
+        fields = event.get("headers") or {n: v[-1] for n, v in event["multiValueHeaders"].items()}
+        return json.loads({name.lower(): value for name, value in fields.items()}["x-result"])
     return adapted(event, context)
 """
 
@@ -264,3 +266,52 @@ def test_iam_has_each_front_s_own_words(emulate: Emulate, app: Path) -> None:
     assert json.loads(body)["Message"].startswith("Forbidden. For troubleshooting")
     aws = emulate(app, gateway=GatewayOptions(front="rest-api", authorization="AWS_IAM"))
     assert ask(aws, "/")[::2] == (403, b'{"message": "Missing Authentication Token"}')
+
+
+# By no front; what only some refuse is above.
+WRONG: list[str] = [
+    '{"statusCode": 200, "HEADERS": {"a": "b\\r\\nc: d"}}',
+    '{"statusCode": 200, "HEADERS": {"a": "nul \\u0000"}}',
+    '{"statusCode": 200, "HEADERS": {"a b": "c"}}',
+    '{"statusCode": 200, "HEADERS": {"": "c"}}',
+    '{"statusCode": 100}',
+    '{"statusCode": 199}',
+    '{"statusCode": Infinity}',
+    '{"statusCode": 600}',
+]
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_what_cannot_be_sent_is_the_front_s_own_answer_and_the_next_request_is_served(
+    emulate: Emulate, app: Path, front: str
+) -> None:
+    aws = emulate(app, gateway=FRONTS[front])
+    several = front in ("http-api 1.0", "alb multi")
+    failed = 500 if front.startswith("http-api") else 502
+    for wrong in WRONG:
+        given = wrong.replace("HEADERS", "multiValueHeaders" if several else "headers")
+        if several:
+            given = given.replace('": "', '": ["').replace('"}}', '"]}}')
+        status, headers, _ = ask(aws, "/result", ("X-Result", given))
+        assert (status, "a" in dict(headers)) == (failed, False), given
+    name = "multiValueHeaders" if several else "headers"
+    value: Any = [" b\t"] if several else " b\t"
+    blanks = {"statusCode": 200, name: {"a": value}}
+    status, headers, _ = ask(aws, "/result", ("X-Result", json.dumps(blanks)))
+    assert (status, dict(headers)["a"]) == (200, "b")
+    for status in (204, 304):
+        spoken = {"statusCode": status, "body": "not sent"}
+        assert ask(aws, "/result", ("X-Result", json.dumps(spoken)))[::2] == (status, b"")
+    assert see(aws, "/next")["path"] == "/next"
+
+
+def test_a_client_cannot_choose_how_its_path_is_read(emulate: Emulate, app: Path) -> None:
+    aws = emulate(app)
+    connection = http.client.HTTPConnection(
+        "localhost", int(aws.url.rpartition(":")[2]), timeout=20
+    )
+    connection.putrequest("GET", "/a%2541", skip_host=True)
+    connection.putheader("Host", "x.lambda-url.y")
+    connection.endheaders()
+    assert json.loads(connection.getresponse().read())["path"] == "/a%41"
+    connection.close()

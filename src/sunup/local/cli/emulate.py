@@ -100,13 +100,6 @@ def emulate(
     authorization = authorization.upper()
     if authorization not in ("NONE", "JWT", "AWS_IAM"):
         raise CommandError(f"--authorization is {authorization!r}", "It is NONE, JWT or AWS_IAM.")
-    if authorization == "JWT" and front != "http-api":
-        raise CommandError(
-            f"the emulated {front} has no JWT authorizer",
-            "Use --front http-api, or --authorization AWS_IAM.",
-        )
-    if authorization != "NONE" and front == "alb":
-        raise CommandError("a load balancer has no IAM authorization", "Use another --front.")
     if jwt_issuer is not None and not jwt_issuer.startswith(("https://", "http://localhost")):
         raise CommandError(
             f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."

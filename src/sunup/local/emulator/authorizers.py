@@ -19,6 +19,7 @@ import jwt
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.utils import normalize_url_path
 
 from .tokens import Iam
 
@@ -40,7 +41,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, as far as an authorizer looks at it. Names of headers are in lower case."""
+    """A request, as far as an authorizer looks at it: as the function will get it.
+
+    Names of headers are in lower case, values of one name joined by a comma.
+    """
 
     method: str
     target: str
@@ -143,6 +147,8 @@ class IamAuthorizer:
         if algorithm != "AWS4-HMAC-SHA256":
             raise ValueError("the request is not signed")
         parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+        if set(parts) != {"Credential", "SignedHeaders", "Signature"}:
+            raise ValueError("the Authorization header is not one signature")
         names = parts["SignedHeaders"].split(";")
         identifier, *scope = parts["Credential"].split("/")
         date = asked.headers["x-amz-date"]
@@ -151,13 +157,18 @@ class IamAuthorizer:
         signed = calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
         if abs(time.time() - signed) > _CLOCK_TOLERANCE:
             raise ValueError("the signature is too old, or from the future")
-        if "host" not in names:
-            raise ValueError("the host is not signed")
+        needed = {"host"} | {name for name in asked.headers if name.startswith("x-amz-")}
+        if not needed <= set(names):
+            raise ValueError(f"not signed: {', '.join(sorted(needed - set(names)))}")
+        # What a signature does not tell apart, or does not cover: other paths, fragments.
+        path = asked.target.partition("?")[0]
+        if not path.startswith("/") or "#" in asked.target or normalize_url_path(path) != path:
+            raise ValueError("the target is not in its normal form")
         key = self._iam.usable(identifier)
         if asked.headers.get("x-amz-security-token") != key.session_token:
             raise ValueError("the session token is missing or not that of the access key")
-        told = asked.headers.get("x-amz-content-sha256")
-        if told is not None and told != hashlib.sha256(asked.body).hexdigest():
+        digest = asked.headers.get("x-amz-content-sha256")
+        if digest is not None and digest != hashlib.sha256(asked.body).hexdigest():
             raise ValueError("the body is not what was signed")
         request = AWSRequest(
             method=asked.method,
@@ -169,7 +180,8 @@ class IamAuthorizer:
         credentials = Credentials(identifier, key.secret, key.session_token)
         signer = SigV4Auth(credentials, self._service, self._region)
         text = signer.string_to_sign(request, signer.canonical_request(request))
-        if not hmac.compare_digest(signer.signature(text, request), parts.get("Signature", "")):
+        told = parts["Signature"].encode("utf-8", "replace")
+        if not hmac.compare_digest(signer.signature(text, request).encode(), told):
             raise ValueError("the signature does not match")
         return identifier
 
@@ -184,4 +196,5 @@ def _text(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
+    """For a header: ASCII, without control characters."""
+    return "".join([each if each.isascii() and each.isprintable() else "?" for each in text])

@@ -86,10 +86,11 @@ class Console:
         return HTMLResponse(PAGE.read_text(encoding="utf-8"))
 
     async def _state(self, request: Request) -> Response:
-        after = request.query_params.get("after", "-1")
-        if not after.lstrip("-").isdecimal():
+        try:
+            after = int(request.query_params.get("after", "-1"))
+        except ValueError:
             return JSONResponse({"error": "after is the number of an event"}, 400)
-        return JSONResponse(self.state(int(after)))
+        return JSONResponse(self.state(after))
 
     async def _act(self, request: Request) -> Response:
         # Another site's page, open in the same browser, must not press the buttons.

@@ -12,7 +12,7 @@ from .fronts import Cause, Front, in_json
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
 from .options import GatewayOptions
-from .payloads import Reply, Scope
+from .payloads import Reply, Scope, listed, parts_of
 from .runtime_api import Outcome
 from .timeline import Timeline
 
@@ -56,7 +56,9 @@ class Gateway:
         path = scope["raw_path"].decode("latin-1")
         self._timeline.add("request", id=number, method=scope["method"], path=path)
         status, headers, body = await self._reply(scope, receive, began)
-        if status not in (204, 304) and not any(name == b"content-length" for name, _ in headers):
+        if status in (204, 304):
+            headers, body = [each for each in headers if each[0] != b"content-length"], b""
+        elif not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -108,7 +110,7 @@ class Gateway:
         if self._authorizer is not None:
             query = scope["query_string"].decode("latin-1")
             target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-            headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+            headers = {name: ",".join(all_) for name, all_ in listed(parts_of(scope)).items()}
             found = await self._authorizer.authorize(Asked(scope["method"], target, headers, body))
             context = event["requestContext"]
             if event.get("version") == "2.0":
@@ -144,7 +146,9 @@ class Gateway:
             return self._failed(f"the response is larger than {most // 2**20} MB")
         try:
             return self._front.response(outcome.body, scope)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            return self._failed(f"malformed response: {error}")
+        except RecursionError as error:
             return self._failed(f"malformed response: {error}")
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:

@@ -65,12 +65,13 @@ class Issuer:
 
     async def _token(self, request: Request) -> Response:
         """`curl localhost:3001/token?sub=anna&scope=users.read`."""
-        return PlainTextResponse(self.token(**_claims(request.query_params.multi_items())))
+        try:
+            claims = _claims(request.query_params.multi_items())
+        except ValueError:
+            return PlainTextResponse("exp, nbf and iat are seconds since the epoch\n", 400)
+        return PlainTextResponse(self.token(**claims))
 
 
 def _claims(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Numbers for the claims that are times, text for all others."""
-    return {
-        name: int(value) if name in ("exp", "nbf", "iat") and value.isdecimal() else value
-        for name, value in pairs
-    }
+    """Numbers for the claims that are times, text for all others. Raises `ValueError`."""
+    return {name: int(value) if name in ("exp", "nbf", "iat") else value for name, value in pairs}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sunup.local.capacity import connection_limit
+from sunup.local.errors import CommandError
 
 from .instance import Function
 from .issuer import AUDIENCE
@@ -71,6 +72,16 @@ class GatewayOptions:
     rate: float = 10_000.0
     burst: int = 5_000
     cors_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises `CommandError` for an authorizer that the front does not have."""
+        if self.authorization == "JWT" and self.front != "http-api":
+            raise CommandError(
+                f"the emulated {self.front} has no JWT authorizer",
+                "Use --front http-api, or --authorization AWS_IAM.",
+            )
+        if self.authorization != "NONE" and self.front == "alb":
+            raise CommandError("a load balancer has no IAM authorization", "Use another --front.")
 
 
 @dataclass(frozen=True)

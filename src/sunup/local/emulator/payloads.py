@@ -5,6 +5,7 @@ API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs
 
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable, MutableMapping
@@ -44,7 +45,7 @@ def _event_2(scope: Scope, body: bytes, now: float, path: str) -> dict[str, Any]
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "emulator",
-            "domainName": headers.get("host", "localhost"),
+            "domainName": "localhost",
             "domainPrefix": "emulator",
             "http": {
                 "method": scope["method"],
@@ -67,6 +68,13 @@ def _event_2(scope: Scope, body: bytes, now: float, path: str) -> dict[str, Any]
         event["queryStringParameters"] = _joined_query(query)
     return event
 
+
+# A header that can be sent (RFC 9110, 5.1 and 5.5).
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+# The front's own, not the function's.
+_OF_CONNECTION = (b"connection", b"content-length", b"transfer-encoding")
 
 # What the gateway notes itself, whatever the client sent.
 _OWN = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id")
@@ -95,7 +103,7 @@ def event_1(scope: Scope, body: bytes, now: float) -> dict[str, Any]:
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "emulator",
-            "domainName": headers.get("host", "localhost"),
+            "domainName": "localhost",
             "domainPrefix": "emulator",
             "extendedRequestId": str(uuid.uuid4()),
             "httpMethod": scope["method"],
@@ -128,9 +136,7 @@ def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) ->
         # Anything without a status is the JSON body of a 200; function URLs take text as it is.
         text = content if of_url and isinstance(content, str) else json.dumps(content)
         return 200, [(b"content-type", b"application/json")], text.encode()
-    status = int(content["statusCode"])
-    if not 100 <= status <= 599:
-        raise ValueError(f"statusCode {status}")
+    status = status_of(content["statusCode"])
     headers = [header(name, value) for name, value in (content.get("headers") or {}).items()]
     if version_2:
         headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
@@ -159,14 +165,25 @@ def content_of(outcome: dict[str, Any]) -> bytes:
 
 
 def header(name: str, value: object) -> tuple[bytes, bytes]:
-    """A response's header; its value may be a number or a boolean."""
+    """A response's header; its value may be a number or a boolean. Raises `ValueError`."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return name.lower().encode("latin-1"), text.encode()
+    text = text.strip(" \t")  # blanks around a value are none of it (RFC 9110, 5.5)
+    if not _TOKEN.fullmatch(name) or _CONTROLS.search(text):
+        raise ValueError(f"the header {name!a} cannot be sent")
+    return name.lower().encode("ascii"), text.encode()
+
+
+def status_of(value: object) -> int:
+    """A final status, which may be text. Raises `ValueError` and the like."""
+    status = int(value)  # type: ignore[call-overload]
+    if not 200 <= status <= 599:
+        raise ValueError(f"statusCode {status}")
+    return int(status)
 
 
 def counted(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
     """The headers, with the length that the front counts itself."""
-    kept = [each for each in headers if each[0] not in (b"content-length", b"connection")]
+    kept = [each for each in headers if each[0] not in _OF_CONNECTION]
     return [*kept, (b"content-length", str(len(body)).encode())]
 
 

@@ -9,7 +9,17 @@ import json
 import uuid
 from typing import Any
 
-from .payloads import Reply, Scope, content_of, counted, event_1, header, parts_of, trace_id
+from .payloads import (
+    Reply,
+    Scope,
+    content_of,
+    counted,
+    event_1,
+    header,
+    parts_of,
+    status_of,
+    trace_id,
+)
 
 # The client's, that do not reach the function.
 _DROPPED = frozenset(
@@ -62,9 +72,7 @@ def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
     content = json.loads(outcome)
     if not content or set(content) - _FIELDS:
         raise ValueError(f"unknown or no fields: {sorted(set(content) - _FIELDS)}")
-    status = int(content.get("statusCode", 200))
-    if not 100 <= status <= 599:
-        raise ValueError(f"statusCode {status}")
+    status = status_of(content.get("statusCode", 200))
     headers: list[tuple[bytes, bytes]] = []
     for name, values in (content.get("multiValueHeaders") or {}).items():
         if not isinstance(values, list):
