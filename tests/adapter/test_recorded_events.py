@@ -1,6 +1,8 @@
 """Events that AWS documents, and events that others recorded, each with its source beside it.
 
-What the adapter makes of them (`seen`) was checked by reading; null: no HTTP request.
+`kind`: "documented" by AWS; "captured" from AWS, and said so by who recorded it; "published" in another project's tests,
+where nobody says whether it was edited; "sam local", AWS's own emulator. What the adapter makes of them (`seen`) was
+checked by reading; null: no HTTP request.
 """
 
 import json
@@ -20,6 +22,7 @@ FILES = sorted((Path(__file__).parent / "events").glob("*.json"))
 def test_a_recorded_event_is_read(file: Path) -> None:
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     assert record["source"]
+    assert record["kind"] in ("documented", "captured", "published", "sam local")
     event = record["event"]
     form = format_of(event)
     if form is None:
