@@ -65,6 +65,7 @@ def running(
                 "listen_addresses": "",
                 "unix_socket_directories": str(socket),
                 "max_connections": str(max_connections),
+                "superuser_reserved_connections": "0",
             }
             if not durable:
                 options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

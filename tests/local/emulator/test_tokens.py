@@ -1,3 +1,4 @@
+import random
 import time
 from typing import Any
 
@@ -79,11 +80,17 @@ def test_a_rotation_leaves_the_old_key_valid(iam: Iam) -> None:
     [
         ("X-Amz-Expires=900", "X-Amz-Expires=901", "X-Amz-Expires is not between"),
         ("X-Amz-Expires=900", "X-Amz-Expires=x", "malformed"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=+900", "malformed"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=%20900", "malformed"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=%D9%A9%D9%A0%D9%A0", "malformed"),  # Arabic digits
+        ("X-Amz-Date=2", "X-Amz-Date=%D9%A2", "malformed"),
+        ("&X-Amz-Signature=", "&Role=&X-Amz-Signature=", "the signature does not match"),
+        ("Action=connect", "Action=connect&Role=admin", "the signature does not match"),
         ("X-Amz-Expires=900", "X-Amz-Expires=60", "the signature does not match"),
-        ("Action=connect", "Action=delete", "Action is not connect"),
+        ("Action=connect", "Action=delete", "Action is malformed"),
         ("%2Frds-db%2F", "%2Frds%2F", "for another service"),
-        ("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=a", "X-Amz-SignedHeaders is not host"),
-        ("&X-Amz-Signature=", "&X-Amz-Signature=0", "the signature does not match"),
+        ("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=a", "X-Amz-SignedHeaders is malformed"),
+        ("&X-Amz-Signature=", "&X-Amz-Signature=0", "malformed"),
         ("&X-Amz-Date=", "&X-Date=", "X-Amz-Date is missing"),
         ("Action=connect", "Action=connect&Action=connect", "a parameter is repeated"),
         ("?Action", "?&&&Action", "malformed"),
@@ -93,6 +100,23 @@ def test_a_changed_token_is_refused(iam: Iam, old: str, new: str, reason: str) -
     made = token(iam.current)
     assert old in made
     assert reason in str(refusal(iam, made.replace(old, new)))
+
+
+@pytest.mark.parametrize("signature", ["%C3%A9", "é" * 64, "%00", "%ff" * 64, "0" * 64, "", "%"])
+def test_any_signature_is_refused(iam: Iam, signature: str) -> None:
+    start, _, _ = token(iam.current).partition("&X-Amz-Signature=")
+    assert refusal(iam, f"{start}&X-Amz-Signature={signature}")
+
+
+def test_any_text_is_refused_without_an_exception(iam: Iam) -> None:
+    chance = random.Random(15)
+    made = token(iam.current)
+    for _ in range(3000):
+        place = chance.randrange(len(made))
+        change = chance.choice(
+            ["", "%", "%C3", "é", "\ud800", "&", "=", "\0", "+", "%00", "9" * 40]
+        )
+        assert refusal(iam, made[:place] + change + made[place + 1 :]) or change == made[place]
 
 
 def test_secrets_are_not_shown(iam: Iam) -> None:

@@ -4,14 +4,15 @@ A TLS front on a real PostgreSQL. docs/emulator.md has each behaviour with its s
 """
 
 import asyncio
-from contextlib import suppress
+import socket
 from pathlib import Path
 
-import asyncpg
+import psycopg
 
 from .background import Background
 from .certificates import Certificates
 from .faults import Faults
+from .line import Line
 from .listening import Listener
 from .options import AuroraOptions
 from .places import Places
@@ -19,10 +20,11 @@ from .session import Server, Session
 from .sleep import Sleep, State
 from .timeline import Timeline
 from .tokens import Iam
+from .wire import ProtocolError
 
 _HAS_RDS_IAM = """
     with recursive held(oid) as (
-        select oid from pg_roles where rolname = $1 and rolcanlogin
+        select oid from pg_roles where rolname = %s and rolcanlogin
         union select m.roleid from pg_auth_members m join held on m.member = held.oid)
     select exists (select from held join pg_roles using (oid) where rolname = 'rds_iam')
 """
@@ -45,8 +47,8 @@ class Aurora:
         self._timeline = timeline
         self._clients = Background()
         self._attempts: set[Session] = set()
-        self._listener = Listener(self._accept)
-        self._admin: asyncpg.Connection | None = None
+        self._listener = Listener(self._accept, options.port)
+        self._admin: psycopg.AsyncConnection | None = None
         self._admin_lock = asyncio.Lock()
         self.places = Places(options.connection_limit, timeline)
         self.faults = Faults(self.places, self._listener, timeline)
@@ -68,8 +70,14 @@ class Aurora:
 
     async def start(self) -> None:
         """Listen on a free port; the time until a pause begins to count."""
-        self._admin = await asyncpg.connect(
-            host=self._socket_folder, user="postgres", database="postgres"
+        # For replication: that does not count as one of the server's `max_connections`.
+        self._admin = await psycopg.AsyncConnection.connect(
+            host=self._socket_folder,
+            user="postgres",
+            dbname="postgres",
+            autocommit=True,
+            replication="database",
+            cursor_factory=psycopg.AsyncClientCursor,
         )
         await self._admin.execute(
             "do $$ begin create role rds_iam nologin;"
@@ -85,7 +93,6 @@ class Aurora:
         await self.sleep.stop()
         await self.faults.stop()
         await self._clients.stop()
-        await self._listener.drop()
         if self._admin is not None:
             await self._admin.close()
 
@@ -105,18 +112,21 @@ class Aurora:
     async def _has_rds_iam(self, user: str) -> bool:
         async with self._admin_lock:
             assert self._admin is not None
-            return bool(await self._admin.fetchval(_HAS_RDS_IAM, user))
+            found = await self._admin.execute(_HAS_RDS_IAM, (user,))
+            return await found.fetchone() == (True,)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
-        session = Session(self._server, reader, writer)
+    def _accept(self, connection: socket.socket) -> None:
+        session = Session(self._server, Line(connection))
         self._attempts.add(session)
+        self._clients.start(self._serve(session))
+
+    async def _serve(self, session: Session) -> None:
         try:
             if await session.log_in():
                 self._attempts.discard(session)
                 await session.run()
+        except ProtocolError as error:
+            self._timeline.add("refused", reason=f"no PostgreSQL client: {error}", user="")
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # the client has gone, or everything ends
         finally:
@@ -124,5 +134,4 @@ class Aurora:
             self.sleep.touch()
             self._attempts.discard(session)
             self.places.leave(session)
-            with suppress(OSError, RuntimeError):
-                session.close()
+            session.close()

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from .wire import ALPN
+
 _LIFETIME = timedelta(days=2)
 
 
@@ -37,7 +39,7 @@ def make(folder: Path, host: str = "localhost") -> Certificates:
         .sign(root_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(host), x509.IPAddress(ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host), *map(_address, ("127.0.0.1", "::1"))]
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     leaf = (
         _builder(_name(host), root_name, key, now)
@@ -63,7 +65,12 @@ def make(folder: Path, host: str = "localhost") -> Certificates:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(key_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([ALPN])
     return Certificates(root_file, context)
+
+
+def _address(text: str) -> x509.IPAddress:
+    return x509.IPAddress(ip_address(text))
 
 
 def _name(common_name: str) -> x509.Name:

@@ -46,6 +46,22 @@ alter default privileges grant select, insert, update, delete on tables to {APP_
 alter default privileges grant usage on sequences to {APP_ROLE};
 """
 
+# PostgreSQL sees a Unix socket where the client has TLS. The details are a session's own: only a
+# superuser could see others'.
+_TLS_VIEW = """
+set allow_system_table_mods = on;
+create or replace view pg_catalog.pg_stat_ssl as
+select pid, true as ssl, nullif(split_part(tls, ' ', 1), '') as version,
+       nullif(split_part(tls, ' ', 2), '') as cipher,
+       nullif(split_part(tls, ' ', 3), '')::int as bits,
+       null::text as client_dn, null::numeric as client_serial, null::text as issuer_dn
+from pg_stat_get_activity(null) as a,
+     lateral (select case when a.pid = pg_backend_pid()
+                          then current_setting('sunup.tls', true) end as tls) as own
+where a.client_port is not null;
+reset allow_system_table_mods;
+"""
+
 
 class Emulator:
     """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
@@ -128,8 +144,7 @@ class Emulator:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sunup-aws-")))
         if self._server is None:
             data = self._data or folder / "postgres"
-            # The limit is Aurora's; the real server must not be the first to say no.
-            most = min(options.aurora.connection_limit, 500) + 10
+            most = options.aurora.connection_limit
             running = postgres.running(data, durable=self._data is not None, max_connections=most)
             self._database = stack.enter_context(running)
         else:
@@ -194,6 +209,7 @@ class Emulator:
             autocommit=True,
         ) as connection:
             connection.execute(_ROLES.encode())
+            connection.execute(_TLS_VIEW.encode())
         if folder.is_dir():
             settings = Settings.from_environment(self._database)
             self.applied = migrations.upgrade(settings, folder)

@@ -1,27 +1,40 @@
 """Sockets for the emulator's servers, on loopback only."""
 
 import asyncio
+import errno
 import socket
-import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 
-Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Accept = Callable[[socket.socket], None]
 
 # Queued by the kernel until they are accepted: a burst of instances connects at once.
 _BACKLOG = 1024
 
+# Seconds without accepting when this process may open no more files.
+_PAUSE = 0.1
 
-def bound(port: int) -> socket.socket:
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def bound(port: int, address: str = "127.0.0.1") -> socket.socket:
     """A TCP socket on a loopback port (0: a free one) that does not listen yet.
 
     Several may be bound to one port: one that never listens keeps it reserved.
     """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, each
     # small message waits 40 ms for a delayed acknowledgement.
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    made.bind(("127.0.0.1", port))
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind((address, port))
+    except BaseException:
+        made.close()
+        raise
     made.setblocking(False)  # noqa: FBT003
     return made
 
@@ -29,62 +42,51 @@ def bound(port: int) -> socket.socket:
 class Listener:
     """Listens on one port, kept reserved while nobody listens and connections are refused.
 
-    Not asyncio's Server: one that is closed while it accepts loses the client, which then hangs.
+    On IPv4's and, where there is one, IPv6's loopback. Not asyncio's Server: one that is closed
+    while it accepts loses the client, which then hangs.
     """
 
-    def __init__(self, accept: Accept) -> None:
+    def __init__(self, accept: Accept, port: int = 0) -> None:
         self._accept = accept
-        self._reserved = bound(0)  # never listens
-        self.port: int = self._reserved.getsockname()[1]
-        self._listener: socket.socket | None = None
-        self._attaching: set[asyncio.Task[None]] = set()
-        self._transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
+        self._reserved = [bound(port)]  # never listen
+        self.port: int = self._reserved[0].getsockname()[1]
+        with suppress(OSError):  # no IPv6, or another's port
+            self._reserved.append(bound(self.port, "::1"))
+        self._listening: list[socket.socket] = []
 
     def open(self) -> None:
         """Begin to listen, unless it already does."""
-        if self._listener is None:
-            self._listener = bound(self.port)
-            self._listener.listen(_BACKLOG)
-            asyncio.get_running_loop().add_reader(self._listener, self._accept_one, self._listener)
+        if not self._listening:
+            for each in self._reserved:
+                listener = bound(self.port, each.getsockname()[0])
+                listener.listen(_BACKLOG)
+                self._listening.append(listener)
+                self._watch(listener)
 
     def deafen(self) -> None:
         """Stop listening: clients waiting to be accepted are reset, new ones are refused."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
+        for each in self._listening:
+            asyncio.get_running_loop().remove_reader(each)
+            each.close()
+        self._listening.clear()
 
     def close(self) -> None:
         """Stop listening and give the port back."""
         self.deafen()
-        self._reserved.close()
-        for task in self._attaching:
-            task.cancel()
+        for each in self._reserved:
+            each.close()
 
-    async def drop(self) -> None:
-        """Cut the connections that are still closing: TLS waits for a goodbye that may not come."""
-        for transport in list(self._transports):
-            if isinstance(transport, asyncio.Transport):
-                transport.abort()
-        for _ in range(3):  # the loop closes the sockets in a later round
-            await asyncio.sleep(0)
+    def _watch(self, listener: socket.socket) -> None:
+        if listener in self._listening:
+            asyncio.get_running_loop().add_reader(listener, self._accept_one, listener)
 
     def _accept_one(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listener)
+                loop.call_later(_PAUSE, self._watch, listener)
             return
-        connection.setblocking(False)  # noqa: FBT003
-        task = asyncio.create_task(self._attach(connection))
-        self._attaching.add(task)
-        task.add_done_callback(self._attaching.discard)
-
-    async def _attach(self, connection: socket.socket) -> None:
-        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=2**18), self._accept)
-        try:
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
-            self._transports.add(transport)
-        except BaseException:
-            connection.close()
-            raise
+        self._accept(connection)

@@ -17,10 +17,15 @@ HangAt = Literal["tcp", "tls", "auth"]
 
 @dataclass(frozen=True)
 class AuroraOptions:
-    """Times are in seconds. The defaults are Aurora's own, as far as they are documented."""
+    """Times are in seconds. The defaults are Aurora's own, as far as they are documented.
+
+    `port` 0 is a free one. `authentication_timeout` is a login's, counted while the instance is
+    awake. `direct_tls`: TLS may begin without asking (PostgreSQL 17's `sslnegotiation=direct`).
+    """
 
     region: str = "eu-central-1"
     host: str = "localhost"
+    port: int = 0
     pause_after: float = 300.0
     resume_seconds: float = 15.0
     deep_sleep_after: float = 86_400.0
@@ -28,6 +33,10 @@ class AuroraOptions:
     hang_at: HangAt = "auth"
     max_acu: float = 16.0
     max_connections: int | None = None
+    authentication_timeout: float = 60.0
+    direct_tls: bool = False
+    # RDS's parameter rds.iam_auth_for_replication.
+    iam_auth_for_replication: bool = False
 
     @property
     def connection_limit(self) -> int:

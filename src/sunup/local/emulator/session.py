@@ -1,6 +1,7 @@
 """One client of the emulated Aurora: TLS, log in, then a relay to the real PostgreSQL."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,16 @@ from pathlib import Path
 from . import wire
 from .certificates import Certificates
 from .faults import Faults
+from .line import Line
 from .options import AuroraOptions
 from .places import Places
+from .relay import Relay, unix_socket
 from .sleep import Sleep
 from .timeline import Timeline
 from .tokens import Iam
 
-_CHUNK = 65536
-_FAREWELL = 0.002
+# Longer names are cut, as PostgreSQL does (bytes of UTF-8).
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -35,70 +38,122 @@ class Server:
     timeline: Timeline
 
 
+class Refusal(Exception):
+    """A FATAL error for the client: the SQLSTATE and the words. `reason` is for the log only."""
+
+    def __init__(self, state: str, words: str, reason: str | None = None) -> None:
+        super().__init__(words)
+        self.state = state
+        self.reason = reason
+
+
 class Session:
     """From the client's first byte to its last."""
 
-    def __init__(
-        self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, server: Server, client: Line) -> None:
         self._server = server
-        self._reader = reader
-        self._writer = writer
-        self._upstream: asyncio.StreamWriter | None = None
-        self._from_upstream: asyncio.StreamReader | None = None
-        self._cut = False
+        self._client = client
+        self._upstream: Line | None = None
+        self._limit = asyncio.timeout(None)
+        self._start: wire.Start | None = None
 
     async def log_in(self) -> bool:
-        """Take the client as far as an open session; false when it was refused or is done."""
+        """Take the client as far as an open session; false when it was refused or is done.
+
+        Raises `wire.ProtocolError`, `EOFError`, `OSError`.
+        """
+        try:
+            async with self._limit:
+                return await self._welcome()
+        except TimeoutError:
+            self._server.timeline.add("refused", reason="the login took too long")
+            if self._start is not None and not self._client.closed:
+                text = "canceling authentication due to timeout"
+                self._client.close(wire.error("57014", text))
+            return False
+        except Refusal as refusal:
+            user = self._start.user if self._start is not None else ""
+            if refusal.reason is not None:
+                # Aurora says why in its log export only.
+                self._server.timeline.add("refused", reason=refusal.reason, user=user)
+            self._client.close(wire.error(refusal.state, str(refusal)))
+            return False
+
+    async def _welcome(self) -> bool:
         server = self._server
-        hang_at = server.options.hang_at
-        if hang_at == "tcp":
-            await server.sleep.awake()
-        start = await wire.read_start(self._reader)
-        while start.code == wire.GSSENC_REQUEST:
-            await self._send(b"N")
-            start = await wire.read_start(self._reader)
-        encrypted = start.code == wire.SSL_REQUEST
-        if encrypted:
-            # Unread bytes of the handshake must stay in the kernel until TLS reads them.
-            self._writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await self._send(b"S")
-            if hang_at == "tls":
-                await server.sleep.awake()
-            await self._writer.start_tls(server.certificates.server)
-            start = await wire.read_start(self._reader)
+        self._give_time()
+        if server.options.hang_at == "tcp":
+            await self._awake()
+        start = await self._encrypt()
         if start.code == wire.CANCEL_REQUEST:
-            await self._forward_cancel(start)
+            await asyncio.to_thread(_forward_cancel, str(server.socket), start)
             return False
+        self._start = start
         # A refused attempt wakes the instance too (Aurora User Guide, auto-pause).
-        await server.sleep.awake()
-        refusal = await self._refusal(start, encrypted=encrypted)
-        if refusal is not None:
-            state, message = refusal
-            await self._send(wire.error(state, message))
-            return False
+        await self._awake()
+        negotiated = _negotiate(start)
+        self._check(start)
+        if not server.places.enter(self):
+            raise Refusal("53300", "sorry, too many clients already")
+        await self._client.write(negotiated + wire.ASK_CLEARTEXT_PASSWORD)
+        await self._authenticate(start.user, await wire.read_password(self._client))
         await self._open_upstream(start)
         return True
 
-    async def _refusal(self, start: wire.Start, *, encrypted: bool) -> tuple[str, str] | None:
-        """The SQLSTATE and the words with which Aurora refuses; None: welcome."""
+    async def _encrypt(self) -> wire.Start:
+        """The client's start-up message, through TLS if it asks for that."""
         server = self._server
-        if start.code >> 16 != 3:
-            return "0A000", "unsupported frontend protocol"
-        parameters = start.parameters
-        user = parameters.get("user", "")
-        if not encrypted:
-            database = parameters.get("database", user)
-            return "28000", (
-                f'no pg_hba.conf entry for host "127.0.0.1", user "{user}", '
-                f'database "{database}", no encryption'
-            )
+        if await self._client.peek() == wire.TLS_HANDSHAKE and server.options.direct_tls:
+            await self._start_tls()
+            tls = self._client.tls
+            if tls is None or tls.selected_alpn_protocol() != wire.ALPN:
+                raise wire.ProtocolError("direct TLS without the protocol's name")
+            return await wire.read_start(self._client)
+        start = await wire.read_start(self._client)
+        while start.code == wire.GSSENC_REQUEST:
+            await self._client.write(b"N")
+            start = await wire.read_start(self._client)
+        if start.code == wire.SSL_REQUEST:
+            await self._client.write(b"S")
+            await self._start_tls()
+            start = await wire.read_start(self._client)
+        return start
+
+    async def _start_tls(self) -> None:
+        if self._server.options.hang_at == "tls":
+            await self._awake()
+        try:
+            # What was sent in the clear behind the request is no handshake, and ends it.
+            await self._client.start_tls(self._server.certificates.server)
+        except ssl.SSLError as error:
+            raise wire.ProtocolError(f"no TLS: {error.reason or error}") from None
+
+    def _check(self, start: wire.Start) -> None:
+        """Raises `Refusal`."""
+        server = self._server
+        user, parameters = start.user, start.parameters
+        if not user:
+            raise Refusal("28000", "no PostgreSQL user name specified in startup packet")
+        if self._client.tls is None:
+            raise self._no_entry(start, "no encryption")
+        replication = parameters.get("replication", "").lower()
+        asked = replication not in ("", "0", "false", "off", "no", "f", "n")
+        if asked and not server.options.iam_auth_for_replication:
+            raise self._no_entry(start, "SSL encryption", replication=replication != "database")
         if server.faults.starting:
-            return "57P03", "the database system is starting up"
-        if not server.places.enter(self):
-            return "53300", "sorry, too many clients already"
-        await self._send(wire.ASK_CLEARTEXT_PASSWORD)
-        token = await wire.read_password(self._reader)
+            raise Refusal("57P03", "the database system is starting up")
+
+    def _no_entry(self, start: wire.Start, how: str, *, replication: bool = False) -> Refusal:
+        database = start.parameters.get("database", start.user)
+        kind = "replication connection from host" if replication else "host"
+        where = "" if replication else f'database "{database}", '
+        address = self._client.socket.getpeername()[0]
+        words = f'no pg_hba.conf entry for {kind} "{address}", user "{start.user}", {where}{how}'
+        return Refusal("28000", words)
+
+    async def _authenticate(self, user: str, token: str) -> None:
+        """Raises `Refusal`."""
+        server = self._server
         reason = server.iam.refusal(
             token,
             host=server.options.host,
@@ -106,83 +161,77 @@ class Session:
             user=user,
             region=server.options.region,
         )
-        if reason is None and not await server.may_use_tokens(user):
+        if reason is None and not await server.may_use_tokens(_cut(user)):
             reason = "the role does not exist, cannot log in, or lacks rds_iam"
         if reason is not None:
-            # Aurora says why in its log export only.
-            server.timeline.add("refused", reason=reason, user=user)
-            return "28000", f'PAM authentication failed for user "{user}"'
-        return None
+            raise Refusal("28000", f'PAM authentication failed for user "{user}"', reason)
 
     async def _open_upstream(self, start: wire.Start) -> None:
-        parameters = start.parameters
+        parameters = {
+            name: value for name, value in start.parameters.items() if not name.startswith("_pq_.")
+        }
         if self._server.faults.read_only:
             options = parameters.get("options", "")
             parameters["options"] = f"{options} -c default_transaction_read_only=on".strip()
-        self._from_upstream, self._upstream = await asyncio.open_unix_connection(
-            str(self._server.socket), limit=2**18
-        )
-        self._upstream.write(wire.startup(parameters).encode())
+        tls = self._client.tls
+        assert tls is not None
+        name, _, bits = tls.cipher() or ("", "", 0)
+        # Read by the view pg_stat_ssl: PostgreSQL itself sees a Unix socket.
+        parameters["sunup.tls"] = f"{tls.version()} {name} {bits}"
+        self._upstream = Line(unix_socket(str(self._server.socket)))
+        await self._upstream.write(wire.startup(parameters).encode())
 
     async def run(self) -> None:
         """Relay until one side ends, or a fault does."""
-        assert self._from_upstream is not None
         assert self._upstream is not None
-        directions = [
-            asyncio.create_task(self._to_server(self._reader, self._upstream)),
-            asyncio.create_task(self._to_client(self._from_upstream, self._writer)),
-        ]
-        try:
-            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in directions:
-                task.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
+        await Relay(self._client, self._upstream, self._server.faults).run()
 
-    async def _to_server(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        faults = self._server.faults
-        while data := await source.read(_CHUNK):
-            if faults.delay:
-                await asyncio.sleep(faults.delay)
-            # The statement arrives and is executed; its answer never does.
-            self._cut = self._cut or faults.lose_an_answer()
-            sink.write(data)
-            await sink.drain()
+    async def _awake(self) -> None:
+        """Wait for the instance; the time of the login counts from its awakening."""
+        self._limit.reschedule(None)
+        await self._server.sleep.awake()
+        self._give_time()
 
-    async def _to_client(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(_CHUNK):
-            if self._cut:
-                self.end(graceful=False)
-                return
-            sink.write(data)
-            await sink.drain()
-
-    async def _forward_cancel(self, start: wire.Start) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(self._server.socket))
-        writer.write(start.encode())
-        await reader.read()
-        writer.close()
-
-    async def _send(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
+    def _give_time(self) -> None:
+        seconds = self._server.options.authentication_timeout
+        self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     def end(self, *, graceful: bool) -> None:
         """Throw the client out: with the server's words, or by cutting the line."""
         if graceful:
             text = "terminating connection due to administrator command"
-            self._writer.write(wire.error("57P01", text))
-            self._writer.close()
-            # PostgreSQL does not wait for a client, perhaps a frozen one, to say goodbye too.
-            asyncio.get_running_loop().call_later(_FAREWELL, self._writer.transport.abort)
+            self._client.close(wire.error("57P01", text))
         else:
-            self._writer.transport.abort()
+            self._client.abort()
         if self._upstream is not None:
-            self._upstream.transport.abort()
+            self._upstream.abort()
         self._server.places.leave(self)
 
     def close(self) -> None:
         """Close both lines."""
-        self._writer.close()
+        self._client.close()
         if self._upstream is not None:
             self._upstream.close()
+
+
+def _negotiate(start: wire.Start) -> bytes:
+    """The answer to a newer protocol than 3.0, as PostgreSQL 17's. Raises `Refusal`.
+
+    Express clusters run 17 (docs/emulator.md); 18 would know 3.2.
+    """
+    major, minor = start.code >> 16, start.code & 0xFFFF
+    if major != 3:
+        words = f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
+        raise Refusal("0A000", words)
+    unknown = [name for name in start.parameters if name.startswith("_pq_.")]
+    return wire.negotiation(unknown) if minor or unknown else b""
+
+
+def _cut(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "ignore")
+
+
+def _forward_cancel(path: str, start: wire.Start) -> None:
+    with unix_socket(path) as upstream:
+        upstream.sendall(start.encode())
+        upstream.recv(1)
