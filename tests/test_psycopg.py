@@ -12,6 +12,7 @@ import pytest
 
 from sunup import deadline, request
 from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.waking import Waking
 from sunup.failures import (
     ConnectionLost,
     ConnectionsBusy,
@@ -305,10 +306,10 @@ def test_who_comes_just_as_a_background_attempt_fails_has_all_its_patience(
                     time.sleep(0.01)
             return "connection refused"
 
-    def flaky(settings: Settings, credentials: CredentialSource, number: int) -> Any:
+    def flaky(settings: Settings, credentials: CredentialSource, waking: Waking) -> Any:
         if asking.ident is None:
             raise Refused
-        return connect(settings, credentials, number)
+        return connect(settings, credentials, waking)
 
     db = Database(replace(settings, pool_size=1), connect=flaky)
     db.start()

@@ -152,6 +152,11 @@ def active() -> Request | None:
     return current.get() or _serving
 
 
+def alone(request: Request | None) -> bool:
+    """Whether the process answers this request only, and may be frozen at its end."""
+    return request is not None and request is _serving
+
+
 def not_over() -> Request | None:
     """As `active`, for a caller that asks for a connection: the request that will hold it.
 

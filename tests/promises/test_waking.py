@@ -136,6 +136,53 @@ def handler(event, context):
 """
 
 
+BY_PSYCOPG = """
+from sunup import Handler, psycopg
+
+db = psycopg.Database()
+
+def app(environ, start_response):
+    with db.connection() as connection:
+        connection.execute("select 1")
+    start_response("200 OK", [])
+    return []
+
+handler = Handler(app, database=db)
+"""
+
+
+@pytest.mark.parametrize(
+    ("driver", "stage"), [("asyncpg", "tls"), ("asyncpg", "auth"), ("psycopg", "auth")]
+)
+def test_no_half_login_is_frozen_that_would_keep_the_database_awake(
+    emulate: Emulate, tmp_path: Path, driver: str, stage: HangAt
+) -> None:
+    """After a 503 the attempt under way is closed before the freeze; the resume goes on."""
+    (tmp_path / "lambda_function.py").write_text(BY_PSYCOPG)
+    aws = emulate(
+        USERS if driver == "asyncpg" else tmp_path,
+        aurora=AuroraOptions(resume_seconds=2.5, hang_at=stage, pause_after=0.3),
+        gateway=GatewayOptions(timeout=3),
+        environ={"GATEWAY_TIMEOUT": "3"},
+    )
+    url = f"{aws.url}/users"
+    for _ in range(2):  # a new instance, which was connecting in INIT, and a frozen one
+        asleep(aws)
+        reply, took = timed(url)
+        assert (reply.status_code, "retry-after" in reply.headers) == (503, True)
+        assert took < 3
+        time.sleep(0.1)
+        assert [each["state"] for each in aws.state()["instances"]] == ["frozen"]
+        assert aws.aurora.sleep.state == "resuming"
+        end = time.monotonic() + 6
+        while aws.aurora.sleep.state != "asleep" and time.monotonic() < end:
+            time.sleep(0.05)
+        assert aws.aurora.sleep.state == "asleep"
+    aws.do("aurora/resume")
+    time.sleep(2.55)
+    assert timed(url)[0].status_code == 200
+
+
 def test_the_database_pauses_although_frozen_instances_hold_their_sockets(
     emulate: Emulate, tmp_path: Path
 ) -> None:

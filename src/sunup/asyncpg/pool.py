@@ -2,7 +2,8 @@
 
 asyncpg's own pool relies on timers, which stand still in a frozen process, and spends a round trip
 on each release. This one opens in its own task, so that a caller that gives up at its deadline
-does not end the waking that the next request will benefit from.
+does not end the waking that others benefit from. Where the process may be frozen then, and nobody
+else waits, the attempt under way is closed; the database goes on resuming.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ class Pool:
             if alive:
                 return connection
             self._discard(connection)
-        connection = await self._wait(began, limit)
+        connection = await self._wait(began, limit, holder)
         ledger.in_use[connection] = asyncio.current_task()
         try:
             ledger.hold(connection, request.not_over())  # it may have been answered meanwhile
@@ -110,7 +111,7 @@ class Pool:
         connection.lent = True
         return connection
 
-    async def _wait(self, began: float, limit: float) -> Connection:
+    async def _wait(self, began: float, limit: float, holder: request.Request | None) -> Connection:
         self.open()
         self._ledger.check_hope(asyncio.current_task())
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
@@ -119,17 +120,40 @@ class Pool:
             async with asyncio.timeout(max(0.0, limit - (time.time() - began))):
                 return await waiter
         except TimeoutError:
-            self._withdraw(waiter)
+            self._withdraw(waiter, holder)
             raise self._ledger.gave_up(time.time() - began) from None
         except asyncio.CancelledError:
-            self._withdraw(waiter)
+            self._withdraw(waiter, holder)
             raise
 
-    def _withdraw(self, waiter: "asyncio.Future[Connection]") -> None:
+    def _withdraw(
+        self, waiter: "asyncio.Future[Connection]", holder: request.Request | None
+    ) -> None:
+        self._ledger.given_up(holder, self._forsake)
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self._offer(waiter.result())
+
+    def _forsake(self, waking: Waking) -> None:
+        """Close the attempt under way, unless somebody waits for it."""
+        opening = self._opening
+        if self._waiters or opening is None or not self._ledger.end_waking(waking):
+            return
+        self._opening = None
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
+            # Before the freeze: the adapter waits for this task.
+            self._closing(opening)
+        elif self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._closing, opening)
+        else:
+            opening.cancel()
+
+    def _closing(self, opening: "asyncio.Task[None]") -> None:
+        opening.cancel()
+        task = self._loop.create_task(_end_of(opening), name="sunup-closing")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def release(self, connection: Connection, *, keep: bool = True) -> None:
         """Take a connection back; it is put right or closed where it must be.
@@ -309,3 +333,7 @@ class Pool:
                 loop = asyncio.get_running_loop()
                 credentials = await loop.run_in_executor(None, self._credentials.find)
         return await connect(settings, password_for(settings, credentials), number)
+
+
+async def _end_of(task: "asyncio.Task[None]") -> None:
+    await asyncio.wait((task,))

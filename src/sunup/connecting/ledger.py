@@ -115,6 +115,22 @@ class Ledger(Generic[C]):
             raise failure from (error if failure is not error else None)
         return pause
 
+    def given_up(self, holder: request.Request | None, forsake: Callable[[Waking], None]) -> None:
+        """A request waited in vain: at its end nobody may be left who wants to be connected.
+
+        Then the attempt under way is closed, by `forsake`, before the process is frozen: a login
+        that stands still would keep Aurora awake until its authentication_timeout. The database
+        goes on resuming, and the next request's attempt finds it.
+        """
+        waking = self.waking
+        if waking is not None and holder is not None and request.alone(holder):
+
+            def end() -> None:
+                holder.held.pop(waking, None)
+                forsake(waking)
+
+            holder.held[waking] = end
+
     # Waiting.
 
     def check_hope(self, user: object) -> None:

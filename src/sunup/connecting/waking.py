@@ -51,6 +51,8 @@ class Waking:
         self.tries = 0
         self.began = time.time()
         self.attempt_began = self.began
+        # Nobody wants it any more, and the process is about to be frozen.
+        self.forsaken = False
         self._failing: tuple[type[DatabaseUnavailable], float] | None = None
 
     def begin_attempt(self) -> None:

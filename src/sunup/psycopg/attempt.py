@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from sunup.connecting import tls
 from sunup.connecting.credentials import CredentialSource
-from sunup.connecting.waking import SECOND_AFTER, password_for, session_settings
+from sunup.connecting.waking import SECOND_AFTER, Waking, password_for, session_settings
 from sunup.settings import Settings
 
 from .connection import Connection
@@ -25,21 +25,26 @@ from .cursor import Cursor
 
 C = TypeVar("C", bound=Connection)
 
+# Seconds in which an attempt notices that nobody wants it any more.
+FORSAKEN_WITHIN = 0.05
+
 _NUMERIC = re.compile(r"[\d.]+|.*:.*")
 
 
-def connect(settings: Settings, credentials: CredentialSource, number: int = 0) -> Connection:
-    """Connect with a fresh token to the name's address of this number, perhaps also to the next.
+def connect(settings: Settings, credentials: CredentialSource, waking: Waking) -> Connection:
+    """Connect with a fresh token to one of the name's addresses, perhaps also to the next.
 
-    Blocks for at most `connect_timeout`. Raises what psycopg raises, and `OSError`.
+    To another one at each try of the waking. Blocks for at most `connect_timeout`, or until the
+    waking is forsaken. Raises what psycopg raises, and `OSError`.
     """
-    connection = open_with(connect_parameters(settings, credentials), settings, number, Connection)
+    connection = open_with(connect_parameters(settings, credentials), settings, waking, Connection)
     connection.cursor_factory = Cursor
     return connection
 
 
-def open_with(parameters: dict[str, Any], settings: Settings, number: int, kind: type[C]) -> C:
+def open_with(parameters: dict[str, Any], settings: Settings, waking: Waking, kind: type[C]) -> C:
     """As `connect`, with the caller's own parameters and connection class."""
+    number = max(0, waking.tries - 1)
     addresses = _addresses(settings)
     attempts: list[pq.abc.PGconn] = []
     began = time.monotonic()
@@ -51,7 +56,7 @@ def open_with(parameters: dict[str, Any], settings: Settings, number: int, kind:
 
     begin()
     try:
-        winner = _first_of(attempts, begin, began, settings.connect_timeout)
+        winner = _first_of(attempts, begin, began, settings.connect_timeout, waking)
     except BaseException:
         for attempt in attempts:
             attempt.finish()
@@ -64,20 +69,24 @@ def open_with(parameters: dict[str, Any], settings: Settings, number: int, kind:
 
 
 def _first_of(
-    attempts: "list[pq.abc.PGconn]", begin_another: Any, began: float, limit: float
+    attempts: "list[pq.abc.PGconn]",
+    begin_another: Any,
+    began: float,
+    limit: float,
+    waking: Waking,
 ) -> "pq.abc.PGconn":
     pending = {id(attempt): pq.PollingStatus.WRITING for attempt in attempts}
     error = ""
     while pending:
         waited = time.monotonic() - began
-        if waited >= limit:
+        if waited >= limit or waking.forsaken:
             raise errors.ConnectionTimeout("connection timeout expired")
         alone = len(attempts) == 1
         if alone and waited >= SECOND_AFTER and not attempts[0].ssl_in_use:
             begin_another()
             pending[id(attempts[1])] = pq.PollingStatus.WRITING
         until = SECOND_AFTER if alone and waited < SECOND_AFTER else limit
-        for attempt in _ready(attempts, pending, until - waited):
+        for attempt in _ready(attempts, pending, min(until - waited, FORSAKEN_WITHIN)):
             status = attempt.connect_poll()
             if status == pq.PollingStatus.OK:
                 return attempt

@@ -1,8 +1,8 @@
 """The psycopg connections of one process: opened, checked after a thaw, handed out, replaced.
 
 psycopg_pool keeps worker threads and timers that a frozen process stops. This one opens in its
-own thread, so that a caller that gives up at its deadline does not end the waking that the next
-request will benefit from.
+own thread, so that a caller that gives up at its deadline does not end the waking that others
+benefit from. Where the process may be frozen then, and nobody else waits, it is ended.
 """
 
 import logging
@@ -16,15 +16,15 @@ from sunup.connecting.ledger import LENT, Ledger, note_wait
 from sunup.connecting.waking import PING_TIMEOUT, Waking, patience, ping_after
 from sunup.settings import Settings
 
-from .attempt import connect
+from .attempt import FORSAKEN_WITHIN, connect
 from .connection import Connection
 from .meaning import MEANING
 from .probe import ping, readable
 
 logger = logging.getLogger("sunup.database")
 
-# The settings, where credentials are found, the attempt's number.
-Connect = Callable[[Settings, CredentialSource, int], Connection]
+# The settings, where credentials are found, the series of attempts that this one belongs to.
+Connect = Callable[[Settings, CredentialSource, Waking], Connection]
 
 
 class Pool:
@@ -44,6 +44,7 @@ class Pool:
         self._changed = threading.Condition()
         self._ledger: Ledger[Connection] = Ledger(settings, credentials, MEANING, self.reclaim)
         self._waiting = 0
+        self._opening: threading.Thread | None = None
         # The end of the last series of attempts that failed for good, for those who wait for it.
         self._failed: tuple[Waking, BaseException] | None = None
 
@@ -121,6 +122,7 @@ class Pool:
                 ledger.check_hope(threading.get_ident())
                 remaining = end - time.time()
                 if remaining <= 0:
+                    ledger.given_up(request.active(), self._forsake)
                     raise ledger.gave_up(time.time() - began)
                 # Wakes up now and then anyway: a waking may have gone stale in a freeze.
                 self._changed.wait(min(remaining, 1.0))
@@ -131,6 +133,16 @@ class Pool:
             return connection, waited
         finally:
             self._waiting -= 1
+
+    def _forsake(self, waking: Waking) -> None:
+        """Close the attempt under way, unless somebody waits for it."""
+        with self._changed:
+            if self._waiting or not self._ledger.end_waking(waking):
+                return
+        waking.forsaken = True
+        if self._opening is not None:
+            # It is not waited for longer than it needs to notice: it may be asking for credentials.
+            self._opening.join(2 * FORSAKEN_WITHIN)
 
     def release(self, connection: Connection, *, keep: bool = True) -> None:
         """Take a connection back; it is put right or closed where it must be."""
@@ -192,9 +204,10 @@ class Pool:
         if waking is not None:
             # It belongs to no request, and knows no deadline.
             run = request.apart().run
-            threading.Thread(
+            self._opening = threading.Thread(
                 target=run, args=(self._open, waking), name="sunup-waking", daemon=True
-            ).start()
+            )
+            self._opening.start()
 
     def _open(self, waking: Waking) -> None:
         try:
@@ -222,7 +235,7 @@ class Pool:
         while True:
             waking.begin_attempt()
             try:
-                connection = self._connect_once(self._settings, self._credentials, waking.tries - 1)
+                connection = self._connect_once(self._settings, self._credentials, waking)
             except Exception as error:
                 pause = self._ledger.pause_after(error, waking)
                 with self._changed:

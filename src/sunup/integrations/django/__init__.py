@@ -18,6 +18,7 @@ from psycopg.adapt import AdaptersMap
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
+from sunup.connecting.waking import Waking
 from sunup.psycopg import Database
 from sunup.psycopg.attempt import connect_parameters, open_with
 from sunup.psycopg.connection import Connection as PsycopgConnection
@@ -51,13 +52,15 @@ def database(
     if key not in databases:
         wide = settings if on_lambda() else replace(settings, pool_size=_THREADS)
 
-        def connect(settings: Settings, credentials: CredentialSource, number: int) -> "Connection":
+        def connect(
+            settings: Settings, credentials: CredentialSource, waking: Waking
+        ) -> "Connection":
             parameters = connect_parameters(settings, credentials)
             # Django's own choice; and what the user says in OPTIONS, without losing sunup's.
             parameters["client_encoding"] = "UTF8"
             session = f"{parameters['options']} {extra.get('options', '')}".strip()
             parameters.update(extra, options=session)
-            return open_with(parameters, settings, number, Connection)
+            return open_with(parameters, settings, waking, Connection)
 
         databases[key] = Database(wide, connect=connect)
     return databases[key]

@@ -101,6 +101,11 @@ class Aurora:
         """Where it listens, the same for its whole life."""
         return self._listener.port
 
+    @property
+    def logins(self) -> int:
+        """Clients that are connected and not yet logged in: they keep it awake, too."""
+        return len(self._attempts)
+
     async def pause(self) -> None:
         """Pause now, as if nobody had been connected for long enough. Sessions end."""
         await self.faults.drop(graceful=True)

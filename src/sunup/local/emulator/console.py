@@ -68,6 +68,7 @@ class Console:
             "aurora": {
                 "state": aurora.sleep.state,
                 "connections": len(aurora.places),
+                "logins": aurora.logins,
                 "max_connections": aurora.options.connection_limit,
                 "awake_seconds": round(aurora.sleep.awake_seconds, 3),
             },
