@@ -173,11 +173,11 @@ def test_no_half_login_is_frozen_that_would_keep_the_database_awake(
         assert took < 3
         time.sleep(0.1)
         assert [each["state"] for each in aws.state()["instances"]] == ["frozen"]
-        assert aws.aurora.sleep.state == "resuming"
+        assert aws.state()["aurora"]["state"] == "resuming"
         end = time.monotonic() + 6
-        while aws.aurora.sleep.state != "asleep" and time.monotonic() < end:
+        while aws.state()["aurora"]["state"] != "asleep" and time.monotonic() < end:
             time.sleep(0.05)
-        assert aws.aurora.sleep.state == "asleep"
+        assert aws.state()["aurora"]["state"] == "asleep"
     aws.do("aurora/resume")
     time.sleep(2.55)
     assert timed(url)[0].status_code == 200

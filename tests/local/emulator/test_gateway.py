@@ -1,6 +1,8 @@
 """The gateway and the function service behind it."""
 
 import json
+import re
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sunup.local.emulator import FunctionOptions, GatewayOptions
+from sunup.local.emulator import Emulator, FunctionOptions, GatewayOptions
+from sunup.local.emulator.options import FrontName
 from sunup.local.testing import Emulate
 
 ECHO = """
@@ -19,6 +22,9 @@ def handler(event, context):
     if path == "/error": raise ValueError("secret")
     if path == "/crash": os._exit(1)
     if path == "/malformed": return {"statusCode": "x"}
+    if path == "/answer": return json.loads(event["body"])
+    if path == "/trace": return {"statusCode": 200, "body": json.dumps([
+        event["headers"].get("x-amzn-trace-id") or event["headers"]["X-Amzn-Trace-Id"], os.environ["_X_AMZN_TRACE_ID"]])}
     if path == "/large": return {"statusCode": 200, "body": "x" * (6 * 1024 * 1024)}
     if path == "/hungry": block = bytearray(300 * 2**20); block[::4096] = b"x" * len(block[::4096]); time.sleep(5)
     return {"statusCode": 200, "headers": {"content-type": "application/json",
@@ -182,3 +188,111 @@ def test_a_smaller_memory_is_a_smaller_share_of_the_processor(
         assert ratio > 4  # 1769 / 128 is 13.8; the quota comes in steps
     else:
         assert ratio < 4  # said by `sunup emulate`: a full processor
+
+
+def connected(aws: Emulator) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(aws.url.rpartition(":")[2])), timeout=5)
+
+
+def works(aws: Emulator) -> bool:
+    return httpx2.get(f"{aws.url}/fine", timeout=20).status_code == 200
+
+
+def test_a_client_that_goes_away_in_its_upload_starts_no_function(
+    emulate: Emulate, app: Path
+) -> None:
+    aws = emulate(app)
+    for sent in (b"", b"half", b"x" * 300_000):
+        with connected(aws) as line:
+            line.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + sent)
+            time.sleep(0.1)
+    with connected(aws) as line:
+        line.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal")
+    time.sleep(0.3)
+    assert aws.state()["instances"] == []
+    answers = [each["status"] for each in aws.timeline.events if each["kind"] == "response"]
+    assert answers == [499] * 4
+    assert works(aws)
+
+
+def test_the_upload_s_time_is_not_the_integration_s(emulate: Emulate, app: Path) -> None:
+    aws = emulate(app, gateway=GatewayOptions(timeout=1))
+    assert works(aws)
+    with connected(aws) as line:
+        line.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        for _ in range(4):
+            time.sleep(0.4)
+            line.sendall(b"x")
+        assert line.recv(12) == b"HTTP/1.1 200"
+
+
+def test_expect_is_honoured(emulate: Emulate, app: Path) -> None:
+    aws = emulate(app)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    with connected(aws) as line:
+        line.sendall(head % 4)
+        assert line.recv(100).startswith(b"HTTP/1.1 100 ")
+        line.sendall(b"body")
+        assert line.recv(12) == b"HTTP/1.1 200"
+    with connected(aws) as line:
+        line.sendall(head % 20_000_000)
+        assert line.recv(12) == b"HTTP/1.1 413"  # and the body need not be sent
+    assert works(aws)
+
+
+@pytest.mark.parametrize("front", ["http-api", "rest-api", "function-url", "alb"])
+def test_a_request_has_one_trace_id(emulate: Emulate, app: Path, front: FrontName) -> None:
+    aws = emulate(app, gateway=GatewayOptions(front=front))
+    mine = "1-6550a1b2-0123456789abcdef01234567"
+    for sent, expected in (
+        ({}, ""),
+        ({"x-amzn-trace-id": f"Root={mine};Parent=1234567890abcdef;Sampled=1"}, mine),
+        ({"x-amzn-trace-id": "Root=1-x; nonsense"}, ""),
+    ):
+        reply = httpx2.get(f"{aws.url}/trace", headers=sent, timeout=20)
+        of_event, of_runtime = reply.json()
+        root = of_event.removeprefix("Root=")
+        assert re.fullmatch(expected or r"1-[0-9a-f]{8}-[0-9a-f]{24}", root)
+        assert re.fullmatch(rf"Root={root};Parent=[0-9a-f]{{16}};Sampled=0", of_runtime)
+        assert [e["trace"] for e in aws.timeline.events if e["kind"] == "request"][-1] == root
+        if front == "rest-api":
+            assert reply.headers["x-amzn-trace-id"] == of_event
+
+
+BAD = [
+    {"statusCode": 200, "headers": {"x": "a\r\nb: c"}},
+    {"statusCode": 200, "headers": {"a b": "c"}},
+    {"statusCode": 200, "headers": {"": "c"}},
+    {"statusCode": 200, "headers": {"x": "\ud800"}},
+    {"statusCode": 200, "headers": ["x"]},
+    {"statusCode": 200, "cookies": ["a=b\r\nx: y"]},
+    {"statusCode": 200, "cookies": ["a\0"]},
+    {"statusCode": 99},
+    {"statusCode": 101},
+    {"statusCode": 600},
+    {"statusCode": 1e400},
+    {"statusCode": "abc"},
+    {"statusCode": None},
+    {"statusCode": 200, "body": "\ud800"},
+    {"statusCode": 200, "body": "=", "isBase64Encoded": True},
+    {"statusCode": 200, "body": {"a": 1}},
+]
+
+
+@pytest.mark.parametrize("front", ["http-api", "function-url"])
+def test_a_function_s_bad_answer_is_the_front_s_with_the_reason_on_the_timeline(
+    emulate: Emulate, app: Path, front: FrontName
+) -> None:
+    aws = emulate(app, gateway=GatewayOptions(front=front))
+    status = 500 if front == "http-api" else 502
+    with httpx2.Client(base_url=aws.url, headers={"content-type": "application/json"}) as client:
+        for number, bad in enumerate(BAD):
+            assert client.post("/answer", content=json.dumps(bad)).status_code == status, bad
+            reasons = [e["error"] for e in aws.timeline.events if e["kind"] == "integration"]
+            assert len(reasons) == number + 1
+            assert reasons[-1].startswith("malformed response"), bad
+        for bodiless in (204, 304):
+            answer = {"statusCode": bodiless, "body": "x", "headers": {"content-length": "9"}}
+            reply = client.post("/answer", content=json.dumps(answer))
+            assert (reply.status_code, reply.content) == (bodiless, b"")
+        assert client.get("/fine").status_code == 200

@@ -49,8 +49,11 @@ class Functions:
             await asyncio.gather(self._reaper, return_exceptions=True)
         await asyncio.gather(*(self._end(each, "stopped") for each in list(self.instances)))
 
-    async def invoke(self, event: bytes) -> Outcome:
-        """Give an event to an instance. Raises `Throttled`, `InstanceFailed`."""
+    async def invoke(self, event: bytes, trace: str | None = None) -> Outcome:
+        """Give an event to an instance. Raises `Throttled`, `InstanceFailed`.
+
+        `trace` is the root of the trace that the request belongs to.
+        """
         instance = self._idle_instance()
         began = time.monotonic()
         init = 0.0
@@ -59,7 +62,7 @@ class Functions:
             init = time.monotonic() - began
         began = time.monotonic()
         try:
-            outcome = await instance.invoke(event)
+            outcome = await instance.invoke(event, trace)
         except BaseException as error:
             # A caller that is gone does not stop Lambda: only a failed instance ends here.
             await self._end(instance, str(error) or type(error).__name__)

@@ -12,7 +12,7 @@ from .fronts import Cause, Front, in_json
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
 from .options import GatewayOptions
-from .payloads import Reply, Scope, listed, parts_of
+from .payloads import TRACE, Reply, Scope, listed, parts_of, trace_of
 from .runtime_api import Outcome
 from .timeline import Timeline
 
@@ -21,6 +21,14 @@ MAX_EVENT = 6 * 1024 * 1024
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+# For a client that went away: no answer has this status, and nginx writes it into its log.
+_GONE = 499
+
+
+class _ClientGone(Exception):
+    """In the middle of its request."""
 
 
 class Gateway:
@@ -54,18 +62,23 @@ class Gateway:
             # The absolute form (RFC 9112, 3.2.2): what counts is the path.
             scope["raw_path"] = urlsplit(scope["raw_path"]).path or b"/"
         path = scope["raw_path"].decode("latin-1")
-        self._timeline.add("request", id=number, method=scope["method"], path=path)
-        status, headers, body = await self._reply(scope, receive, began)
+        scope[TRACE] = trace_of(scope)
+        seen = {"id": number, "method": scope["method"], "path": path}
+        self._timeline.add("request", trace=scope[TRACE], **seen)
+        try:
+            status, headers, body = await self._reply(scope, receive, began)
+        except _ClientGone:
+            reason = "the client went away before its request was whole"
+            self._timeline.add("integration", error=reason)
+            self._timeline.add("response", **seen, status=_GONE, wait=_since(began))
+            return
         if status in (204, 304):
             headers, body = [each for each in headers if each[0] != b"content-length"], b""
         elif not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        wait = round(time.time() - began, 3)
-        self._timeline.add(
-            "response", id=number, method=scope["method"], path=path, status=status, wait=wait
-        )
+        self._timeline.add("response", **seen, status=status, wait=_since(began))
 
     async def stop(self) -> None:
         """Wait for nothing: cancel what still runs."""
@@ -84,25 +97,37 @@ class Gateway:
             return self._own("headers")
         if not self._admit():
             return self._own("rate")
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._front.largest_body:
-                return self._own("body")
+        body = await self._body(scope, receive)
+        if body is None:
+            return self._own("body")
         try:
             event = await self._event(scope, body, began)
         except Refused as refused:
             self._timeline.add("integration", error=f"not authorized: {refused.reason}")
             status, headers, content = self._refusal(refused)
         else:
-            status, headers, content = await self._integrate(event, scope, began)
+            status, headers, content = await self._integrate(event, scope)
         if cors:
             # ... and replaces the function's own CORS headers.
             headers = [each for each in headers if not each[0].startswith(b"access-control-")]
         return status, headers + cors, content
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole of it; None when it is too large. Raises `_ClientGone`."""
+        headers = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"0")
+        if b"expect" in headers and int(announced) > self._front.largest_body:
+            return None  # asked before it was sent: it need not be
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGone
+            body += message.get("body", b"")
+            if len(body) > self._front.largest_body:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
 
     async def _event(self, scope: Scope, body: bytes, began: float) -> dict[str, Any]:
         """The function's event, of a request that is let in. Raises `Refused`."""
@@ -121,16 +146,16 @@ class Gateway:
                 context["identity"] |= found["iam"]
         return event
 
-    async def _integrate(self, event: dict[str, Any], scope: Scope, began: float) -> Reply:
+    async def _integrate(self, event: dict[str, Any], scope: Scope) -> Reply:
         encoded = json.dumps(event).encode()
         if len(encoded) > MAX_EVENT:
             return self._failed("the event is larger than 6 MB", "event")
-        task = asyncio.create_task(self._functions.invoke(encoded))
+        task = asyncio.create_task(self._functions.invoke(encoded, scope[TRACE]))
         self._running.add(task)
         task.add_done_callback(self._finished)
+        # It counts from here: the upload of the request is not the integration's time.
         timeout = self._options.timeout or self._front.timeout
-        left = None if timeout is None else max(0.0, timeout - (time.time() - began))
-        done, _ = await asyncio.wait([task], timeout=left)
+        done, _ = await asyncio.wait([task], timeout=timeout)
         if not done:
             return self._failed("the integration timed out", "timeout")
         try:
@@ -195,3 +220,7 @@ class Gateway:
             (b"access-control-allow-methods", b"*"),
             (b"access-control-allow-headers", b"*"),
         ]
+
+
+def _since(began: float) -> float:
+    return round(time.time() - began, 3)

@@ -100,8 +100,10 @@ class Instance:
         self._share.limit()
         self._freeze()
 
-    async def invoke(self, event: bytes) -> Outcome:
+    async def invoke(self, event: bytes, trace: str | None = None) -> Outcome:
         """Thaw the process, give it an event, freeze it after its outcome.
+
+        `trace` is the root of the trace that the event belongs to; a new one unless given.
 
         Raises `InstanceFailed` when it crashes or exceeds the function's timeout; it is gone then.
         """
@@ -114,6 +116,7 @@ class Instance:
             event=event,
             deadline_ms=int((time.time() + timeout) * 1000),
             arn=self._function.arn,
+            trace_id=_trace(trace),
         )
         self.last_request_id = invocation.request_id
         self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
@@ -222,6 +225,12 @@ class Instance:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             self.state = "gone"
+
+
+def _trace(root: str | None) -> str:
+    """As Lambda hands it to the runtime; nothing is sampled."""
+    root = root or f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
+    return f"Root={root};Parent={uuid.uuid4().hex[:16]};Sampled=0"
 
 
 def command(function: Function) -> tuple[str, ...]:

@@ -69,6 +69,11 @@ def _event_2(scope: Scope, body: bytes, now: float, path: str) -> dict[str, Any]
     return event
 
 
+# Where a request's scope has the root of its trace: the same in the event, for the runtime and in
+# a REST API's answer.
+TRACE = "sunup.trace"
+_ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)", re.ASCII)
+
 # A header that can be sent (RFC 9110, 5.1 and 5.5).
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -139,7 +144,7 @@ def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) ->
     status = status_of(content["statusCode"])
     headers = [header(name, value) for name, value in (content.get("headers") or {}).items()]
     if version_2:
-        headers += [(b"set-cookie", str(each).encode()) for each in content.get("cookies") or []]
+        headers += [header("set-cookie", each) for each in content.get("cookies") or []]
     else:
         for name, values in (content.get("multiValueHeaders") or {}).items():
             headers += [header(name, value) for value in values]
@@ -205,13 +210,15 @@ def noted(scope: Scope) -> dict[str, str]:
     return {
         "x-forwarded-proto": "http",
         "x-forwarded-port": str((scope.get("server") or ("", 80))[1]),
-        "x-amzn-trace-id": trace_id(),
+        "x-amzn-trace-id": f"Root={scope.get(TRACE) or trace_of(scope)}",
     }
 
 
-def trace_id() -> str:
-    """A new one."""
-    return f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
+def trace_of(scope: Scope) -> str:
+    """The root of a request's trace: the client's, where it sent one, or a new one."""
+    sent = dict(scope["headers"]).get(b"x-amzn-trace-id", b"").decode("latin-1")
+    root = _ROOT.search(sent)
+    return root[1] if root else f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
 
 
 def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str], list[str]]:

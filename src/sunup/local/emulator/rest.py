@@ -16,9 +16,9 @@ from .payloads import (
     counted,
     event_1,
     header,
+    noted,
     parts_of,
     status_of,
-    trace_id,
 )
 
 # The client's, that do not reach the function.
@@ -91,7 +91,7 @@ def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
     own = [
         (b"x-amzn-requestid", str(uuid.uuid4()).encode()),
         (b"x-amz-apigw-id", uuid.uuid4().hex[:15].encode()),
-        (b"x-amzn-trace-id", trace_id().encode()),
+        (b"x-amzn-trace-id", noted(scope)["x-amzn-trace-id"].encode()),
     ]
     return status, counted(headers, raw) + own, raw
 

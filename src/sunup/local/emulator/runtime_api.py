@@ -25,7 +25,7 @@ class Invocation:
     event: bytes
     deadline_ms: int
     arn: str
-    trace_id: str = "Root=1-00000000-000000000000000000000000;Sampled=0"
+    trace_id: str
 
 
 @dataclass(frozen=True)
