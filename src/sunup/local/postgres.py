@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ import psycopg
 from psycopg import sql
 
 from sunup.failures import DatabaseUnavailable
+
+from . import interrupts
 
 VERSION = "18"
 
@@ -69,15 +71,14 @@ def running(
             }
             if not durable:
                 options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-            process = _start(data, options, account)
+            with interrupts.held():
+                process = _start(data, options, account)
+                stack.callback(_stop, process)
         except OSError as error:
             raise PostgresFailed(f"{data}: {error.strerror or error}") from error
-        try:
-            _wait_until_ready(process, data, socket)
-            _create_database(str(socket), database)
-            yield {"DB_HOST": str(socket), "DB_USER": "postgres", "DB_NAME": database}
-        finally:
-            _stop(process)
+        _wait_until_ready(process, data, socket)
+        _create_database(str(socket), database)
+        yield {"DB_HOST": str(socket), "DB_USER": "postgres", "DB_NAME": database}
 
 
 @contextmanager
@@ -128,11 +129,21 @@ def _prepare(data: Path, account: dict[str, Any]) -> None:
         "--no-sync",
         "--no-instructions",
     ]
-    result = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, cwd=data, check=False, **account
-    )
-    if result.returncode != 0:
-        reason = (result.stderr.strip().splitlines() or ["initdb failed"])[-1]
+    with ExitStack() as stack:
+        with interrupts.held():
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=data,
+                start_new_session=True,
+                **account,
+            )
+            stack.callback(_kill_all, process)
+        _, said = process.communicate()
+    if process.returncode != 0:
+        reason = (said.strip().splitlines() or ["initdb failed"])[-1]
         raise PostgresFailed(f"{data}: {reason}")
 
 
@@ -211,6 +222,26 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+def _kill_all(process: "subprocess.Popen[str]") -> None:
+    """End a process and its children, which would go on writing into the folder."""
+    if process.poll() is not None:
+        return
+    end = time.monotonic() + _STOP_TIMEOUT
+    with suppress(ProcessLookupError):
+        while time.monotonic() < end and _group_lives(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.005)
+    process.wait()
+
+
+def _group_lives(group: int) -> bool:
+    for each in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(each.pid) == group and each.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def _stop_orphan(data: Path) -> None:

@@ -1,7 +1,5 @@
 """`sunup emulate`: the app in an AWS on this machine, where it sleeps, freezes and fails."""
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +18,7 @@ from sunup.local.emulator import (
 from sunup.local.emulator.limits import processor_share_available
 from sunup.local.emulator.options import FrontName, HangAt
 from sunup.local.errors import CommandError
+from sunup.local.interrupts import Interrupts
 
 from . import ports
 from .printing import EventPrinter
@@ -95,6 +94,8 @@ def emulate(
     tokens, pauses when nobody is connected and resumes when somebody comes. Open the console to
     see it, and to drop, refuse, fail over, rotate. Ctrl-C ends everything and throws the data away.
     """
+    interrupts = Interrupts()
+    interrupts.install()
     if payload not in ("2.0", "1.0"):
         raise CommandError(f"--payload is {payload!r}", "It is 2.0 or 1.0.")
     authorization = authorization.upper()
@@ -145,16 +146,14 @@ def emulate(
             jwt_audience=(jwt_audience,),
         ),
     )
-    stop = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, lambda *_: stop.set())
     printer = EventPrinter(console)
     status = console.status("Starting PostgreSQL, applying migrations ...")
     with status, Emulator(app, options, listener=printer) as aws:
+        interrupts.started()
         status.stop()
         _introduce(console, aws, tries, memory)
         printer.on = True
-        stop.wait()
+        interrupts.wait()
         printer.on = False
         console.print()
     console.print("Stopped.")

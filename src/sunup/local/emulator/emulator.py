@@ -1,17 +1,15 @@
 """The emulated AWS as one thing: `with Emulator(app) as aws: ...`."""
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
-import uvicorn
 
 from sunup.adapter.loop import Loop
 from sunup.local import postgres
@@ -32,6 +30,7 @@ from .options import EmulatorOptions
 from .package import runtime_folder, unpack
 from .timeline import Timeline
 from .tokens import Iam
+from .web import WebServer
 
 T = TypeVar("T")
 
@@ -139,9 +138,18 @@ class Emulator:
     async def _state(self) -> dict[str, Any]:
         return self.console.state()
 
+    async def _note_errors(self) -> None:
+        """What asyncio would print, such as a lack of files (EMFILE), is on the timeline."""
+
+        def note(_: object, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            self.timeline.add("error", error=f"{context['message']}: {error!r}")
+
+        asyncio.get_running_loop().set_exception_handler(note)
+
     def _start(self, stack: ExitStack) -> None:
         options = self.options
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sunup-aws-")))
+        folder = Path(stack.enter_context(_temporary()))
         if self._server is None:
             data = self._data or folder / "postgres"
             most = options.aurora.connection_limit
@@ -158,6 +166,7 @@ class Emulator:
         self._prepare_database(migrations_folder)
         self._loop = Loop()
         stack.callback(self._loop.close)
+        self.run(self._note_errors())
         made = certificates.make(folder, options.aurora.host)
         self.aurora = Aurora(
             self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
@@ -190,15 +199,17 @@ class Emulator:
             self._authorizer(options),
         )
         self.console = Console(self.aurora, self.functions, self.iam, self.issuer, self.timeline)
-        for app, listener, name in (
-            (self.console.app, console, "console_url"),
-            (self.gateway, bound(options.port), "url"),
-        ):
-            server, number = self._serve(app, listener)
-            setattr(self, name, f"http://localhost:{number}")
-            stack.callback(server)
+        servers = [WebServer(self._loop, self.console.app, console)]
+        stack.callback(servers[0].stop)
+        self.console_url = servers[0].url
+        servers.append(WebServer(self._loop, self.gateway, bound(options.port)))
+        stack.callback(servers[1].stop)
+        self.url = servers[1].url
         # Before the servers end: nobody waits for what still runs.
         stack.callback(lambda: self.run(self.gateway.stop()))
+        # And before that: neither of them waits for the other.
+        for each in servers:
+            stack.callback(each.end)
 
     def _prepare_database(self, folder: Path) -> None:
         """Make the app's role, apply the migrations as the owner."""
@@ -228,27 +239,6 @@ class Emulator:
         """A JWT that the gateway's authorizer accepts, for `sub="anna"` unless said otherwise."""
         return self.issuer.token(**claims)
 
-    def _serve(self, app: Any, listener: socket.socket) -> tuple[Callable[[], None], int]:
-        listener.listen(128)  # a client may come before uvicorn does
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # a client must not say who it is
-            date_header=False,
-            h11_max_incomplete_event_size=64 * 1024,  # the gateway counts on its own, to 10 KB
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        serving = self._loop.submit(server.serve(sockets=[listener]))
 
-        def stop() -> None:
-            server.should_exit = True
-            with suppress(asyncio.CancelledError):
-                serving.result(10)
-            listener.close()
-
-        return stop, listener.getsockname()[1]
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="sunup-aws-", ignore_cleanup_errors=True)

@@ -98,9 +98,12 @@ class Functions:
             instance = self._make()
             try:
                 await instance.start(limit=self._function.timeout)
-            except InstanceFailed as again:
-                await self._end(instance, str(again))
+            except BaseException as again:
+                await self._end(instance, str(again) or type(again).__name__)
                 raise
+        except BaseException as error:
+            await self._end(instance, str(error) or type(error).__name__)
+            raise
         instance.state = "running"
         self._note(instance)
         return instance

@@ -27,6 +27,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _GONE = 499
 
 
+_ENDS = "the emulator ends"
+
+
 class _ClientGone(Exception):
     """In the middle of its request."""
 
@@ -49,6 +52,7 @@ class Gateway:
         self._timeline = timeline
         self._tokens = float(options.burst)
         self._filled = time.monotonic()
+        self._stopping = False
         # Invocations go on when the gateway or the client has given up.
         self._running: set[asyncio.Task[Outcome]] = set()
 
@@ -81,7 +85,8 @@ class Gateway:
         self._timeline.add("response", **seen, status=status, wait=_since(began))
 
     async def stop(self) -> None:
-        """Wait for nothing: cancel what still runs."""
+        """Wait for nothing: cancel what still runs, and answer what still comes by itself."""
+        self._stopping = True
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -150,6 +155,8 @@ class Gateway:
         encoded = json.dumps(event).encode()
         if len(encoded) > MAX_EVENT:
             return self._failed("the event is larger than 6 MB", "event")
+        if self._stopping:
+            return self._failed(_ENDS)
         task = asyncio.create_task(self._functions.invoke(encoded, scope[TRACE]))
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -158,11 +165,13 @@ class Gateway:
         done, _ = await asyncio.wait([task], timeout=timeout)
         if not done:
             return self._failed("the integration timed out", "timeout")
+        if task.cancelled():
+            return self._failed(_ENDS)
         try:
             outcome = task.result()
         except Throttled:
             return self._own("throttled")
-        except InstanceFailed as error:
+        except (InstanceFailed, OSError) as error:
             return self._failed(str(error))
         if outcome.error:
             return self._failed(outcome.error_message)

@@ -11,7 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .family import Family
 from .limits import ProcessorShare, peak_megabytes
+from .output import Output
 from .runtime_api import Invocation, Outcome, RuntimeApi
 
 # Lambda Developer Guide, "Lambda runtime environment": INIT is limited to 10 s.
@@ -60,7 +62,8 @@ class Instance:
         self._log = log
         self._api = RuntimeApi()
         self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._family: Family | None = None
+        self._output: Output | None = None
         self._watch: asyncio.Task[None] | None = None
         self._share = ProcessorShare(self.id[:12], function.memory)
         self.last_request_id = ""
@@ -70,21 +73,18 @@ class Instance:
     async def start(self, limit: float = INIT_LIMIT) -> None:
         """Start the process and wait for the end of its INIT, then freeze it.
 
-        Raises `InstanceFailed` when INIT fails, or takes longer than `limit` seconds.
+        Raises `InstanceFailed` when INIT fails, takes longer than `limit` seconds, or no process
+        can be had.
         """
-        address = await self._api.start()
-        self._process = await asyncio.create_subprocess_exec(
-            *command(self._function),
-            cwd=self._function.code,
-            env=environment(self._function, address, self.id),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            limit=2**22,
-        )
-        self._share.add(self._process.pid)
-        self._reader = asyncio.create_task(self._read_output(self._process))
+        try:
+            self._process = await self._started()
+        except OSError as error:
+            # This machine is out of processes or files (EAGAIN, EMFILE).
+            await self.stop()
+            raise InstanceFailed(f"no process can be started: {error.strerror or error}") from None
+        except BaseException:
+            await self.stop()
+            raise
         self._watch = asyncio.create_task(self._watch_memory(self._process))
         ready = asyncio.create_task(self._api.ready.wait())
         try:
@@ -99,6 +99,29 @@ class Instance:
             ready.cancel()
         self._share.limit()
         self._freeze()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        address = await self._api.start()
+        reader, writer = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(self._function),
+                cwd=self._function.code,
+                env=environment(self._function, address, self.id),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        self._share.add(process.pid)
+        self._family = Family(process.pid, self._share, self.id)
+        self._output = Output(reader, self._log)
+        return process
 
     async def invoke(self, event: bytes, trace: str | None = None) -> Outcome:
         """Thaw the process, give it an event, freeze it after its outcome.
@@ -147,14 +170,16 @@ class Instance:
         return self._process.pid
 
     async def stop(self) -> None:
-        """Kill the process, as Lambda does: without warning."""
+        """Kill the process and all that it started, as Lambda does: without warning."""
         self.state = "gone"
-        if self._process is not None and self._process.returncode is None:
-            self._signal(signal.SIGKILL)
+        if self._family is not None:
+            await self._family.kill()
+        if self._process is not None:
             await self._process.wait()
-        for task in (self._watch, self._reader):
-            if task is not None:
-                await task
+        if self._watch is not None:
+            await self._watch
+        if self._output is not None:
+            self._output.close()
         self._share.remove()
         await self._api.stop()
 
@@ -191,11 +216,6 @@ class Instance:
         finally:
             ended.cancel()
 
-    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            self._log(line.decode(errors="replace").rstrip("\n"))
-
     async def _watch_memory(self, process: asyncio.subprocess.Process) -> None:
         """Kill what uses more than the memory setting."""
         while process.returncode is None:
@@ -220,9 +240,9 @@ class Instance:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
-        assert self._process is not None
+        assert self._family is not None
         try:
-            os.killpg(self._process.pid, number)
+            self._family.signal(number)
         except ProcessLookupError:
             self.state = "gone"
 

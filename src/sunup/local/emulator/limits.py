@@ -48,6 +48,13 @@ class ProcessorShare:
         """Grant the full processor."""
         self._write(None)
 
+    def pids(self) -> list[int]:
+        """The processes in the group: what was put there and all its children."""
+        with suppress(OSError):
+            if self.available:
+                return [int(line) for line in (self._folder / "cgroup.procs").read_text().split()]
+        return []
+
     def remove(self) -> None:
         """Remove the group, whose processes have ended."""
         if self.available:
@@ -69,7 +76,15 @@ class ProcessorShare:
 
 
 def processor_share_available() -> bool:
-    """Whether this process may write cgroups; root may, unless it is in a container."""
+    """Whether this process may write cgroups; root may, unless it is in a container.
+
+    Also removes the groups that killed emulators have left.
+    """
+    for folder in [*_V1.glob("sunup-*"), *_V2.glob("sunup-*")]:
+        number = folder.name.split("-")[1]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):
+                folder.rmdir()
     probe = ProcessorShare("probe", ONE_PROCESSOR_MB)
     available = probe.available
     probe.remove()

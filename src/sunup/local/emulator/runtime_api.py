@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import h11
 
+from .listening import bound
+
 PREFIX = "/2018-06-01/runtime"
 
 # Seconds in which a client of the API that began a request has to end it.
@@ -64,8 +66,17 @@ class RuntimeApi:
     _connections: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     async def start(self) -> str:
-        """Listen on a free loopback port; returns the value of AWS_LAMBDA_RUNTIME_API."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        """Listen on a free loopback port; returns the value of AWS_LAMBDA_RUNTIME_API.
+
+        Raises `OSError` when this process may open no more files.
+        """
+        # Made here: asyncio would go on without a socket.
+        listener = bound(0)
+        try:
+            self._server = await asyncio.start_server(self._connected, sock=listener)
+        except BaseException:
+            listener.close()
+            raise
         host, port = self._server.sockets[0].getsockname()
         return f"{host}:{port}"
 
