@@ -17,4 +17,4 @@ def parse(event: Any) -> Call:
 def encode(event: Any, answer: Answer) -> dict[str, Any]:
     form = format_of(event)
     assert form is not None
-    return Sender().send(form, event, answer, "GET")
+    return Sender().send(form, answer, "GET")

@@ -1,7 +1,9 @@
 """How an ASGI app may behave, and misbehave; the scope by asgiref's own types."""
 
 import asyncio
+import base64
 import json
+import time
 from functools import partial
 from typing import Any, cast, get_type_hints
 
@@ -246,3 +248,98 @@ def test_a_bad_request_is_told_and_logged(make: Make, capfd: pytest.CaptureFixtu
 def test_a_lifespan_that_is_none_of_the_three_is_refused() -> None:
     with pytest.raises(ValueError, match="expected auto, on or off"):
         Handler(asynchronous, lifespan=cast(Any, "bogus"))
+
+
+class Own(BaseException):
+    pass
+
+
+class Bytes(bytes):
+    pass
+
+
+async def completes(send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": Bytes(b"whole")})
+
+
+async def raises_then(scope: Any, receive: Any, send: Any) -> None:
+    await completes(send)
+    raise Own
+
+
+async def cancels_itself_then(scope: Any, receive: Any, send: Any) -> None:
+    await completes(send)
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+@pytest.mark.parametrize("app", [raises_then, cancels_itself_then])
+def test_what_happens_after_a_whole_response_does_not_take_it_back(make: Make, app: Any) -> None:
+    handler = make(app, lifespan="off")
+    for _ in range(2):
+        answer = handler(event_2(), None)
+        assert answer["statusCode"] == 200
+        assert base64.b64decode(answer["body"]) == b"whole"
+
+
+@pytest.mark.parametrize("name", ["\u212aey", "set-coo\u212aie"])
+def test_a_letter_that_is_lower_case_ascii_elsewhere_makes_no_valid_name(
+    make: Make, name: str
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(name.encode(), b"x")] if scope["path"] == "/bad" else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    handler = make(app, lifespan="off")
+    assert handler(event_2(rawPath="/bad"), None)["statusCode"] == 500
+    assert handler(event_2(), None)["statusCode"] == 200
+
+
+ENDS = {
+    "at once": "raise SystemExit(3)",
+    "when asked": "await receive(); raise SystemExit(3)",
+    "interrupted": "await receive(); raise KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_startup_that_ends_the_process_ends_init_at_once(how: str, mode: str) -> None:
+    names: dict[str, Any] = {}
+    exec(f"async def app(scope, receive, send): {ENDS[how]}", names)
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="startup failed") as raised:
+        Handler(names["app"], lifespan=mode)  # type: ignore[arg-type]
+    assert time.monotonic() - began < 2
+    assert isinstance(raised.value.__cause__, SystemExit | KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("how", ["raise SystemExit(3)", "asyncio.get_running_loop().stop()"])
+def test_an_app_that_ends_the_loop_in_the_background_does_not_end_the_next_request(
+    make: Make, how: str
+) -> None:
+    names: dict[str, Any] = {"asyncio": asyncio}
+    exec(f"async def ends(): {how}", names)
+    tasks = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            tasks.append(asyncio.create_task(names["ends"]()))
+            await asyncio.sleep(0.05)
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await completes(send)
+
+    began = time.monotonic()
+    handler = make(app, lifespan="on")
+    for _ in range(2):
+        assert handler(event_2(), None)["statusCode"] == 200
+    assert time.monotonic() - began < 2
+    if tasks[0].done() and not tasks[0].cancelled():
+        tasks[0].exception()

@@ -8,6 +8,7 @@ import pytest
 
 from sunup.adapter.api_gateway import LAMBDA_LIMIT
 from sunup.adapter.events import format_of
+from sunup.adapter.handler import Handler
 from sunup.adapter.http import Answer, Headers
 from sunup.adapter.sending import Sender
 
@@ -22,7 +23,7 @@ def send(answer: Answer, method: str = "GET", event: Any = None, **options: Any)
     event = event or event_2()
     form = format_of(event)
     assert form is not None
-    return Sender(**options).send(form, event, answer, method)
+    return Sender(**options).send(form, answer, method)
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
@@ -160,3 +161,25 @@ def test_whatever_an_app_has_made_is_answered(caplog: pytest.LogCaptureFixture) 
         caplog.clear()
         assert send(answer)["statusCode"] == 500
         assert "the response cannot be sent" in caplog.text
+
+
+def test_names_that_are_known_already_count_too() -> None:
+    """A second answer with the same long names, and a body of which each byte is an escape."""
+    room = LAMBDA_LIMIT - 300 - 48 - 72
+    for _ in range(3):
+        names: Headers = [(f"x-{number}-{'n' * 91}", "") for number in range(4)]
+        response = send(Answer(200, [TEXT, *names], b"\x01" * (room // 6)))
+        assert size(response) <= LAMBDA_LIMIT
+
+
+def test_a_balancer_is_answered_as_it_asked_whatever_the_app_does_to_the_event() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ["aws.event"].clear()
+        start_response("200 OK", [("X-A", "b")])
+        return []
+
+    handler = Handler(app)
+    for asked, field in ((balancer_event(), "headers"), (many_valued(), "multiValueHeaders")):
+        answer = handler(asked, None)
+        assert answer["statusCode"] == 200
+        assert set(answer[field]) == {"x-a"}

@@ -8,6 +8,7 @@ import pytest
 from sunup.adapter.handler import Handler
 from sunup.adapter.http import Call
 from sunup.adapter.wsgi import WsgiRunner, environ
+from sunup.failures import ConnectionLost
 
 from .test_events import event_1, event_2
 
@@ -151,3 +152,33 @@ def test_headers_that_are_not_text_are_a_500_and_the_next_request_is_served(pair
 
     handler = Handler(app)
     assert [handler(event_2(), None)["statusCode"] for _ in range(2)] == [500, 200]
+
+
+class Closes:
+    """A body whose clean-up fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"whole"
+
+    def close(self) -> None:
+        raise self._error
+
+
+def test_a_clean_up_that_fails_after_the_whole_response_is_logged_and_the_response_stands(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    errors: list[Exception] = [ValueError("in close"), ConnectionLost("in close")]
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Closes(errors.pop(0)) if errors else [b"whole"]
+
+    handler = Handler(app)
+    assert handler(event_2(), None)["body"] == "whole"
+    assert "ValueError: in close" in capfd.readouterr().err
+    # What the database could not do is another matter: a COMMIT, perhaps.
+    assert handler(event_2(), None)["statusCode"] in (500, 503)
+    assert handler(event_2(), None)["statusCode"] == 200

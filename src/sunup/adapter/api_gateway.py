@@ -64,7 +64,7 @@ def parse_2(event: Event) -> Call:
     )
 
 
-def encode_2(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+def encode_2(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """Cookies apart, one value for each other header."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
@@ -115,7 +115,7 @@ def parse_1(event: Event) -> Call:
     )
 
 
-def encode_1(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+def encode_1(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """A list of values for each header."""
     return {
         "statusCode": answer.status,

@@ -11,6 +11,7 @@ from sunup.deadline import DeadlineExceeded
 from sunup.request import apart
 
 from . import alarm
+from .answers import ENDS_THE_PROCESS
 from .http import Answer, Call, Headers, header_bytes, header_text
 from .lifespan import App, Lifespan, LifespanMode, Message
 from .loop import Loop, Overrun
@@ -75,15 +76,20 @@ class AsgiRunner:
         if not self._started and not self.start(wait=deadline.remaining()):
             raise DeadlineExceeded("the app's start-up goes on")
         limit = deadline.remaining() + deadline.GRACE
+        exchange = Exchange(call.body)
         try:
-            work = self._serve(call)
+            work = self._serve(call, exchange)
             ends = None if limit == deadline.NEVER else limit
             return self._loop.run(work, ends, interrupted=alarm.rang)
         except Overrun as error:
-            raise DeadlineExceeded("the app was cancelled") from error
+            if not exchange.complete:
+                raise DeadlineExceeded("the app was cancelled") from error
+        except asyncio.CancelledError:
+            if not exchange.complete:
+                raise
+        return exchange.answer()  # whole before the app was cancelled, perhaps by itself
 
-    async def _serve(self, call: Call) -> Answer:
-        exchange = Exchange(call.body)
+    async def _serve(self, call: Call, exchange: "Exchange") -> Answer:
         prefix = call.root_path
         scope = {
             "type": "http",
@@ -104,8 +110,8 @@ class AsgiRunner:
         }
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except (Exception, DeadlineExceeded, asyncio.CancelledError) as error:
-            if not exchange.complete:
+        except BaseException as error:
+            if not exchange.complete or isinstance(error, ENDS_THE_PROCESS):
                 raise
             answer = exchange.answer()
             if isinstance(error, Exception):
@@ -212,13 +218,13 @@ _TEXTS: dict[bytes, str] = {}
 
 
 def _text(name: bytes) -> str:
-    key = header_text(name).lower()
+    key = header_text(name.lower())  # as bytes: only ASCII letters have two cases here
     if len(_TEXTS) < _MOST_NAMES:
         _TEXTS[bytes(name)] = key
     return key
 
 
 def _bytes(body: object) -> bytes:
-    if isinstance(body, (bytearray, memoryview)):
+    if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     raise TypeError(f"the ASGI app sent a body that is not bytes but {type(body).__name__}")

@@ -53,7 +53,7 @@ class Format:
     def __init__(
         self,
         parse: Callable[[Event], Call],
-        encode: Callable[[Event, Answer, str, bool], dict[str, Any]],
+        encode: Callable[[Answer, str, bool], dict[str, Any]],
         limit: int,
     ) -> None:
         self.parse = parse

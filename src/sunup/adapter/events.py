@@ -35,7 +35,8 @@ def format_of(event: object) -> Format | None:
         if isinstance(context, dict) and "elb" in context:
             from . import load_balancer
 
-            return load_balancer.FORMAT
+            lists = event.get("multiValueHeaders") is not None
+            return load_balancer.LISTS if lists else load_balancer.SINGLE
         return None if "methodArn" in event else api_gateway.PAYLOAD_1
     if "method" in event:
         if "raw_path" in event:

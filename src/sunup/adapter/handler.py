@@ -123,7 +123,7 @@ class Handler:
             call = form.read(event)
         except BadEvent as error:
             logger.warning("400: %s", error)
-            return self._sender.send(form, event, answers.bad_request(str(error)), "GET")
+            return self._sender.send(form, answers.bad_request(str(error)), "GET")
         call.event, call.context = event, context
         if self._base_path:
             prefix = prefix_of(call.path.removeprefix(call.root_path), self._base_path)
@@ -152,7 +152,7 @@ class Handler:
             finally:
                 deadline.share(None)
                 deadline.end(outer)
-            response = self._sender.send(form, event, answer, call.method)
+            response = self._sender.send(form, answer, call.method)
             answers.log(current, response["statusCode"])
         finally:
             request.end(token)

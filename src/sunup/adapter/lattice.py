@@ -41,7 +41,7 @@ def parse_2(event: Event) -> Call:
     return _call(event, event["path"], query, event.get("isBase64Encoded"))
 
 
-def encode(_: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+def encode(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
     """One value for each header: of several `Set-Cookie` the last one is kept."""
     headers = joined([pair for pair in answer.headers if pair[0] != "set-cookie"])
     headers.update(pair for pair in answer.headers if pair[0] == "set-cookie")

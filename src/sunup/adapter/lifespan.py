@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from sunup.deadline import DeadlineExceeded
 
+from .answers import ENDS_THE_PROCESS
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -58,7 +60,8 @@ class Lifespan:
             raise self._failed(step, str(message.get("message", "")))
         if kind is not None:
             raise self._failed(step, f"it sent {kind!r}")
-        if self._required or (step == "shutdown" and self._error is not None):
+        ended = isinstance(self._error, ENDS_THE_PROCESS)
+        if self._required or ended or (step == "shutdown" and self._error is not None):
             raise self._failed(step, "it ended without a word")
         if self._asked and self._error is not None:
             # It took the question, so it knows the protocol; but it runs under other servers.
@@ -89,7 +92,8 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._receive, self._send)
-        except (Exception, DeadlineExceeded) as error:
+        except (Exception, DeadlineExceeded, *ENDS_THE_PROCESS) as error:
+            # The last would end the event loop, and who waits would wait for ever.
             self._error = error
         finally:
             await self._out.put(None)

@@ -49,22 +49,26 @@ def parse(event: Event) -> Call:
     )
 
 
-def encode(event: Event, answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
-    """The response, in the form in which the request's headers came."""
-    response: dict[str, Any] = {
+def encode_lists(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+    """A list of values for each header."""
+    return _common(answer, body, is_base64) | {"multiValueHeaders": listed(answer.headers)}
+
+
+def encode_single(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+    """One value for each header; but names that differ in case are different to the balancer."""
+    headers = joined([pair for pair in answer.headers if pair[0] != "set-cookie"])
+    cookies = [value for name, value in answer.headers if name == "set-cookie"]
+    headers.update(zip(_spellings("set-cookie"), cookies, strict=False))
+    return _common(answer, body, is_base64) | {"headers": headers}
+
+
+def _common(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:  # noqa: FBT001
+    return {
         "statusCode": answer.status,
         "statusDescription": _description(answer.status),
         "body": body,
         "isBase64Encoded": is_base64,
     }
-    if event.get("multiValueHeaders") is not None:
-        response["multiValueHeaders"] = listed(answer.headers)
-    else:
-        response["headers"] = joined([pair for pair in answer.headers if pair[0] != "set-cookie"])
-        cookies = [value for name, value in answer.headers if name == "set-cookie"]
-        # One value for each name; but names that differ in case are different to the balancer.
-        response["headers"].update(zip(_spellings("set-cookie"), cookies, strict=False))
-    return response
 
 
 def _description(status: int) -> str:
@@ -80,4 +84,6 @@ def _spellings(name: str) -> Iterator[str]:
     return map("".join, product(*choices))
 
 
-FORMAT = Format(parse, encode, LIMIT)
+# The response must be of the same kind as the request.
+SINGLE = Format(parse, encode_single, LIMIT)
+LISTS = Format(parse, encode_lists, LIMIT)

@@ -10,6 +10,7 @@ tasks that the request began, and did not wait for, a bounded time, and names th
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
@@ -20,6 +21,7 @@ from sunup import deadline
 
 T = TypeVar("T")
 
+logger = logging.getLogger("sunup.request")
 
 _NO_TASKS: "AbstractSet[asyncio.Task[Any]]" = frozenset()
 
@@ -45,6 +47,8 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()
         self._expired = False
+        # The loop is to leave its thread.
+        self._ending = False
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start a coroutine in the background, in a copy of the caller's context."""
@@ -171,18 +175,25 @@ class Loop:
 
     def _begin(self) -> None:
         if self._thread is None:
+            self._ending = False
             self._thread = threading.Thread(target=self._run, name="sunup-loop", daemon=True)
             self._thread.start()
 
     def _end(self) -> None:
         if self._thread is not None:
+            self._ending = True
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._ending:  # an app may stop it, too
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Of a task that the app began: other tasks' exceptions do not come as far.
+                logger.error("a task of the app's ended with %r", error)  # noqa: TRY400
 
 
 async def finish(work: Awaitable[T]) -> T:

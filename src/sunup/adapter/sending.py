@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from . import answers
-from .event_parts import CONTROLS, TOKEN, Event, Format
+from .event_parts import CONTROLS, TOKEN, Format
 from .http import Answer, Headers, header_bytes
 
 logger = logging.getLogger("sunup.request")
@@ -20,8 +20,9 @@ _NO_BODY = frozenset((204, 304))
 # Bytes of JSON that one byte of a body or a header becomes at most (an escape).
 _ESCAPED = 6
 
-# A header's quotes and commas, and the JSON around the body, in such bytes at least.
-_QUOTED = 2
+# A header's quotes and commas with a name that is known already, which needs no escape and has less
+# than `_LONG` bytes; and the JSON around the body: in such bytes at least.
+_QUOTED = 20
 _AROUND = 50
 
 # How the runtime client writes JSON (its marshaller's Encoder).
@@ -36,18 +37,18 @@ class Sender:
         self._excluded = excluded
         self._textual: dict[str, bool] = {}
 
-    def send(self, form: Format, event: Event, answer: Answer, method: str) -> dict[str, Any]:
-        """The result for an event. Another one, in place of an answer that cannot be sent."""
+    def send(self, form: Format, answer: Answer, method: str) -> dict[str, Any]:
+        """The result for an event of this format: a 500 for an answer that cannot be sent."""
         try:
-            return self._response(form, event, answer, method)
+            return self._response(form, answer, method)
         except _Unsendable as error:
             logger.error("the response cannot be sent: %s", error)  # noqa: TRY400
         except Exception:
             # Whatever an app has made: the front must get an answer.
             logger.exception("the response cannot be sent")
-        return self._response(form, event, answers.internal_error(), method)
+        return self._response(form, answers.internal_error(), method)
 
-    def _response(self, form: Format, event: Event, answer: Answer, method: str) -> dict[str, Any]:
+    def _response(self, form: Format, answer: Answer, method: str) -> dict[str, Any]:
         status, body, headers = answer.status, answer.body, answer.headers
         if type(status) is not int or not 200 <= status <= 599:
             raise _Unsendable(f"its status is {status!r}; it must be a number from 200 to 599")
@@ -67,7 +68,7 @@ class Sender:
             if status == 204:  # it has no length, not even 0 (RFC 9110, 8.6)
                 answer.headers = [pair for pair in headers if pair[0] != "content-length"]
         text, is_base64 = self._encoded(body, kind, headers) if body else ("", False)
-        response = form.encode(event, answer, text, is_base64)
+        response = form.encode(answer, text, is_base64)
         if length * _ESCAPED > form.limit and (size := _size(response)) > form.limit:
             raise _Unsendable(
                 f"it has {size:,} bytes, of which the body {len(body):,}, and at most "

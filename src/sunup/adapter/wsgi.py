@@ -69,14 +69,28 @@ class WsgiRunner:
             # Not `extend`: what was written counts when the app starts its response anew.
             for chunk in result:
                 written.append(chunk)
-        finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                alarm.disarm()  # the app's clean-up
-                close()
+        except BaseException:
+            _close(result)
+            raise
+        late = _close(result)
         if response.status is None:
-            raise RuntimeError("the WSGI app returned without calling start_response")
-        return Answer(response.status, response.headers, b"".join(written))
+            raise late or RuntimeError("the WSGI app returned without calling start_response")
+        answer = Answer(response.status, response.headers, b"".join(written))
+        # The response was whole: under another server the client has it by now.
+        answer.error = late
+        return answer
+
+
+def _close(result: object) -> Exception | None:
+    """Let the app clean up; returns what it raised."""
+    close = getattr(result, "close", None)
+    if close is not None:
+        alarm.disarm()
+        try:
+            close()
+        except Exception as error:
+            return error
+    return None
 
 
 class _Response:
@@ -100,11 +114,26 @@ class _Response:
                 raise exc_info[1].with_traceback(exc_info[2])
         # Bytes, given as Latin-1 text; real bytes are a TypeError.
         fields = [
-            (str.lower(name), v if str.isascii(v) else header_text(v.encode("latin-1")))
+            (
+                _LOWER.get(name) or _lower(name),
+                v if str.isascii(v) else header_text(v.encode("latin-1")),
+            )
             for name, v in headers
         ]
         self.status, self.headers = int(status.partition(" ")[0]), fields
         return self.written.append
+
+
+# Names of headers, and how they are sent.
+_LOWER: dict[str, str] = {}
+
+
+def _lower(name: str) -> str:
+    # Only ASCII letters have two cases here: what is more is refused later.
+    key = str.lower(name) if str.isascii(name) else name
+    if len(_LOWER) < _MOST_KEYS:
+        _LOWER[name] = key
+    return key
 
 
 def environ(call: Call) -> dict[str, Any]:

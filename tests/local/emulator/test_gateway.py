@@ -22,10 +22,11 @@ def handler(event, context):
     if path == "/error": raise ValueError("secret")
     if path == "/crash": os._exit(1)
     if path == "/malformed": return {"statusCode": "x"}
+    if path.startswith("/size/"): return {"statusCode": 200, "body": "x" * int(path[6:])}
     if path == "/answer": return json.loads(event["body"])
     if path == "/trace": return {"statusCode": 200, "body": json.dumps([
         event["headers"].get("x-amzn-trace-id") or event["headers"]["X-Amzn-Trace-Id"], os.environ["_X_AMZN_TRACE_ID"]])}
-    if path == "/large": return {"statusCode": 200, "body": "x" * (6 * 1024 * 1024)}
+    if path == "/large": return {"statusCode": 200, "body": "x" * 6_291_556}
     if path == "/hungry": block = bytearray(300 * 2**20); block[::4096] = b"x" * len(block[::4096]); time.sleep(5)
     return {"statusCode": 200, "headers": {"content-type": "application/json",
             "access-control-allow-origin": "https://function.example"},
@@ -267,6 +268,7 @@ BAD = [
     {"statusCode": 200, "headers": ["x"]},
     {"statusCode": 200, "cookies": ["a=b\r\nx: y"]},
     {"statusCode": 200, "cookies": ["a\0"]},
+    {"statusCode": 200, "cookies": "abc"},
     {"statusCode": 99},
     {"statusCode": 101},
     {"statusCode": 600},
@@ -296,3 +298,56 @@ def test_a_function_s_bad_answer_is_the_front_s_with_the_reason_on_the_timeline(
             reply = client.post("/answer", content=json.dumps(answer))
             assert (reply.status_code, reply.content) == (bodiless, b"")
         assert client.get("/fine").status_code == 200
+
+
+@pytest.mark.parametrize("front", ["http-api", "rest-api", "function-url"])
+def test_a_result_may_have_what_lambda_takes(emulate: Emulate, app: Path, front: FrontName) -> None:
+    """6,291,556 bytes, as Lambda's own message says, and as the adapter counts."""
+    aws = emulate(app, gateway=GatewayOptions(front=front))
+    around = len(json.dumps({"statusCode": 200, "body": ""}))
+    for size, fits in ((6_291_556 - around, True), (6_291_556 - around + 1, False)):
+        reply = httpx2.get(f"{aws.url}/size/{size}", timeout=20)
+        assert (reply.status_code == 200) == fits
+        assert (len(reply.content) == size) == fits
+    assert works(aws)
+
+
+@pytest.mark.parametrize("front", ["http-api", "rest-api", "function-url", "alb"])
+def test_a_target_that_is_no_path_is_a_400_and_an_upgrade_is_none(
+    emulate: Emulate, app: Path, front: FrontName
+) -> None:
+    aws = emulate(app, gateway=GatewayOptions(front=front))
+    for line in ("GET http://[x/", "OPTIONS *", "CONNECT foo:443", "GET ftp://x/", "GET x"):
+        with connected(aws) as client:
+            client.sendall(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert client.recv(12) == b"HTTP/1.1 400", line
+    assert aws.state()["instances"] == []
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    for headers in ({}, upgrade | {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}):
+        assert httpx2.get(f"{aws.url}/fine", headers=headers, timeout=20).status_code == 200
+    with connected(aws) as client:
+        client.sendall(b"GET HTTP://localhost/fine HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize(
+    ("front", "seen"),
+    [
+        ("http-api", "6.6.6.6, 7.7.7.7, 127.0.0.1"),
+        ("rest-api", "6.6.6.6, 7.7.7.7, 127.0.0.1"),
+        ("function-url", "6.6.6.6"),
+        ("alb", "6.6.6.6, 7.7.7.7, 127.0.0.1"),
+    ],
+)
+def test_what_a_client_says_of_its_address_is_handed_on_as_aws_does(
+    emulate: Emulate, app: Path, front: FrontName, seen: str
+) -> None:
+    """Only `sourceIp` is the front's own word (logandk/serverless-wsgi#36)."""
+    aws = emulate(app, gateway=GatewayOptions(front=front))
+    reply = httpx2.get(aws.url, headers={"x-forwarded-for": "6.6.6.6, 7.7.7.7"}, timeout=20)
+    event = reply.json()["event"]
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    assert headers["x-forwarded-for"] == seen
+    context = event["requestContext"]
+    if front != "alb":
+        assert (context.get("http") or context["identity"])["sourceIp"] == "127.0.0.1"

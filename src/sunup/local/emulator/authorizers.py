@@ -9,6 +9,7 @@ import calendar
 import hashlib
 import hmac
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 import jwt
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 from botocore.utils import normalize_url_path
 
@@ -178,12 +180,29 @@ class IamAuthorizer:
         )
         request.context["timestamp"] = date
         credentials = Credentials(identifier, key.secret, key.session_token)
-        signer = SigV4Auth(credentials, self._service, self._region)
+        signer = _Verifier(credentials, self._service, self._region)
         text = signer.string_to_sign(request, signer.canonical_request(request))
         told = parts["Signature"].encode("utf-8", "replace")
         if not hmac.compare_digest(signer.signature(text, request).encode(), told):
             raise ValueError("the signature does not match")
         return identifier
+
+
+class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore has no types
+    """Signs what the client says it signed, and tells apart what the specification does.
+
+    botocore leaves some headers out that a proxy may change, and takes any Unicode white space for
+    a blank: that is a signer's choice.
+    """
+
+    def headers_to_sign(self, request: AWSRequest) -> Any:
+        made = HTTPHeaders()
+        for name, value in request.headers.items():
+            made[name.lower()] = value
+        return made
+
+    def _header_value(self, value: str) -> str:
+        return re.sub(" +", " ", value.strip(" \t"))
 
 
 def _text(value: Any) -> str:

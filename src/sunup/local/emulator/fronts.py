@@ -13,9 +13,12 @@ from .options import GatewayOptions
 from .payloads import Reply, Scope
 
 # Why a front answers itself.
-Cause = Literal["failed", "timeout", "throttled", "rate", "body", "event", "headers"]
+Cause = Literal["failed", "timeout", "throttled", "rate", "body", "event", "headers", "target"]
 
 MB = 1024 * 1024
+
+# Lambda's words: "Response payload size exceeded maximum allowed payload size (6291556 bytes)".
+LAMBDA_RESPONSE = 6_291_556
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             in_json(403, "Missing Authentication Token", spaced=True),
             29.0,
             10 * MB,
-            6 * MB,
+            LAMBDA_RESPONSE,
             10_240,
         )
     if options.front == "function-url":
@@ -54,7 +57,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             _forbidden_url(),
             None,
             6 * MB,
-            6 * MB,
+            LAMBDA_RESPONSE,
             64 * 1024,
         )
     if options.front == "alb":
@@ -77,7 +80,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
         in_json(403, "Forbidden"),
         30.0,
         10 * MB,
-        6 * MB,
+        LAMBDA_RESPONSE,
         10_240,
     )
 
@@ -115,6 +118,7 @@ _HTTP: dict[Cause, Reply] = {
     "body": in_json(413, "Request Entity Too Large"),
     "event": in_json(500, "Internal Server Error"),
     "headers": in_json(431, "Request Header Fields Too Large"),
+    "target": in_json(400, "Bad Request"),
 }
 
 _INTERNAL = "InternalServerErrorException"
@@ -130,6 +134,7 @@ _REST: dict[Cause, Reply] = {
     ),
     "event": in_json(413, "Request Too Long", spaced=True, kind="BadRequestException"),
     "headers": in_json(431, "Request Header Fields Too Large", spaced=True),
+    "target": in_json(400, "Bad Request", spaced=True, kind="BadRequestException"),
 }
 
 _URL: dict[Cause, Reply] = {
@@ -140,6 +145,7 @@ _URL: dict[Cause, Reply] = {
     "body": in_json(413, "Request must be smaller than 6291456 bytes"),
     "event": in_json(413, "Request must be smaller than 6291456 bytes"),
     "headers": in_json(431, "Request Header Fields Too Large"),
+    "target": in_json(400, "Bad Request"),
 }
 
 _ALB: dict[Cause, Reply] = {
@@ -150,4 +156,5 @@ _ALB: dict[Cause, Reply] = {
     "body": elb.page(413),
     "event": elb.page(413),
     "headers": elb.page(400),
+    "target": elb.page(400),
 }

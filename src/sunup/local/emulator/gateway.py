@@ -62,9 +62,6 @@ class Gateway:
             return
         began = time.time()
         number = self._timeline.count
-        if not scope["raw_path"].startswith(b"/"):
-            # The absolute form (RFC 9112, 3.2.2): what counts is the path.
-            scope["raw_path"] = urlsplit(scope["raw_path"]).path or b"/"
         path = scope["raw_path"].decode("latin-1")
         scope[TRACE] = trace_of(scope)
         seen = {"id": number, "method": scope["method"], "path": path}
@@ -92,6 +89,8 @@ class Gateway:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
+        if not _in_origin_form(scope):
+            return self._own("target")
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         cors = self._cors(origin)
         if self._options.cors_origins and scope["method"] == "OPTIONS" and origin:
@@ -148,7 +147,7 @@ class Gateway:
             elif "jwt" in found:
                 context["authorizer"] = found["jwt"]  # payload 1.0 has no level between
             else:
-                context["identity"] |= found["iam"]
+                context["identity"] |= _as_identity(found["iam"])
         return event
 
     async def _integrate(self, event: dict[str, Any], scope: Scope) -> Reply:
@@ -177,7 +176,7 @@ class Gateway:
             return self._failed(outcome.error_message)
         most = self._front.largest_response
         if len(outcome.body) > most:
-            return self._failed(f"the response is larger than {most // 2**20} MB")
+            return self._failed(f"the response has more than {most:,} bytes")
         try:
             return self._front.response(outcome.body, scope)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -233,3 +232,27 @@ class Gateway:
 
 def _since(began: float) -> float:
     return round(time.time() - began, 3)
+
+
+# Of the absolute form only these (RFC 9112, 3.2.2).
+_ABSOLUTE = (b"http://", b"https://")
+
+
+def _in_origin_form(scope: Scope) -> bool:
+    """Make it a path, where it is an address; false for what is neither (`*`, CONNECT's)."""
+    target: bytes = scope["raw_path"]
+    if target.lower().startswith(_ABSOLUTE):
+        try:
+            scope["raw_path"] = target = urlsplit(target).path or b"/"
+        except ValueError:
+            return False
+    return target.startswith(b"/") and scope["method"] != "CONNECT"
+
+
+def _as_identity(iam: dict[str, Any]) -> dict[str, Any]:
+    """As payload 1.0 and REST APIs name it ("requestContext.identity", the guide)."""
+    names = {"callerId": "caller", "userId": "user", "cognitoIdentity": "cognitoIdentityId"}
+    without = dict.fromkeys(
+        ("cognitoIdentityPoolId", "cognitoAuthenticationType", "cognitoAuthenticationProvider")
+    )
+    return {names.get(name, name): value for name, value in iam.items()} | without

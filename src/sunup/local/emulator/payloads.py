@@ -29,6 +29,9 @@ def event_of_url(scope: Scope, body: bytes, now: float, region: str) -> dict[str
     event = _event_2(scope, body, now, scope["raw_path"].decode("latin-1"))
     event["requestContext"]["domainName"] = f"emulator.lambda-url.{region}.on.aws"
     event["headers"]["x-amzn-tls-version"] = "TLSv1.3"
+    # Of what a client sent, its first address alone (speedrun.nobackspacecrew.com, 2026-03-06).
+    forwarded = event["headers"]["x-forwarded-for"]
+    event["headers"]["x-forwarded-for"] = forwarded.partition(",")[0].strip()
     return event
 
 
@@ -144,10 +147,11 @@ def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) ->
     status = status_of(content["statusCode"])
     headers = [header(name, value) for name, value in (content.get("headers") or {}).items()]
     if version_2:
-        headers += [header("set-cookie", each) for each in content.get("cookies") or []]
+        headers += [header("set-cookie", each) for each in _list(content, "cookies")]
     else:
-        for name, values in (content.get("multiValueHeaders") or {}).items():
-            headers += [header(name, value) for value in values]
+        several = content.get("multiValueHeaders") or {}
+        for name in several:
+            headers += [header(name, value) for value in _list(several, name)]
     raw = content_of(content)
     if not any(name == b"content-type" for name, _ in headers):
         kind = b"application/json" if of_url else b"text/plain;charset=UTF-8"
@@ -157,6 +161,13 @@ def response(outcome: bytes, *, version_2: bool = True, of_url: bool = False) ->
     else:
         request_id = (b"apigw-requestid", uuid.uuid4().hex[:15].encode())
     return status, [*counted(headers, raw), request_id], raw
+
+
+def _list(fields: dict[str, Any], name: str) -> list[Any]:
+    values = fields.get(name) or []
+    if not isinstance(values, list):
+        raise TypeError(f"{name} is not a list")
+    return values
 
 
 def content_of(outcome: dict[str, Any]) -> bytes:
@@ -230,7 +241,10 @@ def _joined(scope: Scope, *, keep_cookie: bool = False) -> tuple[dict[str, str],
             cookies += [each.strip() for each in value.split(";") if each.strip()]
         else:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-    headers |= {"x-forwarded-for": source_of(scope), **noted(scope)}
+    sent = headers.get("x-forwarded-for")
+    source = source_of(scope)
+    # A client's own is kept, the address that the front saw appended: logandk/serverless-wsgi#36.
+    headers |= {"x-forwarded-for": f"{sent}, {source}" if sent else source, **noted(scope)}
     return headers, cookies
 
 

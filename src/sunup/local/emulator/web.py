@@ -23,6 +23,7 @@ class WebServer:
         config = uvicorn.Config(
             app,
             http="h11",
+            ws="none",  # no front takes an upgrade to WebSocket: it is a request like another
             lifespan="off",
             log_config=None,
             access_log=False,
