@@ -343,3 +343,41 @@ def test_an_app_that_ends_the_loop_in_the_background_does_not_end_the_next_reque
     assert time.monotonic() - began < 2
     if tasks[0].done() and not tasks[0].cancelled():
         tasks[0].exception()
+
+
+@pytest.mark.parametrize(("body", "expected"), [("hello", b"5"), ("", None)])
+def test_a_body_without_a_length_gets_one(make: Make, body: str, expected: bytes | None) -> None:
+    """Django reads no form without it."""
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["headers"]).get(b"content-length"))
+        await completes(send)
+
+    event = event_2(body=body, headers={}, isBase64Encoded=False)
+    assert make(app, lifespan="off")(event, None)["statusCode"] == 200
+    assert seen == [expected]
+
+
+def test_a_handler_that_is_called_within_its_own_app_is_an_error(make: Make) -> None:
+    handlers: list[Handler] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/again":
+            handlers[0](event_2(rawPath="/"), None)
+        await completes(send)
+
+    handlers.append(make(app, lifespan="off"))
+    for _ in range(2):
+        began = time.monotonic()
+        inner = handlers[0](event_2(rawPath="/again"), None)
+        assert time.monotonic() - began < 2
+        assert inner["statusCode"] in (200, 500)
+        assert handlers[0](event_2(rawPath="/"), None)["statusCode"] == 200
+
+
+def test_optional_parameters_of_an_asgi_app_are_told_by_its_scope() -> None:
+    def app(scope: Any, receive: Any, send: Any = None) -> None: ...
+    def other(environ: Any, start_response: Any, debug: bool = False) -> None: ...
+
+    assert (interface_of(app), interface_of(other)) == ("asgi", "wsgi")

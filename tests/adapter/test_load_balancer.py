@@ -99,3 +99,12 @@ def test_an_unusual_status_has_no_words() -> None:
 def test_what_cannot_be_passed_on_is_a_bad_event(changes: dict[str, Any]) -> None:
     with pytest.raises(BadEvent):
         formats.parse(event(**changes))
+
+
+def test_more_cookies_than_spellings_are_an_error_that_says_so() -> None:
+    def cookies(number: int) -> Answer:
+        return Answer(200, [("set-cookie", f"n={each}") for each in range(number)])
+
+    assert len(formats.encode(event(), cookies(512))["headers"]) == 512
+    assert formats.encode(event(), cookies(513))["statusCode"] == 500
+    assert len(formats.encode(many(), cookies(513))["multiValueHeaders"]["set-cookie"]) == 513

@@ -183,3 +183,12 @@ def test_a_balancer_is_answered_as_it_asked_whatever_the_app_does_to_the_event()
         answer = handler(asked, None)
         assert answer["statusCode"] == 200
         assert set(answer[field]) == {"x-a"}
+
+
+@pytest.mark.parametrize(
+    "name", ["transfer-encoding", "connection", "keep-alive", "upgrade", "trailer", "te"]
+)
+def test_headers_of_a_connection_that_the_app_does_not_have_are_not_sent(name: str) -> None:
+    for _ in range(2):
+        response = send(Answer(200, [TEXT, (name, "chunked"), ("x-a", "b")], b"Hello"))
+        assert response["headers"] == {TEXT[0]: TEXT[1], "x-a": "b"}

@@ -1,8 +1,10 @@
+import base64
 import sys
 from collections.abc import Iterator
 from typing import Any
 from wsgiref.validate import validator
 
+import flask
 import pytest
 
 from sunup.adapter.handler import Handler
@@ -182,3 +184,18 @@ def test_a_clean_up_that_fails_after_the_whole_response_is_logged_and_the_respon
     # What the database could not do is another matter: a COMMIT, perhaps.
     assert handler(event_2(), None)["statusCode"] in (500, 503)
     assert handler(event_2(), None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"transfer-encoding": "chunked"}, {"content-length": "0"}])
+def test_flask_reads_a_body_that_came_without_a_length(headers: dict[str, str]) -> None:
+    app = flask.Flask("x")
+
+    @app.post("/")
+    def echo() -> bytes:
+        return flask.request.get_data()
+
+    event = event_2(rawPath="/", body="hello", headers=headers, isBase64Encoded=False)
+    event["requestContext"]["http"]["method"] = "POST"
+    answer = Handler(app)(event, None)
+    body = answer["body"]
+    assert (base64.b64decode(body).decode() if answer["isBase64Encoded"] else body) == "hello"

@@ -90,7 +90,10 @@ class AsgiRunner:
         return exchange.answer()  # whole before the app was cancelled, perhaps by itself
 
     async def _serve(self, call: Call, exchange: "Exchange") -> Answer:
-        prefix = call.root_path
+        prefix, headers = call.root_path, encoded(call.headers)
+        if call.body and not [1 for name, _ in headers if name == b"content-length"]:
+            # Of some requests API Gateway tells none (Kludex/mangum#143), and Django reads no form.
+            headers.append((b"content-length", str(len(call.body)).encode()))
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -101,7 +104,7 @@ class AsgiRunner:
             "raw_path": call.path.encode("ascii"),
             "query_string": call.query.encode("ascii"),
             "root_path": unquote(prefix) if prefix else "",
-            "headers": encoded(call.headers),
+            "headers": headers,
             "client": call.client,
             "server": call.server,
             "state": self._state.copy(),

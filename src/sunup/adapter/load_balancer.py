@@ -6,7 +6,7 @@ which, and the response must be of the same kind.
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from .event_parts import (
@@ -58,7 +58,10 @@ def encode_single(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:
     """One value for each header; but names that differ in case are different to the balancer."""
     headers = joined([pair for pair in answer.headers if pair[0] != "set-cookie"])
     cookies = [value for name, value in answer.headers if name == "set-cookie"]
-    headers.update(zip(_spellings("set-cookie"), cookies, strict=False))
+    spellings = list(islice(_spellings("set-cookie"), len(cookies)))
+    if len(spellings) < len(cookies):
+        raise ValueError(f"{len(cookies)} cookies need multi-value headers; at most 512 go without")
+    headers.update(zip(spellings, cookies, strict=True))
     return _common(answer, body, is_base64) | {"headers": headers}
 
 

@@ -45,10 +45,11 @@ def interface_of(app: Any) -> Interface:
         parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
         return "wsgi"
-    needed = [
+    taken = [
         each
         for each in parameters
         if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        and each.default is each.empty
     ]
-    return "asgi" if len(needed) == 3 else "wsgi"
+    needed = [each for each in taken if each.default is each.empty]
+    by_name = len(taken) == 3 and taken[0].name == "scope"
+    return "asgi" if len(needed) == 3 or by_name else "wsgi"

@@ -71,9 +71,13 @@ class Loop:
         """Run a coroutine to its end on the calling thread, with all else that the loop has to do.
 
         Raises `Overrun` when it is not done in `limit` seconds: it was cancelled then. Raises
-        `CancelledError` when it cancelled itself. `interrupted` says whether it already knows
-        that its time is up, and cleans up: it gets time for that before it is cancelled.
+        `CancelledError` when it cancelled itself, and `RuntimeError` on the loop itself, which
+        would wait for ever. `interrupted` says whether it already knows that its time is up, and cleans
+        up: it gets time for that before it is cancelled.
         """
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
+            work.close()
+            raise RuntimeError("the handler was called from within its own app, which it runs")
         with self._turn:
             if self._thread is not None:
                 self._end()

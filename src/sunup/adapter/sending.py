@@ -52,15 +52,18 @@ class Sender:
         status, body, headers = answer.status, answer.body, answer.headers
         if type(status) is not int or not 200 <= status <= 599:
             raise _Unsendable(f"its status is {status!r}; it must be a number from 200 to 599")
-        kind, length = "", len(body) + _AROUND
+        kind, length, hop_by_hop = "", len(body) + _AROUND, False
         for number, (name, value) in enumerate(headers):
             if name not in _VALID:
                 length += _check(name)
+                hop_by_hop = hop_by_hop or name in _HOP_BY_HOP
             if not (value.isascii() and value.isprintable()):
                 headers[number] = (name, _plain(name, value))
             length += len(value) + _QUOTED
             if name == "content-type":
                 kind = value
+        if hop_by_hop:
+            headers = answer.headers = [pair for pair in headers if pair[0] not in _HOP_BY_HOP]
         if self._excluded:
             headers = answer.headers = [pair for pair in headers if pair[0] not in self._excluded]
         if method == "HEAD" or status in _NO_BODY:
@@ -96,6 +99,19 @@ class _Unsendable(ValueError):
     """An answer that no front would pass on."""
 
 
+# Of a connection that the app does not have (RFC 9110, 7.6.1): the front refuses or repeats them.
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
 # Names of headers that are valid: the same ones recur, but an app can make new ones.
 _VALID: set[str] = set()
 _MOST = 200
@@ -106,7 +122,7 @@ def _check(name: str) -> int:
     """The length of a name that is new. Raises `_Unsendable`."""
     if not TOKEN.fullmatch(name):
         raise _Unsendable(f"it has a header of the name {name!a}")
-    if len(_VALID) < _MOST and len(name) < _LONG:
+    if len(_VALID) < _MOST and len(name) < _LONG and name not in _HOP_BY_HOP:
         _VALID.add(name)
     return len(name)
 

@@ -37,6 +37,8 @@ _TEMPLATE: dict[str, Any] = {
     "wsgi.version": (1, 0),
     "wsgi.url_scheme": "",
     "wsgi.input": None,
+    # It ends with the body: also one that came in chunks, without a length (Werkzeug asks).
+    "wsgi.input_terminated": True,
     "wsgi.errors": None,
     "wsgi.multithread": False,
     "wsgi.multiprocess": False,

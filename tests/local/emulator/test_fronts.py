@@ -315,3 +315,37 @@ def test_a_client_cannot_choose_how_its_path_is_read(emulate: Emulate, app: Path
     connection.endheaders()
     assert json.loads(connection.getresponse().read())["path"] == "/a%41"
     connection.close()
+
+
+def test_a_rest_api_s_binary_types_go_in_base64_whatever_they_are(
+    emulate: Emulate, app: Path
+) -> None:
+    for types in (("*/*",), ("application/json",)):
+        aws = emulate(app, gateway=GatewayOptions(front="rest-api", binary_media_types=types))
+        seen = see(aws, "/", ("Content-Type", "application/json"), body=b'{"a": 1}')
+        assert (seen["base64"], bytes.fromhex(seen["body"])) == (True, b'{"a": 1}')
+
+
+def test_a_load_balancer_limits_each_line_of_the_head(emulate: Emulate, app: Path) -> None:
+    aws = emulate(app, gateway=GatewayOptions(front="alb"))
+    assert ask(aws, f"/{'x' * 17_000}")[0] == 400
+    assert ask(aws, "/", ("X-Long", "x" * 17_000))[0] == 400
+    assert ask(aws, "/", *((f"X-{number}", "x" * 10_000) for number in range(4)))[0] == 200
+
+
+@pytest.mark.parametrize("front", [name for name in FRONTS if "alb" not in name])
+def test_an_event_is_as_large_as_its_utf_8(emulate: Emulate, app: Path, front: str) -> None:
+    body = "é" * 1_200_000  # 7.2 MB with ASCII's escapes
+    aws = emulate(app, gateway=FRONTS[front])
+    seen = see(aws, "/", ("Content-Type", "text/plain; charset=utf-8"), body=body.encode())
+    assert bytes.fromhex(seen["body"]).decode() == body
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_body_in_chunks_reaches_the_app(emulate: Emulate, app: Path, front: str) -> None:
+    aws = emulate(app, gateway=FRONTS[front])
+    connection = http.client.HTTPConnection("localhost", int(aws.url.rpartition(":")[2]))
+    connection.request("POST", "/", iter([b"in ", b"chunks"]), {"Content-Type": "text/plain"})
+    seen = json.loads(connection.getresponse().read())
+    connection.close()
+    assert bytes.fromhex(seen["body"]) == b"in chunks"

@@ -79,7 +79,8 @@ class JwtAuthorizer:
             raise Refused(401, "Bearer", "there is no token")
         try:
             claims = await asyncio.to_thread(self._verified, token)
-        except (jwt.PyJWTError, OSError, ValueError) as error:
+        except Exception as error:
+            # Also whatever a provider's documents may be: HTML, a list, half of one.
             description = str(error).replace('"', "'")
             challenge = f'Bearer scope="" error="invalid_token" error_description="{description}"'
             raise Refused(401, _plain(challenge), description) from None
@@ -90,12 +91,14 @@ class JwtAuthorizer:
             challenge = f'Bearer scope="{wanted}" error="insufficient_scope"'
             raise Refused(403, _plain(challenge), f"the token has none of the scopes {wanted}")
         texts = {name: _text(value) for name, value in claims.items() if value is not None}
-        return {"jwt": {"claims": texts, "scopes": had if self._scopes else None}}
+        granted = [each for each in had if each in self._scopes]
+        return {"jwt": {"claims": texts, "scopes": granted if self._scopes else None}}
 
     def _verified(self, token: str) -> dict[str, Any]:
         if self._keys is None:
             self._keys = jwt.PyJWKClient(self._jwks_uri(), timeout=5)
-        key = self._keys.get_signing_key_from_jwt(token)
+        # The key alone: PyJWT takes one without an `alg`, which RFC 7517 allows, for RS256's.
+        key = self._keys.get_signing_key_from_jwt(token).key
         claims: dict[str, Any] = jwt.decode(
             token,
             key,

@@ -19,7 +19,7 @@ from .tokens import Iam
 
 PAGE = Path(__file__).with_name("console.html")
 
-_LOCAL = {"localhost", "127.0.0.1"}
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
 class Console:
@@ -87,6 +87,8 @@ class Console:
         return HTMLResponse(PAGE.read_text(encoding="utf-8"))
 
     async def _state(self, request: Request) -> Response:
+        if not _is_own(request):  # a name that an attacker's DNS leads here (rebinding)
+            return JSONResponse({"error": "only this machine's own page may see that"}, 403)
         try:
             after = int(request.query_params.get("after", "-1"))
         except ValueError:
@@ -95,11 +97,7 @@ class Console:
 
     async def _act(self, request: Request) -> Response:
         # Another site's page, open in the same browser, must not press the buttons.
-        origin = request.headers.get("origin")
-        hosts = {urlsplit(f"//{request.headers.get('host', '')}").hostname}
-        if origin is not None:
-            hosts.add(urlsplit(origin).hostname)
-        if not hosts <= _LOCAL:
+        if not _is_own(request):
             return JSONResponse({"error": "only this machine's own page may do that"}, 403)
         action = request.path_params["action"]
         if action not in self._actions:
@@ -107,3 +105,15 @@ class Console:
             return JSONResponse({"error": f"no action {action!r}", "actions": known}, 404)
         await self.act(action)
         return JSONResponse(self.state(self._timeline.count))
+
+
+def _is_own(request: Request) -> bool:
+    """Whether it is asked for by this machine's names, and not by another site's page."""
+    origin = request.headers.get("origin")
+    try:
+        hosts = {urlsplit(f"//{request.headers.get('host', '')}").hostname}
+        if origin is not None:
+            hosts.add(urlsplit(origin).hostname)
+    except ValueError:
+        return False
+    return hosts <= _LOCAL

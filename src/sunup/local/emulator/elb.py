@@ -78,7 +78,10 @@ def response(outcome: bytes, *, several: bool) -> Reply:
     else:
         headers = [_header(name, value) for name, value in content.get("headers", {}).items()]
     raw = content_of(content)
-    return status, [*counted(headers, raw), (b"server", b"awselb/2.0")], raw
+    headers = counted(headers, raw)
+    if not any(name == b"server" for name, _ in headers):
+        headers.append((b"server", b"awselb/2.0"))
+    return status, headers, raw
 
 
 def page(status: int) -> Reply:

@@ -33,6 +33,7 @@ class Front:
     largest_body: int
     largest_response: int
     largest_head: int
+    largest_line: int
 
 
 def front_of(options: GatewayOptions, region: str) -> Front:
@@ -48,6 +49,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             10 * MB,
             LAMBDA_RESPONSE,
             10_240,
+            10_240,
         )
     if options.front == "function-url":
         return Front(
@@ -58,6 +60,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             None,
             6 * MB,
             LAMBDA_RESPONSE,
+            64 * 1024,
             64 * 1024,
         )
     if options.front == "alb":
@@ -71,6 +74,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
             MB,
             MB,
             64 * 1024,
+            16 * 1024,
         )
     version_2 = options.payload == "2.0"
     return Front(
@@ -81,6 +85,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
         30.0,
         10 * MB,
         LAMBDA_RESPONSE,
+        10_240,
         10_240,
     )
 

@@ -97,7 +97,8 @@ class Gateway:
             # With CORS configured the gateway answers preflights itself.
             return 204, cors, b""
         line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
-        if line + sum(len(n) + len(v) for n, v in scope["headers"]) > self._front.largest_head:
+        sizes = [line, *(len(n) + len(v) for n, v in scope["headers"])]
+        if sum(sizes) > self._front.largest_head or max(sizes) > self._front.largest_line:
             return self._own("headers")
         if not self._admit():
             return self._own("rate")
@@ -151,7 +152,7 @@ class Gateway:
         return event
 
     async def _integrate(self, event: dict[str, Any], scope: Scope) -> Reply:
-        encoded = json.dumps(event).encode()
+        encoded = json.dumps(event, ensure_ascii=False).encode()
         if len(encoded) > MAX_EVENT:
             return self._failed("the event is larger than 6 MB", "event")
         if self._stopping:

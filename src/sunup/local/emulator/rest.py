@@ -5,6 +5,7 @@ localstack/localstack, tests/aws/services/apigateway. As behind a custom domain,
 `prod` without a path.
 """
 
+import base64
 import json
 import uuid
 from typing import Any
@@ -62,8 +63,8 @@ def event(scope: Scope, body: bytes, now: float, binary: tuple[str, ...]) -> dic
         "pathParameters": {"proxy": path.strip("/")},
         "multiValueHeaders": many,
         "headers": last,
-        "body": made["body"] if as_binary or not body else body.decode("utf-8", "replace"),
-        "isBase64Encoded": made["isBase64Encoded"] and as_binary,
+        "body": None if not body else _body(body, as_binary),
+        "isBase64Encoded": bool(body) and as_binary,
     }
 
 
@@ -94,6 +95,10 @@ def response(outcome: bytes, scope: Scope, binary: tuple[str, ...]) -> Reply:
         (b"x-amzn-trace-id", noted(scope)["x-amzn-trace-id"].encode()),
     ]
     return status, counted(headers, raw) + own, raw
+
+
+def _body(body: bytes, as_binary: bool) -> str:  # noqa: FBT001
+    return base64.b64encode(body).decode() if as_binary else body.decode("utf-8", "replace")
 
 
 def _matches(kind: str, types: tuple[str, ...]) -> bool:
