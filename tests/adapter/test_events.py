@@ -355,3 +355,25 @@ def test_a_cookie_that_is_null_is_absent() -> None:
 def test_multi_value_headers_are_an_object() -> None:
     with pytest.raises(BadEvent):
         formats.parse(event_1(multiValueHeaders=""))
+
+
+def test_a_rest_api_s_stage_is_a_prefix_only_where_the_context_s_path_has_it() -> None:
+    def read(path: str, whole: str) -> tuple[str, str]:
+        event = event_1(path=path)
+        del event["version"]
+        event["requestContext"] |= {"path": whole, "stage": "v1"}
+        call = formats.parse(event)
+        return call.path, call.root_path
+
+    assert read("/v1/users", "/v1/users") == ("/v1/users", "")  # a custom domain
+    assert read("/users", "/v1/users") == ("/v1/users", "/v1")
+    assert read("/v1/users", "/v1/v1/users") == ("/v1/v1/users", "/v1")
+
+
+@pytest.mark.parametrize(
+    "domain", ["api.lambda-url.example.org", "a.lambda-url.on.aws.example.org"]
+)
+def test_a_custom_domain_makes_no_function_url(domain: str) -> None:
+    event = event_2(rawPath="/%61")
+    event["requestContext"]["domainName"] = domain
+    assert formats.parse(event).path == "/%2561"

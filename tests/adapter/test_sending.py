@@ -1,6 +1,8 @@
 """What of an answer is sent to Lambda, and what cannot be sent."""
 
 import json
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -192,3 +194,28 @@ def test_headers_of_a_connection_that_the_app_does_not_have_are_not_sent(name: s
     for _ in range(2):
         response = send(Answer(200, [TEXT, (name, "chunked"), ("x-a", "b")], b"Hello"))
         assert response["headers"] == {TEXT[0]: TEXT[1], "x-a": "b"}
+
+
+@pytest.mark.parametrize("runtime", ["AWS_Lambda_Image", "AWS_Lambda_python3.13"])
+def test_the_limit_counts_as_the_runtime_client_of_the_same_environment_writes(
+    runtime: str,
+) -> None:
+    """awslambdaric itself is asked; in an image it escapes what is not ASCII."""
+    code = """if True:
+        import json
+        from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+        from sunup.adapter.sending import _size
+        made = {"statusCode": 200, "body": "\u0142" * 1000 + "\u2028\U0001f600"}
+        written = LambdaMarshaller().marshal_response(made)
+        written = written[0] if isinstance(written, tuple) else written
+        print(_size(made), len(written.encode() if isinstance(written, str) else written))
+    """
+    environ = {**os.environ, "AWS_EXECUTION_ENV": runtime}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    ours, theirs = map(int, done.stdout.split())
+    if runtime == "AWS_Lambda_python3.13" and sys.version_info < (3, 12):
+        assert ours >= theirs  # a managed 3.13 runs no 3.11
+    else:
+        assert ours == theirs

@@ -5,6 +5,7 @@ Guide, "Invoking Lambda function URLs". HTTP APIs deliver paths that are percent
 in both payloads; function URLs and REST APIs deliver them as they were sent: docs/handler.md.
 """
 
+import re
 from typing import Any
 
 from .event_parts import (
@@ -33,6 +34,9 @@ from .http import Answer, Call
 # payload size (6291556 bytes)", says Lambda (Developer Guide, "Lambda quotas": 6 MB).
 LAMBDA_LIMIT = 6_291_556
 
+# The end of a function URL's domain, in each partition of AWS.
+_OF_AWS = re.compile(r"\.on\.(?:aws|amazonwebservices\.(?:com|eu)(?:\.cn)?)$")
+
 # A REST API gives up a second earlier than an HTTP API: after 29 s, unless that was raised.
 _REST_MS = 1000
 
@@ -46,7 +50,8 @@ def parse_2(event: Event) -> Call:
     if cookies is not None and "cookie" not in fields:
         headers += cookies_of(cookies)
     domain = context.get("domainName") or ""
-    of_url = ".lambda-url." in domain
+    # A custom domain's name may have that part, too.
+    of_url = ".lambda-url." in domain and _OF_AWS.search(domain) is not None
     path = (path_of if of_url else decoded_path_of)(event.get("rawPath"))
     scheme, server = scheme_and_server(fields, domain)
     return Call(
@@ -107,7 +112,8 @@ def parse_1(event: Event) -> Call:
         encoded_query(query),
         headers,
         body_of(event, event.get("isBase64Encoded")),
-        _stage(path, context),
+        # Behind a custom domain a REST API's path has no stage, though it may begin alike.
+        "" if of_rest_api and event.get("path") == context.get("path") else _stage(path, context),
         scheme,
         server,
         client_of(source),

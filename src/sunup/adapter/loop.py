@@ -72,8 +72,8 @@ class Loop:
 
         Raises `Overrun` when it is not done in `limit` seconds: it was cancelled then. Raises
         `CancelledError` when it cancelled itself, and `RuntimeError` on the loop itself, which
-        would wait for ever. `interrupted` says whether it already knows that its time is up, and cleans
-        up: it gets time for that before it is cancelled.
+        would wait for ever. `interrupted` says whether it already knows that its time is up, and
+        cleans up: it gets time for that before it is cancelled.
         """
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             work.close()

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import os
 import sys
 from typing import Any
 
@@ -25,8 +26,10 @@ _ESCAPED = 6
 _QUOTED = 20
 _AROUND = 50
 
-# How the runtime client writes JSON (its marshaller's Encoder).
-_ASCII_ONLY = sys.version_info < (3, 12)
+# How the runtime client writes JSON (its marshaller's Encoder): as UTF-8 in managed runtimes from
+# Python 3.12 on, with escapes in container images ("AWS_Lambda_Image").
+_RUNTIME = os.environ.get("AWS_EXECUTION_ENV", "AWS_Lambda_python")
+_ASCII_ONLY = sys.version_info < (3, 12) or not _RUNTIME.startswith("AWS_Lambda_python")
 
 
 class Sender:

@@ -169,7 +169,12 @@ def test_the_page_says_when_the_emulator_has_ended(emulate: Emulate, browser: Br
 )
 def test_another_name_sees_nothing_and_does_nothing(aws: Emulator, headers: dict[str, str]) -> None:
     """DNS rebinding: a page of evil.example, whose name leads to this machine."""
-    for method, path in (("GET", "/state"), ("POST", "/aurora/pause")):
+    for method, path in (
+        ("GET", "/state"),
+        ("GET", "/token"),
+        ("GET", "/"),
+        ("POST", "/aurora/pause"),
+    ):
         reply = httpx2.request(method, f"{aws.console_url}{path}", headers=headers)
         assert reply.status_code == 403
     assert httpx2.get(f"{aws.console_url}/state").status_code == 200

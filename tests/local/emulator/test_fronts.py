@@ -349,3 +349,11 @@ def test_a_body_in_chunks_reaches_the_app(emulate: Emulate, app: Path, front: st
     seen = json.loads(connection.getresponse().read())
     connection.close()
     assert bytes.fromhex(seen["body"]) == b"in chunks"
+
+
+def test_behind_a_custom_domain_a_path_may_begin_as_the_stage_is_called(
+    emulate: Emulate, app: Path
+) -> None:
+    aws = emulate(app, gateway=GatewayOptions(front="rest-api"))
+    assert see(aws, "/prod/x")["path"] == "/prod/x"
+    assert see(aws, "/prod")["path"] == "/prod"

@@ -266,6 +266,8 @@ BAD = [
     {"statusCode": 200, "headers": {"": "c"}},
     {"statusCode": 200, "headers": {"x": "\ud800"}},
     {"statusCode": 200, "headers": ["x"]},
+    {"statusCode": 200, "headers": {"x": None}},
+    {"statusCode": 200, "headers": {"x": ["y"]}},
     {"statusCode": 200, "cookies": ["a=b\r\nx: y"]},
     {"statusCode": 200, "cookies": ["a\0"]},
     {"statusCode": 200, "cookies": "abc"},

@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .aurora import Aurora
 from .functions import Functions
@@ -52,12 +54,13 @@ class Console:
             "instances/reap": functions.reap,
         }
         self.app = Starlette(
+            middleware=[Middleware(_OwnOnly)],
             routes=[
                 Route("/", self._page),
                 Route("/state", self._state),
                 *issuer.routes,
                 Route("/{action:path}", self._act, methods=["POST"]),
-            ]
+            ],
         )
 
     def state(self, after: int = -1) -> dict[str, Any]:
@@ -87,8 +90,6 @@ class Console:
         return HTMLResponse(PAGE.read_text(encoding="utf-8"))
 
     async def _state(self, request: Request) -> Response:
-        if not _is_own(request):  # a name that an attacker's DNS leads here (rebinding)
-            return JSONResponse({"error": "only this machine's own page may see that"}, 403)
         try:
             after = int(request.query_params.get("after", "-1"))
         except ValueError:
@@ -96,9 +97,6 @@ class Console:
         return JSONResponse(self.state(after))
 
     async def _act(self, request: Request) -> Response:
-        # Another site's page, open in the same browser, must not press the buttons.
-        if not _is_own(request):
-            return JSONResponse({"error": "only this machine's own page may do that"}, 403)
         action = request.path_params["action"]
         if action not in self._actions:
             known = sorted(self._actions)
@@ -107,8 +105,24 @@ class Console:
         return JSONResponse(self.state(self._timeline.count))
 
 
+class _OwnOnly:
+    """Refuses what is not asked for by this machine's names.
+
+    Another site's page, open in the same browser, must not press the buttons; nor may one read
+    anything whose name its owner leads here (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http" and not _is_own(Request(scope)):
+            app = JSONResponse({"error": "only this machine's own page may do that"}, 403)
+        await app(scope, receive, send)
+
+
 def _is_own(request: Request) -> bool:
-    """Whether it is asked for by this machine's names, and not by another site's page."""
     origin = request.headers.get("origin")
     try:
         hosts = {urlsplit(f"//{request.headers.get('host', '')}").hostname}

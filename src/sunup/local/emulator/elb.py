@@ -25,7 +25,7 @@ _TITLES = {
 def event(scope: Scope, body: bytes, *, several: bool, region: str) -> dict[str, Any]:
     """A request; `several`: the target group has multi-value headers on."""
     headers = parts_of(scope)
-    forwarded = dict(headers).get("x-forwarded-for")
+    forwarded = ", ".join(listed(headers).get("x-forwarded-for", []))
     source = source_of(scope)
     own = {
         "x-forwarded-for": f"{forwarded}, {source}" if forwarded else source,

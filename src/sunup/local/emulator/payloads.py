@@ -182,6 +182,8 @@ def content_of(outcome: dict[str, Any]) -> bytes:
 
 def header(name: str, value: object) -> tuple[bytes, bytes]:
     """A response's header; its value may be a number or a boolean. Raises `ValueError`."""
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"the header {name!a} is {type(value).__name__}")  # noqa: TRY004
     text = str(value).lower() if isinstance(value, bool) else str(value)
     text = text.strip(" \t")  # blanks around a value are none of it (RFC 9110, 5.5)
     if not _TOKEN.fullmatch(name) or _CONTROLS.search(text):
