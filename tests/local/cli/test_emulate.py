@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import zipfile
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import httpx2
 import psutil
+import psycopg
 import pytest
 
 from tests.local.cli.test_dev import failing, free_port, sunup, wait_for
 
 USERS = Path(__file__).parents[3] / "examples" / "users"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "emulator.md"
 
 
 def session(app: Path, *options: object) -> tuple[str, list[int]]:
@@ -121,3 +124,109 @@ def test_a_killed_terminal_leaves_nothing_behind() -> None:
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert not [each for each in children if each.is_running() and each.status() != "zombie"]
+
+
+def app_with(folder: Path, **files: str) -> Path:
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content)
+    return folder
+
+
+NODE = re.search(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1]  # type: ignore[index]
+
+
+def test_a_custom_runtime_runs_as_the_document_shows(tmp_path: Path) -> None:
+    if shutil.which("node") is None:
+        assert not os.environ.get("CI"), "CI has no node"
+        pytest.skip("needs node")
+    app = app_with(tmp_path, bootstrap__mjs=NODE)
+    port, console = free_port(), free_port()
+    process = sunup(
+        "emulate",
+        app,
+        "--port",
+        port,
+        "--console-port",
+        console,
+        "--bootstrap",
+        "node bootstrap.mjs",
+    )
+    try:
+        wait_for(process, f"http://127.0.0.1:{console}/state")
+        for path in ("/a", "/b"):
+            reply = httpx2.get(f"http://127.0.0.1:{port}{path}", timeout=30)
+            assert (reply.status_code, reply.text) == (200, f"Hello from Node, {path}\n")
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+    assert output.rstrip().endswith("Stopped.")
+
+
+def test_the_line_for_psql_works_and_the_root_certificate_stays(tmp_path: Path) -> None:
+    app = shutil.copytree(USERS, tmp_path / "app", ignore=shutil.ignore_patterns(".*"))
+    roots = set()
+    aurora = free_port()
+    for _ in range(2):
+        port, console = free_port(), free_port()
+        given = ("--port", port, "--console-port", console, "--aurora-port", aurora)
+        process = sunup("emulate", app, *given)
+        try:
+            wait_for(process, f"http://127.0.0.1:{console}/state")
+            root = app / ".sunup" / "emulator" / "root.pem"
+            with psycopg.connect(
+                host="localhost",
+                port=aurora,
+                user="app",
+                dbname="postgres",
+                sslmode="verify-full",
+                sslrootcert=str(root),
+                password=httpx2.get(f"http://127.0.0.1:{console}/password").text,
+            ) as connection:
+                assert connection.execute("select current_user").fetchone() == ("app",)
+            roots.add(root.read_bytes())
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            output = process.communicate(timeout=30)[0]
+        place = f"host=localhost port={aurora} dbname=postgres user=app sslmode=verify-full"
+        assert f'psql "{place} sslrootcert={root}"' in output
+    assert len(roots) == 1
+    assert (root.with_name("root.key").stat().st_mode & 0o777) == 0o600
+
+
+def test_options_may_stand_in_pyproject(tmp_path: Path) -> None:
+    files = {"app__py": "app = None", "lambda_function__py": HANDLER}
+    port, console = free_port(), free_port()
+    table = f"[tool.sunup.emulate]\nmemory = 640\nport = {port}\nconsole-port = {console}\n"
+    app = app_with(tmp_path, pyproject__toml=table, **files)
+    process = sunup("emulate", app)
+    try:
+        wait_for(process, f"http://127.0.0.1:{console}/state")
+        assert httpx2.get(f"http://127.0.0.1:{port}/", timeout=30).text == "640"
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    (app / "pyproject.toml").write_text(table + "colour = 1\n")
+    assert "has 'colour'" in failing("emulate", app)[1]
+    (app / "pyproject.toml").write_text(table.replace("640", '"much"'))
+    assert "'--memory'" in failing("emulate", app)[1]
+
+
+HANDLER = """
+import os
+def handler(event, context):
+    return {"statusCode": 200, "body": os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]}
+"""
+
+
+def test_an_extension_that_the_server_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
+    app = shutil.copytree(USERS, tmp_path / "app", ignore=shutil.ignore_patterns(".*"))
+    first = (app / "migrations" / "versions" / "0001_users.py").read_text()
+    second = first.replace('revision = "0001"', 'revision = "0002"', 1).replace(
+        "down_revision = None", 'down_revision = "0001"'
+    )
+    body = 'def upgrade() -> None:\n    op.execute("create extension hstore")\n'
+    start, _, _ = second.partition("def upgrade()")
+    (app / "migrations" / "versions" / "0002_hstore.py").write_text(start + body)
+    _, said = failing("emulate", app, "--port", free_port(), "--console-port", free_port())
+    assert 'extension "hstore" is not available' in said
+    assert "--postgres 1" in said

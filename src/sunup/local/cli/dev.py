@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from sunup.local import postgres, project
+from sunup.local import postgres, project, servers
 from sunup.local.migrations import running as migrations
 from sunup.settings import Settings
 
@@ -31,6 +31,15 @@ def dev(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="The embedded PostgreSQL, whatever DB_HOST says.")
     ] = False,
+    postgres_wanted: Annotated[
+        str | None,
+        typer.Option(
+            "--postgres",
+            envvar=servers.VARIABLE,
+            help="Another PostgreSQL: a version that is installed (17), or its folder.",
+            show_default="the embedded 18",
+        ),
+    ] = None,
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -60,10 +69,12 @@ def dev(
     with ExitStack() as stack:
         if not environ.get("DB_HOST"):
             folder = data or found.folder / ".sunup" / "postgres"
+            binaries = servers.find(postgres_wanted)
             with console.status("Starting PostgreSQL ..."):
-                server = postgres.running(folder, database=environ.get("DB_NAME") or "postgres")
+                name = environ.get("DB_NAME") or "postgres"
+                server = postgres.running(folder, database=name, binaries=binaries)
                 environ.update(stack.enter_context(server))
-            where = f"PostgreSQL 18 in {_short(folder)}"
+            where = f"PostgreSQL {binaries.version} in {_short(folder)}"
         else:
             where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
         Settings.from_environment(environ).check_database()

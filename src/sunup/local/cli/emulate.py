@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from sunup.local import project
+from sunup.local import project, servers
 from sunup.local.emulator import (
     AuroraOptions,
     Emulator,
@@ -15,12 +14,12 @@ from sunup.local.emulator import (
     FunctionOptions,
     GatewayOptions,
 )
-from sunup.local.emulator.limits import processor_share_available
 from sunup.local.emulator.options import FrontName, HangAt
 from sunup.local.errors import CommandError
 from sunup.local.interrupts import Interrupts
 
-from . import ports
+from .given import check_ports, command_of, variables_of, with_defaults_of
+from .introducing import introduce
 from .printing import EventPrinter
 
 DEFAULTS = EmulatorOptions()
@@ -28,13 +27,22 @@ DEFAULTS = EmulatorOptions()
 
 def emulate(
     app_dir: Annotated[
-        Path, typer.Argument(help="The app's folder, or a deployment package (.zip).")
+        Path,
+        typer.Argument(
+            help="The app's folder, or a deployment package (.zip).",
+            is_eager=True,
+            callback=with_defaults_of,
+        ),
     ] = Path(),
     *,
     port: Annotated[int, typer.Option(help="Of the gateway.", min=1, max=65535)] = 3000,
     console_port: Annotated[
         int, typer.Option(help="Of the page with the timeline.", min=1, max=65535)
     ] = 3001,
+    aurora_port: Annotated[
+        int | None,
+        typer.Option(help="Of Aurora.", min=1, max=65535, show_default="a free one"),
+    ] = None,
     memory: Annotated[
         int, typer.Option(help="Of an instance, in MB; decides its processor share.", min=128)
     ] = DEFAULTS.memory,
@@ -84,6 +92,18 @@ def emulate(
     migrations: Annotated[
         Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
     ] = None,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(help="The command of a custom runtime, such as 'node bootstrap.mjs'."),
+    ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            envvar=servers.VARIABLE,
+            help="Another PostgreSQL: a version that is installed (17), or its folder.",
+            show_default="the embedded 18",
+        ),
+    ] = None,
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the function; repeat it.")
     ] = None,
@@ -93,6 +113,8 @@ def emulate(
     The real awslambdaric runs the app; instances are frozen between requests; Aurora verifies IAM
     tokens, pauses when nobody is connected and resumes when somebody comes. Open the console to
     see it, and to drop, refuse, fail over, rotate. Ctrl-C ends everything and throws the data away.
+
+    Options may stand in pyproject.toml, in the table [tool.sunup.emulate] (memory = 512).
     """
     interrupts = Interrupts()
     interrupts.install()
@@ -106,29 +128,27 @@ def emulate(
             f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."
         )
     console = Console(highlight=False)
-    if app_dir.is_file() and app_dir.suffix == ".zip":
-        found = project.find(app_dir.parent)
-        app, handler, tries = app_dir, found.handler, found.tries
-    else:
-        found = project.find(app_dir)
-        app, handler, tries = found.folder, found.handler, found.tries
+    command = command_of(bootstrap)
+    packaged = app_dir.is_file() and app_dir.suffix == ".zip"
+    found = project.find(app_dir.parent if packaged else app_dir)
+    if not packaged and command is None:
         found.check_app()
         found.check_handler()
-    if port == console_port:
-        raise CommandError(
-            f"--port and --console-port are both {port}", "Give each of them its own port."
-        )
-    ports.check(port, but=console_port)
-    ports.check(console_port, "--console-port", but=port)
+    check_ports(port, console_port, aurora_port)
+    binaries = servers.find(postgres)
     options = EmulatorOptions(
-        handler=handler,
+        handler=found.handler,
         memory=memory,
         timeout=timeout,
-        environ=_variables(env or []),
+        environ=variables_of(env or []),
         migrations=migrations,
+        bootstrap=command,
+        postgres=postgres,
+        keep=found.folder / ".sunup" / "emulator",
         port=port,
         console_port=console_port,
         aurora=AuroraOptions(
+            port=aurora_port or 0,
             pause_after=pause_after,
             resume_seconds=resume_seconds,
             deep_resume_seconds=max(DEFAULTS.aurora.deep_resume_seconds, 2 * resume_seconds),
@@ -148,50 +168,12 @@ def emulate(
     )
     printer = EventPrinter(console)
     status = console.status("Starting PostgreSQL, applying migrations ...")
-    with status, Emulator(app, options, listener=printer) as aws:
+    with status, Emulator(app_dir if packaged else found.folder, options, listener=printer) as aws:
         interrupts.started()
         status.stop()
-        _introduce(console, aws, tries, memory)
+        introduce(console, aws, found.tries, binaries)
         printer.on = True
         interrupts.wait()
         printer.on = False
         console.print()
     console.print("Stopped.")
-
-
-def _introduce(console: Console, aws: Emulator, tries: tuple[str, ...], memory: int) -> None:
-    limit = aws.options.aurora.connection_limit
-    lines = [
-        ("Gateway", f"{aws.url} ({aws.options.gateway.front})"),
-        ("Console", aws.console_url),
-        ("Aurora", f"localhost:{aws.aurora.port}, at most {limit} connections, IAM tokens, TLS"),
-        ("Migrations", ", ".join(aws.applied) or "nothing to do"),
-    ]
-    if not processor_share_available():
-        lines.append(
-            ("Note", f"cgroups cannot be written: instances of {memory} MB have a full processor")
-        )
-    for name, value in lines:
-        console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
-    console.print()
-    if aws.options.gateway.authorization == "JWT" and aws.options.gateway.jwt_issuer is None:
-        console.print("Each request needs a token; this makes one for an hour:", soft_wrap=True)
-        console.print(f"TOKEN=$(curl -s '{aws.console_url}/token?sub=anna')", soft_wrap=True)
-        tries = tuple(
-            each.replace("curl ", 'curl -H "Authorization: Bearer $TOKEN" ', 1) for each in tries
-        )
-    for line in tries:
-        console.print(line.format(url=aws.url), soft_wrap=True, markup=False)
-    console.print("\nCtrl-C ends it.\n")
-
-
-def _variables(pairs: list[str]) -> dict[str, str]:
-    variables = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise CommandError(
-                f"--env {pair!r} is not NAME=VALUE", "For instance: --env LOG_LEVEL=DEBUG"
-            )
-        variables[name] = value
-    return variables

@@ -1,21 +1,22 @@
 """Whether a port can be listened on: asked before anything slow begins."""
 
 import socket
+from collections.abc import Collection
 
 from sunup.local.errors import CommandError
 
 HOST = "127.0.0.1"
 
 
-def check(port: int, option: str = "--port", *, but: int | None = None) -> None:
-    """Raise `CommandError` unless the port is free; it proposes another one, which is not `but`."""
+def check(port: int, option: str = "--port", *, but: Collection[int] = ()) -> None:
+    """Raise `CommandError` unless the port is free; it proposes another one, none of `but`."""
     try:
         _bind(port)
     except PermissionError:
         raise CommandError(f"port {port} needs root's rights", "Choose one above 1023.") from None
     except OSError:
         others = (*range(port + 1, 65536), *range(1024, port))
-        other = next(each for each in others if each != but and _free(each))
+        other = next(each for each in others if each not in but and _free(each))
         raise CommandError(f"port {port} is in use", f"Choose another: {option} {other}.") from None
 
 

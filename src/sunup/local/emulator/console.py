@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sunup.connecting.credentials import Credentials
+from sunup.connecting.iam import auth_token
 
 from .aurora import Aurora
 from .functions import Functions
@@ -32,6 +35,7 @@ class Console:
     ) -> None:
         self._aurora = aurora
         self._functions = functions
+        self._iam = iam
         self._timeline = timeline
 
         async def rotate() -> None:
@@ -58,6 +62,7 @@ class Console:
             routes=[
                 Route("/", self._page),
                 Route("/state", self._state),
+                Route("/password", self._password),
                 *issuer.routes,
                 Route("/{action:path}", self._act, methods=["POST"]),
             ],
@@ -82,6 +87,17 @@ class Console:
             "events": [each for each in self._timeline.events if each["n"] > after],
         }
 
+    def password(self, user: str) -> str:
+        """An IAM token for a role of the database, good for an attempt within 15 minutes."""
+        key, options = self._iam.current, self._aurora.options
+        return auth_token(
+            host=options.host,
+            port=self._aurora.port,
+            user=user,
+            region=options.region,
+            credentials=Credentials(key.id, key.secret, key.session_token),
+        )
+
     async def act(self, action: str) -> None:
         """Do what a button does. Raises `KeyError` for an unknown action."""
         await self._actions[action]()
@@ -95,6 +111,11 @@ class Console:
         except ValueError:
             return JSONResponse({"error": "after is the number of an event"}, 400)
         return JSONResponse(self.state(after))
+
+    async def _password(self, request: Request) -> Response:
+        """A database password: `curl localhost:3001/password?user=app`, for 15 minutes."""
+        user = request.query_params.get("user", "app")
+        return PlainTextResponse(self.password(user))
 
     async def _act(self, request: Request) -> Response:
         action = request.path_params["action"]

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 
 from sunup.adapter.loop import Loop
-from sunup.local import postgres
+from sunup.local import postgres, servers
 from sunup.local.migrations import running as migrations
 from sunup.settings import Settings
 
@@ -152,8 +152,12 @@ class Emulator:
         folder = Path(stack.enter_context(_temporary()))
         if self._server is None:
             data = self._data or folder / "postgres"
-            most = options.aurora.connection_limit
-            running = postgres.running(data, durable=self._data is not None, max_connections=most)
+            running = postgres.running(
+                data,
+                durable=self._data is not None,
+                max_connections=options.aurora.connection_limit,
+                binaries=servers.find(options.postgres),
+            )
             self._database = stack.enter_context(running)
         else:
             self._database = dict(self._server)
@@ -167,7 +171,7 @@ class Emulator:
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
-        made = certificates.make(folder, options.aurora.host)
+        made = certificates.make(folder, options.aurora.host, options.keep)
         self.aurora = Aurora(
             self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
         )
@@ -180,6 +184,7 @@ class Emulator:
             memory=options.memory,
             timeout=options.timeout,
             runtime=runtime,
+            bootstrap=options.bootstrap,
         )
         secret = self.iam.current.environment()
         environ = {name: value for name, value in self.environ.items() if name not in secret}
@@ -199,16 +204,16 @@ class Emulator:
             self._authorizer(options),
         )
         self.console = Console(self.aurora, self.functions, self.iam, self.issuer, self.timeline)
-        servers = [WebServer(self._loop, self.console.app, console)]
-        stack.callback(servers[0].stop)
-        self.console_url = servers[0].url
-        servers.append(WebServer(self._loop, self.gateway, bound(options.port)))
-        stack.callback(servers[1].stop)
-        self.url = servers[1].url
+        web = [WebServer(self._loop, self.console.app, console)]
+        stack.callback(web[0].stop)
+        self.console_url = web[0].url
+        web.append(WebServer(self._loop, self.gateway, bound(options.port)))
+        stack.callback(web[1].stop)
+        self.url = web[1].url
         # Before the servers end: nobody waits for what still runs.
         stack.callback(lambda: self.run(self.gateway.stop()))
         # And before that: neither of them waits for the other.
-        for each in servers:
+        for each in web:
             stack.callback(each.end)
 
     def _prepare_database(self, folder: Path) -> None:

@@ -98,6 +98,9 @@ class EmulatorOptions:
     """What `sunup emulate` takes. `port` and `console_port` 0 are free ones.
 
     `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
+    `bootstrap` is the command of a custom runtime, run in the app's folder instead of Python.
+    `postgres` is a version or folder, as `sunup.local.servers.find` takes it. `keep` is a folder
+    where Aurora's root certificate stays from run to run.
     """
 
     handler: str = Function.handler
@@ -105,6 +108,9 @@ class EmulatorOptions:
     timeout: float = Function.timeout
     environ: Mapping[str, str] = field(default_factory=dict)
     migrations: Path | None = None
+    bootstrap: tuple[str, ...] | None = None
+    postgres: str | None = None
+    keep: Path | None = None
     port: int = 0
     console_port: int = 0
     aurora: AuroraOptions = field(default_factory=AuroraOptions)

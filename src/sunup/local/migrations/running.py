@@ -4,6 +4,7 @@ Everything that changes the database happens under one advisory lock, so that tw
 apply twice. What was applied is remembered with a checksum (`files`).
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import plain_text
+from sunup.local import servers
 from sunup.local.errors import CommandError
 from sunup.local.opening import open_connection
 from sunup.settings import Settings
@@ -233,9 +235,26 @@ def _run(
         where = f"{_file(script, current)}: " if current else f"{folder / 'env.py'}: "
         raise CommandError(
             f"{where}{type(getattr(error, 'orig', None) or error).__name__}: {reason}",
-            "Its transaction was rolled back; fix the file and run the command again.",
+            _cure(str(reason)),
         ) from error
     return done
+
+
+def _cure(reason: str) -> str:
+    """What helps: for an extension that this machine's PostgreSQL does not have, another server."""
+    missing = re.search(r'extension "([\w-]+)" is not available', reason)
+    if missing is None:
+        return "Its transaction was rolled back; fix the file and run the command again."
+    for each in servers.others():
+        if missing[1] in servers.extensions(each):
+            return (
+                f"The embedded PostgreSQL does not have it, the one in {each.folder} does: "
+                f"--postgres {each.version}, or SUNUP_POSTGRES={each.version} in the environment."
+            )
+    return (
+        "The embedded PostgreSQL has plpgsql and vector only. Install another one (apt install "
+        "postgresql, brew install postgresql@17) and name its version: --postgres 17."
+    )
 
 
 def _applied(connection: Connection, script: ScriptDirectory, folder: Path) -> set[str]:

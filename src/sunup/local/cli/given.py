@@ -1,0 +1,70 @@
+"""What `sunup emulate` was given: on the command line and in pyproject.toml."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import typer
+
+from sunup.local import project
+from sunup.local.errors import CommandError
+
+from . import ports
+
+
+def with_defaults_of(context: typer.Context, app_dir: Path) -> Path:
+    """Typer's callback: options that are not given are the app's `[tool.sunup.emulate]`."""
+    folder = app_dir.parent if app_dir.suffix == ".zip" else app_dir
+    table = project.find(folder).emulate if folder.is_dir() else {}
+    known = {each.name for each in context.command.params}
+    for name in table:
+        if name.replace("-", "_") not in known or name in ("app_dir", "app-dir"):
+            raise CommandError(
+                f"[tool.sunup.emulate] in {folder / 'pyproject.toml'} has {name!r}",
+                "It takes the options of sunup emulate: sunup emulate --help.",
+            )
+    context.default_map = {name.replace("-", "_"): value for name, value in table.items()}
+    return app_dir
+
+
+def command_of(text: str | None) -> tuple[str, ...] | None:
+    """The words of `--bootstrap`. Raises `CommandError`."""
+    if text is None:
+        return None
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise CommandError(f"--bootstrap {text!r}: {error}", "Close the quotes.") from None
+    if not words or shutil.which(words[0]) is None:
+        raise CommandError(
+            f"--bootstrap {text!r} cannot be run", "Name a program, such as 'node bootstrap.mjs'."
+        )
+    return words
+
+
+def check_ports(port: int, console_port: int, aurora_port: int | None) -> None:
+    """Raise `CommandError` unless they are free, and different."""
+    given = {"--port": port, "--console-port": console_port}
+    if aurora_port is not None:
+        given["--aurora-port"] = aurora_port
+    for name, number in given.items():
+        for other, same in given.items():
+            if name < other and number == same:
+                raise CommandError(
+                    f"{other} and {name} are both {number}", "Give each of them its own port."
+                )
+    for name, number in given.items():
+        ports.check(number, name, but=tuple(given.values()))
+
+
+def variables_of(pairs: list[str]) -> dict[str, str]:
+    """The function's variables of `--env`. Raises `CommandError`."""
+    variables = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise CommandError(
+                f"--env {pair!r} is not NAME=VALUE", "For instance: --env LOG_LEVEL=DEBUG"
+            )
+        variables[name] = value
+    return variables
