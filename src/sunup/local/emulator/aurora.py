@@ -108,8 +108,14 @@ class Aurora:
 
     async def pause(self) -> None:
         """Pause now, as if nobody had been connected for long enough. Sessions end."""
-        await self.faults.drop(graceful=True)
+        self._timeline.add("fault", fault="pause")
+        self.places.end_all(graceful=True)
         await self.sleep.pause()
+
+    async def resume(self) -> None:
+        """Begin to resume, as if somebody had come."""
+        self._timeline.add("fault", fault="resume")
+        await self.sleep.resume()
 
     def _note(self, state: State) -> None:
         self._timeline.add("aurora", state=state, connections=len(self.places))

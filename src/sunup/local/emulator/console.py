@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sunup.connecting.credentials import Credentials
@@ -22,7 +23,7 @@ from .issuer import Issuer
 from .timeline import Timeline
 from .tokens import Iam
 
-PAGE = Path(__file__).with_name("console.html")
+PAGE = Path(__file__).with_name("page")
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
@@ -48,7 +49,7 @@ class Console:
 
         self._actions: dict[str, Callable[[], Awaitable[Any]]] = {
             "aurora/pause": aurora.pause,
-            "aurora/resume": aurora.sleep.resume,
+            "aurora/resume": aurora.resume,
             "aurora/drop": aurora.faults.drop,
             "aurora/refuse": aurora.faults.refuse,
             "aurora/restart": aurora.faults.restart,
@@ -61,6 +62,7 @@ class Console:
             middleware=[Middleware(_OwnOnly)],
             routes=[
                 Route("/", self._page),
+                Mount("/page", StaticFiles(directory=PAGE)),
                 Route("/state", self._state),
                 Route("/password", self._password),
                 *issuer.routes,
@@ -68,9 +70,12 @@ class Console:
             ],
         )
 
-    def state(self, after: int = -1) -> dict[str, Any]:
-        """Everything that the page shows; `after` leaves out the events up to that number."""
-        aurora, functions = self._aurora, self._functions
+    def state(self, after: int = -1, since: float | None = None) -> dict[str, Any]:
+        """Everything that the page shows; `after` leaves out the events up to that number.
+
+        With `since`, seconds since the epoch, also what was when from that moment on.
+        """
+        aurora, functions, history = self._aurora, self._functions, self._timeline.history
         return {
             "now": round(time.time(), 3),
             "aurora": {
@@ -85,7 +90,8 @@ class Console:
                 for each in [*functions.gone, *functions.instances]
             ],
             "events": [each for each in self._timeline.events if each["n"] > after],
-        }
+            "run": history.run,
+        } | ({} if since is None else {"history": history.since(since)})
 
     def password(self, user: str) -> str:
         """An IAM token for a role of the database, good for an attempt within 15 minutes."""
@@ -103,14 +109,19 @@ class Console:
         await self._actions[action]()
 
     async def _page(self, _: Request) -> Response:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+        return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"))
 
     async def _state(self, request: Request) -> Response:
+        asked = request.query_params
         try:
-            after = int(request.query_params.get("after", "-1"))
+            after = int(asked.get("after", "-1"))
+            since = float(asked["since"]) if "since" in asked else None
         except ValueError:
-            return JSONResponse({"error": "after is the number of an event"}, 400)
-        return JSONResponse(self.state(after))
+            text = "after is the number of an event, since are seconds since the epoch"
+            return JSONResponse({"error": text}, 400)
+        if asked.get("run", self._timeline.history.run) != self._timeline.history.run:
+            after = -1  # the caller knows another emulator's events
+        return JSONResponse(self.state(after, since))
 
     async def _password(self, request: Request) -> Response:
         """A database password: `curl localhost:3001/password?user=app`, for 15 minutes."""

@@ -122,6 +122,7 @@ class Functions:
 
     async def reap(self) -> int:
         """End the instances that serve nothing; returns how many."""
+        self._timeline.add("fault", fault="reap")
         frozen = [each for each in self.instances if each.state == "frozen"]
         await asyncio.gather(*(self._end(each, "reaped") for each in frozen))
         return len(frozen)

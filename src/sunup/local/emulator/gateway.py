@@ -29,6 +29,9 @@ _GONE = 499
 
 _ENDS = "the emulator ends"
 
+# Where a request's scope has what the timeline says of its answer.
+_NOTES = "sunup.notes"
+
 
 class _ClientGone(Exception):
     """In the middle of its request."""
@@ -70,8 +73,8 @@ class Gateway:
             status, headers, body = await self._reply(scope, receive, began)
         except _ClientGone:
             reason = "the client went away before its request was whole"
-            self._timeline.add("integration", error=reason)
-            self._timeline.add("response", **seen, status=_GONE, wait=_since(began))
+            self._failed(scope, reason)
+            self._answered(scope, seen, _GONE, began)
             return
         if status in (204, 304):
             headers, body = [each for each in headers if each[0] != b"content-length"], b""
@@ -79,7 +82,11 @@ class Gateway:
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._timeline.add("response", **seen, status=status, wait=_since(began))
+        self._answered(scope, seen, status, began)
+
+    def _answered(self, scope: Scope, seen: dict[str, Any], status: int, began: float) -> None:
+        notes = scope.get(_NOTES, {})
+        self._timeline.add("response", **seen, status=status, wait=_since(began), **notes)
 
     async def stop(self) -> None:
         """Wait for nothing: cancel what still runs, and answer what still comes by itself."""
@@ -90,7 +97,7 @@ class Gateway:
 
     async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
         if not _in_origin_form(scope):
-            return self._own("target")
+            return self._refused(scope, "target", "the target is no path")
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         cors = self._cors(origin)
         if self._options.cors_origins and scope["method"] == "OPTIONS" and origin:
@@ -99,16 +106,16 @@ class Gateway:
         line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
         sizes = [line, *(len(n) + len(v) for n, v in scope["headers"])]
         if sum(sizes) > self._front.largest_head or max(sizes) > self._front.largest_line:
-            return self._own("headers")
+            return self._refused(scope, "headers", "the head is too large")
         if not self._admit():
-            return self._own("rate")
+            return self._refused(scope, "rate", "more requests a second than the stage allows")
         body = await self._body(scope, receive)
         if body is None:
-            return self._own("body")
+            return self._refused(scope, "body", "the body is too large")
         try:
             event = await self._event(scope, body, began)
         except Refused as refused:
-            self._timeline.add("integration", error=f"not authorized: {refused.reason}")
+            self._failed(scope, f"not authorized: {refused.reason}")
             status, headers, content = self._refusal(refused)
         else:
             status, headers, content = await self._integrate(event, scope)
@@ -154,9 +161,9 @@ class Gateway:
     async def _integrate(self, event: dict[str, Any], scope: Scope) -> Reply:
         encoded = json.dumps(event, ensure_ascii=False).encode()
         if len(encoded) > MAX_EVENT:
-            return self._failed("the event is larger than 6 MB", "event")
+            return self._failed(scope, "the event is larger than 6 MB", "event")
         if self._stopping:
-            return self._failed(_ENDS)
+            return self._failed(scope, _ENDS)
         task = asyncio.create_task(self._functions.invoke(encoded, scope[TRACE]))
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -164,35 +171,42 @@ class Gateway:
         timeout = self._options.timeout or self._front.timeout
         done, _ = await asyncio.wait([task], timeout=timeout)
         if not done:
-            return self._failed("the integration timed out", "timeout")
+            return self._failed(scope, "the integration timed out", "timeout")
         if task.cancelled():
-            return self._failed(_ENDS)
+            return self._failed(scope, _ENDS)
         try:
             outcome = task.result()
         except Throttled:
-            return self._own("throttled")
+            return self._refused(scope, "throttled", "reserved concurrency is used up")
         except (InstanceFailed, OSError) as error:
-            return self._failed(str(error))
+            return self._failed(scope, str(error))
+        # The invocation that the function's log lines belong to.
+        scope.setdefault(_NOTES, {})["request_id"] = outcome.request_id
         if outcome.error:
-            return self._failed(outcome.error_message)
+            return self._failed(scope, outcome.error_message)
         most = self._front.largest_response
         if len(outcome.body) > most:
-            return self._failed(f"the response has more than {most:,} bytes")
+            return self._failed(scope, f"the response has more than {most:,} bytes")
         try:
             return self._front.response(outcome.body, scope)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            return self._failed(f"malformed response: {error}")
+            return self._failed(scope, f"malformed response: {error}")
         except RecursionError as error:
-            return self._failed(f"malformed response: {error}")
+            return self._failed(scope, f"malformed response: {error}")
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also when nobody waits any more
 
-    def _failed(self, reason: str, cause: Cause = "failed") -> Reply:
+    def _failed(self, scope: Scope, reason: str, cause: Cause = "failed") -> Reply:
         # As the access log's $context.integrationErrorMessage; the client is told nothing.
         self._timeline.add("integration", error=reason)
+        scope.setdefault(_NOTES, {})["cause"] = reason
+        return self._own(cause)
+
+    def _refused(self, scope: Scope, cause: Cause, reason: str) -> Reply:
+        scope.setdefault(_NOTES, {})["cause"] = reason
         return self._own(cause)
 
     def _own(self, cause: Cause) -> Reply:

@@ -34,12 +34,13 @@ class Invocation:
 class Outcome:
     """What the function made of an event: the response, or the error that it reported.
 
-    `at` is the moment when it arrived, by `time.perf_counter`.
+    `at` is the moment when it arrived, by `time.perf_counter`; `request_id` the invocation's.
     """
 
     body: bytes
     error: bool = False
     at: float = field(default_factory=time.perf_counter)
+    request_id: str = ""
 
     @property
     def error_message(self) -> str:
@@ -165,7 +166,8 @@ class RuntimeApi:
         for kind in ("response", "error"):
             if invocation is not None and path == f"/invocation/{invocation.request_id}/{kind}":
                 if outcome is not None and not outcome.done():
-                    outcome.set_result(Outcome(body, error=kind == "error"))
+                    made = Outcome(body, kind == "error", request_id=invocation.request_id)
+                    outcome.set_result(made)
                 return accepted
         return 404, [], b'{"errorType":"InvalidRequestID","errorMessage":"unknown path or request"}'
 

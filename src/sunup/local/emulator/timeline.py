@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# Enough for an afternoon on the page; a soak test must not fill the memory.
+from .history import History
+
+# What the page lists; states, which it draws, are in the history. A soak test must not fill the
+# memory.
 _KEPT = 5000
 
 
@@ -17,11 +20,13 @@ class Timeline:
     listener: Callable[[dict[str, Any]], None] | None = None
     events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT))
     count: int = 0
+    history: History = field(default_factory=History)
 
     def add(self, kind: str, **fields: Any) -> None:
         """Note an event that happens now."""
         event = {"n": self.count, "at": round(time.time(), 3), "kind": kind, **fields}
         self.count += 1
         self.events.append(event)
+        self.history.take(event)
         if self.listener is not None:
             self.listener(event)

@@ -1,0 +1,174 @@
+"""What was when, for an hour: kept apart from the events, which come by the hundred a second.
+
+Everything is bounded. What changes often is kept exactly while it is little, and more coarsely
+when it becomes much: a bar that stands for many is as long as they were.
+"""
+
+import time
+import uuid
+from collections import deque
+from itertools import pairwise
+from typing import Any
+
+# Seconds that are kept, and the most parts of one lane or line.
+KEPT = 3600.0
+_MOST = 300
+
+# Transitions of the database, marks: rare.
+_RARE = 500
+_LANES = 60
+
+
+class Runs:
+    """When something was busy: `[from, to]` in seconds since the epoch; the last may be open."""
+
+    def __init__(self) -> None:
+        self.parts: list[list[float | None]] = []
+        self._gap = 0.02
+
+    def begin(self, at: float) -> None:
+        """Busy from now on."""
+        last = self.parts[-1] if self.parts else None
+        if last is not None and last[1] is not None and at - last[1] < self._gap:
+            last[1] = None  # so soon that it cannot be seen
+        elif last is None or last[1] is not None:
+            self.parts.append([at, None])
+            if len(self.parts) > _MOST:
+                self._merge()
+
+    def end(self, at: float) -> None:
+        """Idle from now on."""
+        if self.parts and self.parts[-1][1] is None:
+            self.parts[-1][1] = at
+
+    def _merge(self) -> None:
+        """Join what lies close together, until half is left; old ones first of all go."""
+        oldest = time.time() - KEPT
+        self.parts = [each for each in self.parts if each[1] is None or each[1] > oldest]
+        while len(self.parts) > _MOST // 2:
+            self._gap *= 2
+            joined = [self.parts[0]]
+            for each in self.parts[1:]:
+                last, begins = joined[-1], each[0]
+                if last[1] is not None and begins is not None and begins - last[1] < self._gap:
+                    last[1] = each[1]
+                else:
+                    joined.append(each)
+            self.parts = joined
+
+    def since(self, at: float) -> list[list[float | None]]:
+        """What was busy after a moment."""
+        return [each for each in self.parts if each[1] is None or each[1] > at]
+
+
+class Steps:
+    """A number over time: `[at, value]`; of values that are close together the highest is kept."""
+
+    def __init__(self) -> None:
+        self.points: list[list[float]] = []
+        self._width = 0.01
+
+    def note(self, at: float, value: float) -> None:
+        """It is `value` from now on."""
+        self.points.append([at, value])
+        if len(self.points) > 2 * _MOST:
+            oldest = at - KEPT
+            while len(self.points) > _MOST:
+                self._width *= 2
+                self.points = _thinned(self.points, self._width, oldest)
+
+    def since(self, at: float) -> list[list[float]]:
+        """From the value that it had at a moment on."""
+        before = [each for each in self.points if each[0] <= at][-1:]
+        return before + [each for each in self.points if each[0] > at]
+
+
+def _thinned(points: list[list[float]], width: float, oldest: float) -> list[list[float]]:
+    kept: list[list[float]] = []
+    for point, following in pairwise([*points, [float("inf"), 0.0]]):
+        if following[0] < oldest:
+            continue
+        if kept and point[0] - kept[-1][0] < width:
+            kept[-1][1] = max(kept[-1][1], point[1])
+            if following[0] - kept[-1][0] >= width and kept[-1][1] != point[1]:
+                kept.append(list(point))  # the value that it has afterwards
+        else:
+            kept.append(list(point))
+    return kept
+
+
+class History:
+    """Fed with the timeline's events; `run` names this emulator among those on the same port."""
+
+    def __init__(self) -> None:
+        self.run = uuid.uuid4().hex[:8]
+        self._database: deque[tuple[float, str]] = deque(maxlen=_RARE)
+        self._marks: deque[tuple[float, str]] = deque(maxlen=_RARE)
+        self._connections = Steps()
+        self._lanes: dict[str, dict[str, Any]] = {}
+        # Of each second: answers by their class, and the longest wait in milliseconds.
+        self._seconds: deque[list[int]] = deque(maxlen=int(KEPT))
+        self._waiting: dict[int, dict[str, Any]] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Note what an event of the timeline says."""
+        kind, at = event["kind"], event["at"]
+        if kind == "aurora":
+            self._database.append((at, event["state"]))
+        elif kind == "connections":
+            self._connections.note(at, event["connections"])
+        elif kind == "fault":
+            self._marks.append((at, event["fault"]))
+        elif kind == "instance":
+            self._of_instance(event["instance"], event["state"], at, event.get("reason"))
+        elif kind == "request":
+            self._waiting[event["id"]] = event
+        elif kind == "response":
+            self._waiting.pop(event["id"], None)
+            self._answered(int(at), event["status"], round(event["wait"] * 1000))
+
+    def since(self, at: float) -> dict[str, Any]:
+        """Everything from a moment on, as JSON."""
+        database = list(self._database)
+        first = max((n for n, each in enumerate(database) if each[0] <= at), default=0)
+        lanes = [each for each in self._lanes.values() if (each["gone"] or float("inf")) > at]
+        return {
+            "database": database[first:],
+            "marks": [each for each in self._marks if each[0] > at],
+            "connections": self._connections.since(at),
+            "lanes": [each | {"runs": each["runs"].since(at)} for each in lanes],
+            "seconds": [each for each in self._seconds if each[0] >= int(at)],
+            "waiting": list(self._waiting.values())[-50:],
+        }
+
+    def _of_instance(self, name: str, state: str, at: float, reason: str | None) -> None:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = {
+                "id": name,
+                "began": at,
+                "ready": None,
+                "gone": None,
+                "reason": "",
+                "runs": Runs(),
+            }
+            self._lanes[name] = lane
+            if len(self._lanes) > _LANES:
+                gone = [each for each, one in self._lanes.items() if one["gone"]]
+                if gone:
+                    del self._lanes[gone[0]]
+        if state != "init" and lane["ready"] is None:
+            lane["ready"] = at
+        if state == "running":
+            lane["runs"].begin(at)
+        else:
+            lane["runs"].end(at)
+        if state == "gone":
+            lane["gone"], lane["reason"] = at, reason or ""
+
+    def _answered(self, second: int, status: int, wait: int) -> None:
+        if not self._seconds or self._seconds[-1][0] < second:
+            self._seconds.append([second, 0, 0, 0, 0])
+        bucket = self._seconds[-1]
+        bucket[1 if status < 400 else 2 if status < 500 else 3] += 1
+        bucket[4] = max(bucket[4], wait)
