@@ -1,16 +1,24 @@
 """The console, as JSON and in a real browser."""
 
 import os
+import re
 import shutil
+import socket
+import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sunup.local.emulator import AuroraOptions, Emulator
+from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
 from sunup.local.testing import Emulate
+
+from .test_aurora import arguments
+from .test_history import feed
 
 USERS = Path(__file__).parents[3] / "examples" / "users"
 
@@ -89,9 +97,24 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.on(
         "console", lambda message: errors.append(message.text) if message.type == "error" else None
     )
+    ended.clear()
     yield page
     page.close()
-    assert errors == []
+    assert [each for each in errors if not any(known in each for known in ended)] == []
+
+
+# What the browser may say when a test has ended its emulator.
+ended: list[str] = []
+
+
+def words_of(page: Page) -> list[str]:
+    """What a pointer finds on the timeline."""
+    found: list[str] = page.evaluate("window.hits.map(hit => hit[4])")
+    return found
+
+
+def until(page: Page, condition: str) -> None:
+    page.wait_for_function(f"window.hits && window.hits.some(hit => {condition})", timeout=5000)
 
 
 def test_the_page_shows_the_database_the_instances_and_the_requests(
@@ -99,20 +122,141 @@ def test_the_page_shows_the_database_the_instances_and_the_requests(
 ) -> None:
     page.goto(aws.console_url)
     expect(page.locator("#state")).to_have_text("awake")
-    expect(page.locator("svg")).to_contain_text("none yet: send a request")
+    expect(page.locator("#rows")).to_contain_text("database awake")
     httpx2.get(f"{aws.url}/users")
     httpx2.get(f"{aws.url}/users/x")
     expect(page.locator("#instances")).to_have_text("1 frozen")
-    expect(page.locator(".dot[data-status='200']")).to_have_count(1)
-    expect(page.locator(".dot[data-status='400']")).to_have_count(1)
-    expect(page.locator("#requests tr")).to_have_count(2)
+    expect(page.locator("tr.request")).to_have_count(2)
+    expect(page.locator("tr.request").first).to_contain_text("GET /users/x")
     expect(page.locator("#connections")).to_have_text("1 of 9")
+    expect(page.locator("#words")).to_contain_text(
+        "2 requests in this time: 1 with 4xx, 0 with 5xx"
+    )
+    until(page, "hit[4].startsWith('GET /users/x 400')")
     aws.do("aurora/pause")
     expect(page.locator("#state")).to_have_text("asleep")
-    expect(page.locator("rect.asleep")).to_have_count(1)
+    until(page, "hit[4].startsWith('database asleep')")
     httpx2.get(f"{aws.url}/users")
-    expect(page.locator("rect.resuming")).to_have_count(1)
     expect(page.locator("#state")).to_have_text("awake")
+    until(page, "hit[4].startsWith('database resuming for 1.0 s')")
+    assert "pause" in words_of(page)
+    assert "drop" not in words_of(page)
+
+
+def test_a_page_that_is_opened_late_shows_the_same(
+    aws: Emulator, browser: Browser, page: Page
+) -> None:
+    """States are not read from the events, of which the latest 5,000 are kept."""
+    httpx2.get(f"{aws.url}/users")
+    aws.do("aurora/pause")
+    httpx2.get(f"{aws.url}/users")
+    for _ in range(6000):
+        aws.timeline.add("log", instance="x" * 32, line="hello")
+    page.goto(aws.console_url)
+    until(page, "hit[4].startsWith('database resuming for 1.0 s')")
+    until(page, "hit[4] === 'pause'")
+    until(page, "hit[4].includes('init for')")
+    expect(page.locator("#words")).to_contain_text("2 requests in this time")
+
+
+def test_causes_and_the_function_s_log_are_listed_and_filtered(
+    emulate: Emulate, tmp_path: Path, page: Page
+) -> None:
+    (tmp_path / "lambda_function.py").write_text(FAILING)
+    aws = emulate(tmp_path)
+    page.goto(aws.console_url)
+    for path in ("/crash", "/told", "/fine"):
+        httpx2.get(f"{aws.url}{path}", timeout=20)
+    psycopg_refused(aws)
+    rows = page.locator("#rows")
+    row = page.locator("tr.request", has_text="/crash")
+    expect(row).to_contain_text("500")
+    expect(row).to_contain_text("Runtime exited without providing a reason")
+    expect(page.locator("tr.request", has_text="/told")).to_contain_text("the cause in the log")
+    expect(rows).to_contain_text("Aurora refused app")
+    expect(page.locator("tr.log")).to_have_count(1)  # a failure, though the log is not shown
+    page.get_by_label("log", exact=True).check()
+    expect(rows).to_contain_text("printed by hand")
+    page.get_by_label("Filter").fill("by hand")
+    expect(page.locator("#rows tr")).to_have_count(3)
+    page.get_by_label("Filter").fill("no such thing")
+    expect(rows).to_contain_text("nothing matches")
+
+
+FAILING = """
+import json, os
+def handler(event, context):
+    path = event["rawPath"]
+    print("printed by hand")
+    if path == "/crash": os._exit(1)
+    if path == "/told":
+        print(json.dumps({"level": "ERROR", "message": "told", "code": "x",
+            "cause": "the cause in the log", "request_id": context.aws_request_id}))
+        return {"statusCode": 503}
+    return {"statusCode": 200}
+"""
+
+
+def psycopg_refused(aws: Emulator) -> None:
+    with pytest.raises(psycopg.OperationalError, match="PAM"):
+        psycopg.connect(**arguments(aws, password="x"))
+
+
+def test_another_emulator_on_the_same_port_is_noticed(page: Page) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = EmulatorOptions(console_port=port)
+    with Emulator(None, options) as aws:
+        page.goto(aws.console_url)
+        for _ in range(50):
+            aws.timeline.add("fault", fault="of the first")
+        expect(page.locator("#rows")).to_contain_text("of the first")
+    expect(page.get_by_role("status")).to_contain_text("The emulator has ended")
+    ended.append("ERR_CONNECTION_REFUSED")
+    with Emulator(None, options) as aws:
+        expect(page.get_by_role("status")).to_contain_text("another emulator", timeout=10_000)
+        expect(page.locator("#rows")).to_contain_text("database awake")
+        expect(page.locator("#rows")).not_to_contain_text("of the first")
+
+
+def test_an_hour_of_a_hundred_requests_a_second_is_drawn_in_time(aws: Emulator, page: Page) -> None:
+    feed(aws.timeline.history, time.time() - 3600, 3600)
+    for number in range(6000):
+        aws.timeline.add("log", instance="x" * 32, line=f"line {number}")
+    page.goto(aws.console_url)
+    page.get_by_label("Show").select_option("3600")
+    until(page, "hit[4].startsWith('100 a second')")
+    expect(page.locator("#words")).to_contain_text(re.compile(r"3[56]\d{4} requests in this time"))
+    times = []
+    for _ in range(15):
+        page.wait_for_timeout(120)
+        times.append(page.evaluate("window.drawn"))
+    assert statistics.median(times) < 16
+    assert len(httpx2.get(f"{aws.console_url}/state?after=999999&since=0").content) < 400_000
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_nothing_is_wider_than_the_page(aws: Emulator, browser: Browser, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    httpx2.get(f"{aws.url}/users/{'x' * 300}")
+    page.goto(aws.console_url)
+    expect(page.locator("tr.request")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("document.querySelector('canvas').getBoundingClientRect().width") < width
+    page.close()
+
+
+def test_held_it_stands_still(aws: Emulator, page: Page) -> None:
+    page.goto(aws.console_url)
+    expect(page.locator("#rows")).to_contain_text("database awake")
+    hold = page.get_by_role("button", name="Hold")
+    hold.click()
+    httpx2.get(f"{aws.url}/users")
+    page.wait_for_timeout(1200)
+    expect(page.locator("tr.request")).to_have_count(0)
+    hold.click()
+    expect(page.locator("tr.request")).to_have_count(1)
 
 
 def test_the_page_is_used_by_keyboard(aws: Emulator, page: Page) -> None:

@@ -48,14 +48,13 @@ class Faults:
     async def refuse(self, seconds: float = 2.0) -> None:
         """Refuse TCP connections for a while. Open sessions go on."""
         self._timeline.add("fault", fault="refuse", seconds=seconds)
-        self._listener.deafen()
-        self._work.start(self._listen_again_in(seconds))
+        self._deafen(seconds)
 
     async def failover(self, seconds: float = 1.0) -> None:
         """The writer goes: the lines are cut, and nobody listens until the other took over."""
         self._timeline.add("fault", fault="failover", seconds=seconds)
-        await self.refuse(seconds)
-        await self.drop()
+        self._deafen(seconds)
+        self._places.end_all(graceful=False)
 
     def lose_an_answer(self) -> bool:
         """Whether the answer to what is sent now is to be lost, once."""
@@ -64,6 +63,10 @@ class Faults:
         self.reset_next = False
         self._timeline.add("fault", fault="reset mid-statement")
         return True
+
+    def _deafen(self, seconds: float) -> None:
+        self._listener.deafen()
+        self._work.start(self._listen_again_in(seconds))
 
     async def _listen_again_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

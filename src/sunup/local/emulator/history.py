@@ -107,7 +107,7 @@ class History:
         self._connections = Steps()
         self._lanes: dict[str, dict[str, Any]] = {}
         # Of each second: answers by their class, and the longest wait in milliseconds.
-        self._seconds: deque[list[int]] = deque(maxlen=int(KEPT))
+        self._seconds: deque[list[int]] = deque(maxlen=int(KEPT) + 2)
         self._waiting: dict[int, dict[str, Any]] = {}
 
     def take(self, event: dict[str, Any]) -> None:

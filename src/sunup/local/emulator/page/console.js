@@ -15,8 +15,10 @@ async function poll() {
   try {
     const since = Date.now() / 1000 + skew - span() - 1;
     const reply = await fetch(`/state?after=${after}&since=${since}&run=${run}`);
+    const known = run;
     take(await reply.json());
-    if (!answered) say("The emulator answers again.");
+    if (known && known !== run) say("This is another emulator: it began anew.");
+    else if (!answered) say("The emulator answers again.");
     answered = true;
   } catch {
     if (answered) say("The emulator has ended, or does not answer.", true);
@@ -27,7 +29,6 @@ async function poll() {
 
 function take(news) {
   if (news.run !== run) {
-    if (run) say("This is another emulator: it began anew.");
     run = news.run; after = -1; rows.length = 0; notes.clear();
   }
   skew = news.now - Date.now() / 1000;
@@ -102,9 +103,9 @@ function words() {
     [s[0] + ok, s[1] + client, s[2] + server, Math.max(s[3], slowest)], [0, 0, 0, 0]);
   const total = sums[0] + sums[1] + sums[2], logins = aurora.logins ? `, ${aurora.logins} logging in` : "";
   $("words").textContent = [
-    last ? `The database has been ${last[1]} for ${seconds(Math.max(0, state.now - last[0]))}, with ${aurora.connections} connections${logins}.` : "",
+    last ? `The database has been ${last[1]} for ${seconds(Math.max(0, state.now - last[0]))}, with ${aurora.connections} connection${aurora.connections === 1 ? "" : "s"}${logins}.` : "",
     total ? `${total} requests in this time: ${sums[1]} with 4xx, ${sums[2]} with 5xx, the slowest took ${seconds(sums[3] / 1000)}.` : "No requests in this time.",
-    history.waiting.length ? `${history.waiting.length} wait.` : "",
+    history.waiting.length ? `${history.waiting.length} waiting.` : "",
     `Instances: ${instances() || "none"}.`,
   ].filter(Boolean).join(" ");
   $("timeline").setAttribute("aria-label", `Timeline of the last ${$("span").selectedOptions[0].text}: the text below says the same`);
@@ -147,7 +148,7 @@ function frame() {
       .map(r => ({ ...r.event, cause: r.why || notes.get(r.event.request_id) }));
     hits = draw($("timeline"), state, responses, now(), span());
     if (began - listed > 450) { list(); listed = began; }
-    window.drawn = performance.now() - began;
+    Object.assign(window, { hits, drawn: performance.now() - began }); // for the tests
   }
   setTimeout(() => requestAnimationFrame(frame), span() > 300 ? 500 : 100);
 }

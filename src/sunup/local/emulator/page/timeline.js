@@ -103,24 +103,35 @@ export function draw(canvas, state, responses, now, span) {
     for (const [start, end] of lane.runs) {
       if ((end ?? now) > from) bar(start, end ?? now, top, tall, "running", `${name} running for ${seconds((end ?? now) - start)}`);
     }
-    if (lane.gone) text(`✕ ${lane.reason}`, x(lane.gone) + 3, top + tall / 2, "soft");
+    if (lane.gone) {
+      const begin = x(lane.gone) + 3, whole = `✕ ${lane.reason}`;
+      text(begin + c.measureText(whole).width < width ? whole : "✕", begin, top + tall / 2, "soft");
+      hits.push([begin - 3, top, 16, tall, `${name} is gone: ${lane.reason}`]);
+    }
   });
   if (!lanes.length) { label("instances", "instances"); text("none yet: send a request", left + 4, rows.instances.y + 8, "soft"); }
 
   // Marks: each its line; words only where they fit beside the last ones.
   label("marks", "done to it");
-  let free = -Infinity;
+  // Those that lie on each other share a dot.
+  const groups = [];
   for (const [at, words] of history.marks) {
     if (at < from) continue;
-    const place = x(at);
+    const last = groups[groups.length - 1];
+    if (last && x(at) - last.place < 9) last.words.push(words);
+    else groups.push({ place: x(at), words: [words] });
+  }
+  let free = -Infinity;
+  groups.forEach(({ place, words }, n) => {
     c.strokeStyle = colours.bad; c.setLineDash([3, 3]); c.beginPath();
     c.moveTo(place, rows.marks.y); c.lineTo(place, height - 20); c.stroke(); c.setLineDash([]);
     c.fillStyle = colours.bad; c.beginPath(); c.arc(place, rows.marks.y + 8, 4, 0, 7); c.fill();
-    const wide = c.measureText(words).width, back = place + 8 + wide > width;
-    const begin = back ? place - 8 - wide : place + 8;
-    if (begin > free) { text(words, begin, rows.marks.y + 8, "bad"); free = (back ? place : begin + wide) + 4; }
-    hits.push([place - 5, rows.marks.y, 10, height, words]);
-  }
+    const short = words.length > 1 ? `${words[0]} +${words.length - 1}` : words[0];
+    const wide = c.measureText(short).width, next = groups[n + 1]?.place ?? width;
+    if (place + 8 + wide < next - 4) { text(short, place + 8, rows.marks.y + 8, "bad"); free = place + 8 + wide; }
+    else if (place - 8 - wide > Math.max(free, (groups[n - 1]?.place ?? left - 8) + 6)) { text(short, place - 8, rows.marks.y + 8, "bad", "right"); free = place; }
+    hits.push([place - 5, rows.marks.y, 10, height, words.join(", ")]);
+  });
   return hits;
 }
 
@@ -176,7 +187,7 @@ function drawDots(c, colours, list, { y }, x, hits) {
 function drawDensity(c, colours, buckets, { y, height }, x, from, now, left, right, hits, text) {
   const columns = new Map(), wide = Math.max(3, (right - left) / Math.max(30, Math.min(300, now - from)));
   for (const [second, ok, client, server, slowest] of buckets) {
-    if (second + 1 < from) continue;
+    if (second + 1 < from || second + 1 > now) continue; // only whole seconds
     const column = Math.floor((x(second) - left) / wide);
     const sum = columns.get(column) ?? { ok: 0, client: 0, server: 0, slowest: 0, number: 0 };
     sum.ok += ok; sum.client += client; sum.server += server; sum.number += 1;
