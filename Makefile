@@ -77,6 +77,8 @@ bench: setup
 	$(BIN)/python benchmarks/adapter.py
 	$(BIN)/python benchmarks/cold_start.py --write docs/benchmarks
 	$(BIN)/python benchmarks/waking.py --write docs/benchmarks
+	$(BIN)/python benchmarks/waits.py --write docs/benchmarks
+	$(BIN)/python benchmarks/relay.py --write docs/benchmarks
 
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \

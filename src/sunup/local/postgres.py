@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,15 @@ def running(
     durable: bool = True,
     max_connections: int = 100,
     binaries: Binaries | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, str]]:
     """Run PostgreSQL on a data folder, made when missing, until the block ends.
 
     Yields the `DB_*` variables to reach it. The data stays; with `durable` false a crash of the
     machine may lose it, which is quicker and enough for tests. As root, the server runs as the
-    user `nobody`. `binaries` are those of another server than the embedded one. Raises
-    `PostgresFailed`, also when another process uses the folder, and `CommandError`.
+    user `nobody`. `binaries` are those of another server than the embedded one, `options` more
+    settings of the server. Raises `PostgresFailed`, also when another process uses the folder, and
+    `CommandError`.
     """
     data = data.resolve()
     with ExitStack() as stack:
@@ -64,16 +66,17 @@ def running(
             account = _account()
             _prepare(data, account, binaries)
             socket = stack.enter_context(_socket_folder(data, account))
-            options = {
+            settings = {
                 "listen_addresses": "",
                 "unix_socket_directories": str(socket),
                 "max_connections": str(max_connections),
                 "superuser_reserved_connections": "0",
             }
             if not durable:
-                options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+                settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
             with interrupts.held():
-                process = _start(data, options, account, binaries)
+                settings |= options or {}
+                process = _start(data, settings, account, binaries)
                 stack.callback(_stop, process)
         except OSError as error:
             raise PostgresFailed(f"{data}: {error.strerror or error}") from error
