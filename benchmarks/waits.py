@@ -89,6 +89,7 @@ def told(peer: Peer, keep: Path, sleep: float, *, dead: bool) -> str:
     with Emulator(peer.folder, options) as aws:
         if dead:
             assert httpx2.get(f"{aws.url}/users", timeout=60).status_code == 200
+            aws.do("aurora/drop")
         if sleep:
             aws.do("aurora/pause")
         return ", ".join(map(str, seen(aws)))

@@ -121,7 +121,6 @@ def _front(aws: Emulator) -> Place:
     aws.iam.refusal = lambda *args, **options: verify(*args, **options | {"now": now})  # type: ignore[method-assign]
     return {
         "host": "localhost",
-        "hostaddr": "127.0.0.1",
         "port": str(aws.aurora.port),
         "user": "postgres",
         "password": password,
