@@ -1,4 +1,4 @@
-"""One attempt to connect with asyncpg, and a second one beside it where the first hears nothing.
+"""Attempts to connect with asyncpg, with a second one beside each that hears nothing.
 
 A SYN that is lost, or an address with nobody behind it, is silent: the kernel repeats after 1, 3
 and 7 s, and asyncio tries a name's next address only when the one before has failed. So each
@@ -11,12 +11,15 @@ import asyncio
 import re
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, cast
 
 import asyncpg
 
 from sunup.connecting import tls
-from sunup.connecting.waking import SECOND_AFTER, session_settings
+from sunup.connecting.credentials import Credentials, CredentialSource
+from sunup.connecting.ledger import Ledger
+from sunup.connecting.waking import SECOND_AFTER, Waking, password_for, session_settings
 from sunup.settings import Settings
 
 from .connection import Connection
@@ -44,6 +47,42 @@ class _Handshake(ssl.SSLObject):
         context = self.context
         assert isinstance(context, _Client)
         context.ended = True
+
+
+async def connected(
+    settings: Settings,
+    credentials: CredentialSource,
+    ledger: "Ledger[Connection]",
+    waking: Waking,
+    *,
+    wanted: Callable[[], bool],
+    check: Callable[[Connection], Awaitable[bool]],
+) -> Connection:
+    """Attempt after attempt, until one yields a connection that works.
+
+    Raises what the last one's failure means where another would not help, or none is `wanted`.
+    """
+    while True:
+        waking.begin_attempt()
+        try:
+            password = password_for(settings, await _found(settings, credentials))
+            connection = await connect(settings, password, waking.tries - 1)
+            if await check(connection):
+                return connection
+            connection.terminate()
+            # It was opened while the process was frozen, and closed too.
+            raise ConnectionResetError("the server closed the session at once")  # noqa: TRY301
+        except Exception as error:
+            pause = ledger.pause_after(error, waking, wanted=wanted())
+        await asyncio.sleep(pause)
+
+
+async def _found(settings: Settings, credentials: CredentialSource) -> Credentials | None:
+    """What signs the password, where it is a token."""
+    if not settings.uses_token:
+        return None
+    loop = asyncio.get_running_loop()
+    return credentials.ready() or await loop.run_in_executor(None, credentials.find)
 
 
 async def connect(settings: Settings, password: str | None, number: int) -> Connection:

@@ -17,12 +17,12 @@ from functools import partial
 from sunup import deadline, request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.ledger import ENDING, LENT, Ledger, note_wait
-from sunup.connecting.waking import Waking, password_for, patience, ping_after
+from sunup.connecting.waking import Waking, patience, ping_after
 from sunup.deadline import DeadlineExceeded
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
 from sunup.settings import Settings
 
-from .attempt import connect
+from .attempt import connected
 from .connection import Connection
 from .meaning import MEANING
 
@@ -292,7 +292,14 @@ class Pool:
 
     async def _open(self, waking: Waking) -> None:
         try:
-            connection = await self._connect(waking)
+            connection = await connected(
+                self._settings,
+                self._credentials,
+                self._ledger,
+                waking,
+                wanted=lambda: bool(self._waiters),
+                check=self.check,
+            )
         except Exception as error:
             if self._ledger.end_waking(waking):
                 self._opening = None
@@ -306,33 +313,6 @@ class Pool:
         self._offer(connection)
         if self._waiters:
             self.open()
-
-    async def _connect(self, waking: Waking) -> Connection:
-        while True:
-            waking.begin_attempt()
-            try:
-                return await self._attempt(waking.tries - 1)
-            except Exception as error:
-                pause = self._ledger.pause_after(error, waking, wanted=bool(self._waiters))
-            await asyncio.sleep(pause)
-
-    async def _attempt(self, number: int) -> Connection:
-        connection = await self._connected(number)
-        if await self.check(connection):
-            return connection
-        connection.terminate()
-        # It was opened while the process was frozen, and closed too.
-        raise ConnectionResetError("the server closed the session at once")
-
-    async def _connected(self, number: int) -> Connection:
-        settings = self._settings
-        credentials = None
-        if settings.uses_token:
-            credentials = self._credentials.ready()
-            if credentials is None:
-                loop = asyncio.get_running_loop()
-                credentials = await loop.run_in_executor(None, self._credentials.find)
-        return await connect(settings, password_for(settings, credentials), number)
 
 
 async def _end_of(task: "asyncio.Task[None]") -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sunup.local.emulator.payloads import event_1, event_2, response
+from sunup.local.emulator.payloads import event_1, event_2
+from sunup.local.emulator.results import response
 from tests.adapter import formats
 
 

@@ -7,7 +7,8 @@ import base64
 import json
 from typing import Any
 
-from .payloads import Reply, Scope, content_of, counted, header, listed, noted, parts_of, source_of
+from .payloads import Reply, Scope, listed, noted, parts_of, source_of
+from .results import content_of, counted, header
 
 # What goes as text; all else in base64, and whatever is compressed.
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")

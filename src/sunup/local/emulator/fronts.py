@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import elb, payloads, rest
+from . import elb, payloads, rest, results
 from .options import GatewayOptions
 from .payloads import Reply, Scope
 
@@ -54,7 +54,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
     if options.front == "function-url":
         return Front(
             lambda scope, body, now: payloads.event_of_url(scope, body, now, region),
-            lambda outcome, _: payloads.response(outcome, of_url=True),
+            lambda outcome, _: results.response(outcome, of_url=True),
             _URL,
             _forbidden_url(),
             None,
@@ -79,7 +79,7 @@ def front_of(options: GatewayOptions, region: str) -> Front:
     version_2 = options.payload == "2.0"
     return Front(
         payloads.event_2 if version_2 else payloads.event_1,
-        lambda outcome, _: payloads.response(outcome, version_2=version_2),
+        lambda outcome, _: results.response(outcome, version_2=version_2),
         _HTTP,
         in_json(403, "Forbidden"),
         30.0,

@@ -10,17 +10,8 @@ import json
 import uuid
 from typing import Any
 
-from .payloads import (
-    Reply,
-    Scope,
-    content_of,
-    counted,
-    event_1,
-    header,
-    noted,
-    parts_of,
-    status_of,
-)
+from .payloads import Reply, Scope, event_1, noted, parts_of
+from .results import content_of, counted, header, status_of
 
 # The client's, that do not reach the function.
 _DROPPED = frozenset(
