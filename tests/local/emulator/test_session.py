@@ -127,8 +127,9 @@ def test_a_session_sees_that_it_is_encrypted(emulate: Emulate) -> None:
         assert rows[0][:2] == (True, "TLSv1.3")
         assert re.fullmatch(r"TLS_\w+", rows[0][2])
         assert rows[0][3] in (128, 256)
-        everybody = connection.execute("select count(*), bool_and(ssl) from pg_stat_ssl")
-        assert everybody.fetchone() == (2, True)
+        # Other tests' sessions may be on the same server.
+        everybody = connection.execute("select count(*) >= 2, bool_and(ssl) from pg_stat_ssl")
+        assert everybody.fetchone() == (True, True)
 
 
 def test_replication_by_token_is_off_unless_granted(emulate: Emulate) -> None:

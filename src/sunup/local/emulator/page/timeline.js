@@ -54,9 +54,11 @@ export function draw(canvas, state, responses, now, span) {
   const text = (words, at, middle, name = "ink", align = "left") => {
     c.fillStyle = colours[name]; c.textAlign = align; c.fillText(words, at, middle);
   };
-  const label = (name, words) => {
+  // `scale`: what the row's full height means; both stand beside the row, or above it.
+  const label = (name, words, scale) => {
     const { y: top, height: tall } = rows[name];
-    text(words, 0, narrow ? top - 8 : top + tall / 2, "soft");
+    text(words, 0, narrow ? top - 8 : top + tall / 2 - (scale ? 8 : 0), "soft");
+    if (scale) text(scale, narrow ? width - right : 0, narrow ? top - 8 : top + tall / 2 + 8, "soft", narrow ? "right" : "left");
   };
 
   // Time: lines behind everything.
@@ -81,9 +83,9 @@ export function draw(canvas, state, responses, now, span) {
     if (words) hits.push([begin, top, long, tall, words]);
   };
 
-  label("requests", "requests");
+  const scale = few ? "" : `up to ${drawDensity(c, colours, history.seconds, rows.requests, x, from, now, left, width - right, hits)} a second`;
   if (few) drawDots(c, colours, dots.list, rows.requests, x, hits);
-  else drawDensity(c, colours, history.seconds, rows.requests, x, from, now, left, width - right, hits, text);
+  label("requests", "requests", scale);
 
   label("database", "database");
   history.database.forEach(([at, name], n) => {
@@ -91,8 +93,8 @@ export function draw(canvas, state, responses, now, span) {
     if (end > from) bar(at, end, rows.database.y, 24, name, `database ${name} for ${seconds(end - at)}`);
   });
 
-  drawConnections(c, colours, history.connections, state.aurora, rows.connections, x, now, left, width - right, hits, text, narrow);
-  label("connections", "connections");
+  label("connections", "connections",
+    drawConnections(c, colours, history.connections, state.aurora, rows.connections, x, now, left, width - right, hits));
 
   lanes.forEach(lane => {
     const { y: top, height: tall } = rows[lane.id], name = lane.id.slice(0, 6);
@@ -183,9 +185,9 @@ function drawDots(c, colours, list, { y }, x, hits) {
   }
 }
 
-// Answers a second, by class, and the longest wait as a line above.
-function drawDensity(c, colours, buckets, { y, height }, x, from, now, left, right, hits, text) {
-  const columns = new Map(), wide = Math.max(3, (right - left) / Math.max(30, Math.min(300, now - from)));
+// Answers a second, by class; returns the most.
+function drawDensity(c, colours, buckets, { y, height }, x, from, now, left, right, hits) {
+  const columns = new Map(), wide = Math.max(3, (right - left) / Math.min(300, now - from));
   for (const [second, ok, client, server, slowest] of buckets) {
     if (second + 1 < from || second + 1 > now) continue; // only whole seconds
     const column = Math.floor((x(second) - left) / wide);
@@ -199,7 +201,7 @@ function drawDensity(c, colours, buckets, { y, height }, x, from, now, left, rig
     let top = y + height;
     for (const [value, style] of [[sum.ok, "good"], [sum.client, "wait"], [sum.server, "bad"]]) {
       if (!value) continue;
-      const tall = Math.max(1.5, value / sum.number / most * (height - 12));
+      const tall = Math.max(1.5, value / sum.number / most * height);
       top -= tall;
       c.fillStyle = colours[style];
       c.fillRect(left + column * wide, top, wide - 1, tall);
@@ -207,10 +209,10 @@ function drawDensity(c, colours, buckets, { y, height }, x, from, now, left, rig
     const rate = (sum.ok + sum.client + sum.server) / sum.number;
     hits.push([left + column * wide, y, wide, height, `${rate.toFixed(0)} a second; ${sum.client} with 4xx, ${sum.server} with 5xx; the slowest took ${seconds(sum.slowest / 1000)}`]);
   }
-  text(`up to ${most.toFixed(0)} a second`, left + 4, y + 5, "soft");
+  return most.toFixed(0);
 }
 
-function drawConnections(c, colours, points, aurora, { y, height }, x, now, left, right, hits, text, narrow) {
+function drawConnections(c, colours, points, aurora, { y, height }, x, now, left, right, hits) {
   const limit = aurora.max_connections;
   const most = Math.max(1, aurora.connections, ...points.map(p => p[1]));
   const top = Math.min(limit, Math.max(4, Math.ceil(most * 1.25)));
@@ -224,5 +226,5 @@ function drawConnections(c, colours, points, aurora, { y, height }, x, now, left
   c.fillRect(left, y, right - left, 1);
   c.fillStyle = colours.line;
   c.fillRect(left, y + height, right - left, 1);
-  text(`${top}${top === limit ? ", the limit" : ` of ${limit}`}`, narrow ? right : left + 4, y + 8, "soft", narrow ? "right" : "left");
+  return top === limit ? `${top}, the limit` : `up to ${top} of ${limit}`;
 }
