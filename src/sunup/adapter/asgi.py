@@ -91,7 +91,9 @@ class AsgiRunner:
 
     async def _serve(self, call: Call, exchange: "Exchange") -> Answer:
         prefix, headers = call.root_path, encoded(call.headers)
-        if call.body and not [1 for name, _ in headers if name == b"content-length"]:
+        fields = call.event.get("headers") if call.body else None
+        quickly = type(fields) is dict and "content-length" in fields
+        if call.body and not quickly and not dict(headers).get(b"content-length"):
             # Of some requests API Gateway tells none (Kludex/mangum#143), and Django reads no form.
             headers.append((b"content-length", str(len(call.body)).encode()))
         scope = {

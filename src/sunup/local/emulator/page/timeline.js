@@ -83,7 +83,7 @@ export function draw(canvas, state, responses, now, span) {
     if (words) hits.push([begin, top, long, tall, words]);
   };
 
-  const scale = few ? "" : `up to ${drawDensity(c, colours, history.seconds, rows.requests, x, from, now, left, width - right, hits)} a second`;
+  const scale = few ? "" : `up to ${drawDensity(c, colours, history.seconds, rows.requests, x, from, now, left, width - right, hits)}/s`;
   if (few) drawDots(c, colours, dots.list, rows.requests, x, hits);
   label("requests", "requests", scale);
 
