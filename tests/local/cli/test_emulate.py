@@ -13,6 +13,7 @@ import psutil
 import psycopg
 import pytest
 
+from sunup.local import servers
 from tests.local.cli.test_dev import failing, free_port, sunup, wait_for
 
 USERS = Path(__file__).parents[3] / "examples" / "users"
@@ -230,3 +231,22 @@ def test_an_extension_that_the_server_lacks_is_told_with_what_to_do(tmp_path: Pa
     _, said = failing("emulate", app, "--port", free_port(), "--console-port", free_port())
     assert 'extension "hstore" is not available' in said
     assert "--postgres 1" in said
+
+
+def test_an_installed_server_brings_its_extensions(tmp_path: Path) -> None:
+    installed = [each for each in servers.others() if "hstore" in servers.extensions(each)]
+    if not installed:
+        pytest.skip("needs a PostgreSQL with its contrib: apt install postgresql")
+    app = shutil.copytree(USERS, tmp_path / "app", ignore=shutil.ignore_patterns(".*"))
+    versions = app / "migrations" / "versions"
+    first = (versions / "0001_users.py").read_text()
+    start, _, _ = first.partition("def upgrade()")
+    start = start.replace('revision = "0001"', 'revision = "0002"', 1)
+    start = start.replace("down_revision = None", 'down_revision = "0001"')
+    names = ("hstore", "citext", "pg_trgm", "pgcrypto", "uuid-ossp")
+    lines = "".join(f"    op.execute('create extension \"{name}\"')\n" for name in names)
+    (versions / "0002_extensions.py").write_text(f"{start}def upgrade() -> None:\n{lines}")
+    output, codes = session(app, "--postgres", installed[0].version, "--resume-seconds", 0.2)
+    assert codes == [200, 400, 200]
+    assert f"PostgreSQL  {installed[0].version} (" in output
+    assert "Migrations  0001, 0002" in output
