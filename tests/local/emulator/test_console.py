@@ -64,7 +64,8 @@ def test_what_there_is_not_is_a_404_that_tells_what_there_is(aws: Emulator) -> N
     reply = httpx2.post(f"{aws.console_url}/aurora/explode")
     assert reply.status_code == 404
     assert "aurora/pause" in reply.json()["actions"]
-    assert httpx2.get(f"{aws.console_url}/state?after=x").status_code == 400
+    for wrong in ("after=x", "after=1e3", "since=x", "since=nan", "since=inf", "since=-1e400"):
+        assert httpx2.get(f"{aws.console_url}/state?{wrong}").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The console: what happens, as JSON and as a page, and the buttons for the faults."""
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -116,6 +117,8 @@ class Console:
         try:
             after = int(asked.get("after", "-1"))
             since = float(asked["since"]) if "since" in asked else None
+            if since is not None and not math.isfinite(since):
+                raise ValueError(since)  # noqa: TRY301
         except ValueError:
             text = "after is the number of an event, since are seconds since the epoch"
             return JSONResponse({"error": text}, 400)

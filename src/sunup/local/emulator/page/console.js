@@ -3,7 +3,7 @@
 import { draw, seconds } from "./timeline.js";
 
 const $ = id => document.getElementById(id);
-const MOST_ROWS = 3000, SHOWN = 120;
+const MOST_ROWS = 3000, SHOWN = 120, LONGEST = 400;
 const rows = [], notes = new Map();
 let run = "", after = -1, state = null, skew = 0, answered = true, hits = [], held = null, database = "";
 
@@ -134,7 +134,12 @@ function made([r, why]) {
   tr.className = r.kind;
   const time = r.at === null ? "" : new Date(r.at * 1000).toLocaleTimeString([], { hour12: false });
   const cells = [time, r.what, r.status ?? "", r.took === undefined ? "" : seconds(r.took), why];
-  for (const value of cells) tr.append(Object.assign(document.createElement("td"), { textContent: value }));
+  for (const value of cells) {
+    const whole = String(value), cut = whole.length > LONGEST;
+    const td = Object.assign(document.createElement("td"), { textContent: cut ? `${whole.slice(0, LONGEST)} …` : whole });
+    if (cut) td.title = whole.slice(0, 5000);
+    tr.append(td);
+  }
   if (r.status) tr.children[2].className = `is-${r.status < 400 ? "good" : r.status < 500 ? "wait" : "bad"}`;
   if (r.failed) tr.children[r.status ? 4 : 1].className = "is-bad";
   return tr;
