@@ -29,11 +29,16 @@ class Certificates:
 def make(folder: Path, host: str = "localhost", keep: Path | None = None) -> Certificates:
     """Make both in a folder; the root in `keep`, where it stays for the next run.
 
-    Without `keep` the root's key is thrown away: nobody can sign with it later. With it, it lies
-    there readable for its owner only.
+    Without `keep`, or where that cannot be written, the root's key is thrown away: nobody can sign
+    with it later. In `keep` it lies readable for its owner only.
     """
     now = datetime.now(UTC) - timedelta(minutes=5)
-    root, root_key = _kept(keep, now) if keep is not None else _root(now, _LIFETIME)
+    root, root_key = _root(now, _LIFETIME)
+    if keep is not None:
+        try:
+            root, root_key = _kept(keep, now)
+        except OSError:
+            keep = None
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.DNSName(host), *map(_address, ("127.0.0.1", "::1"))]
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
