@@ -111,3 +111,12 @@ def test_anything_without_a_status_is_the_body_of_a_200() -> None:
 def test_a_malformed_response_is_an_error(body: bytes) -> None:
     with pytest.raises((ValueError, TypeError)):
         response(body)
+
+
+@pytest.mark.parametrize(
+    "field", ['"body": "\\ud800"', '"headers": {"x": "\\ud800"}', '"cookies": ["\\ud800"]']
+)
+def test_text_that_is_no_unicode_is_malformed(field: str) -> None:
+    """From Python 3.12 on the runtime client itself fails to send it."""
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        response(f'{{"statusCode": 200, {field}}}'.encode())
