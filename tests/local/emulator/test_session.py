@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
@@ -241,6 +242,9 @@ def test_any_bytes_are_refused_in_words(emulate: Emulate, user: bytes, signature
         assert b"C28000\0" in answer
         assert user in answer
     assert works(aws)
+    # The console tells it, though its bytes are no text.
+    told = httpx2.get(f"{aws.console_url}/state").json()["events"]
+    assert any("?" in each.get("user", "") for each in told)
 
 
 def test_nobody_by_name_is_refused(emulate: Emulate) -> None:
@@ -274,3 +278,16 @@ def test_large_results_and_large_statements_pass_through(emulate: Emulate) -> No
             time.sleep(0.3)  # what is not read fills the buffers
             assert sum(len(bytes(each).split()) for each in copy) == 300_000
     assert works(aws)
+
+
+def test_the_owner_may_end_all_sessions_and_everybody_logs_in_again(emulate: Emulate) -> None:
+    """As psql scripts and test suites do before they drop a database."""
+    aws = emulate()
+    end_all = """select pg_terminate_backend(pid) from pg_stat_activity
+        where backend_type in ('client backend', 'walsender') and pid <> pg_backend_pid()
+        and (backend_type = 'walsender' or datname = current_database())"""
+    owner = arguments(aws, user="postgres", password=password(aws, "postgres"))
+    for _ in range(2):
+        with psycopg.connect(**owner) as connection:
+            connection.execute(end_all)
+        assert works(aws)

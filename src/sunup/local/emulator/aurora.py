@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psycopg
 
+from sunup.failures import plain_text
+
 from .background import Background
 from .certificates import Certificates
 from .faults import Faults
@@ -68,10 +70,9 @@ class Aurora:
             timeline=timeline,
         )
 
-    async def start(self) -> None:
-        """Listen on a free port; the time until a pause begins to count."""
+    async def _connect_admin(self) -> psycopg.AsyncConnection:
         # For replication: that does not count as one of the server's `max_connections`.
-        self._admin = await psycopg.AsyncConnection.connect(
+        return await psycopg.AsyncConnection.connect(
             host=self._socket_folder,
             user="postgres",
             dbname="postgres",
@@ -79,6 +80,10 @@ class Aurora:
             replication="database",
             cursor_factory=psycopg.AsyncClientCursor,
         )
+
+    async def start(self) -> None:
+        """Listen on a free port; the time until a pause begins to count."""
+        self._admin = await self._connect_admin()
         await self._admin.execute(
             "do $$ begin create role rds_iam nologin;"
             " exception when duplicate_object then null; end $$; grant rds_iam to postgres"
@@ -123,7 +128,15 @@ class Aurora:
     async def _has_rds_iam(self, user: str) -> bool:
         async with self._admin_lock:
             assert self._admin is not None
-            found = await self._admin.execute(_HAS_RDS_IAM, (user,))
+            if self._admin.closed:
+                self._admin = await self._connect_admin()
+            try:
+                found = await self._admin.execute(_HAS_RDS_IAM, (user,))
+            except psycopg.OperationalError:
+                # The owner may end all sessions, this one too.
+                await self._admin.close()
+                self._admin = await self._connect_admin()
+                found = await self._admin.execute(_HAS_RDS_IAM, (user,))
             return await found.fetchone() == (True,)
 
     def _accept(self, connection: socket.socket) -> None:
@@ -138,6 +151,8 @@ class Aurora:
                 await session.run()
         except ProtocolError as error:
             self._timeline.add("refused", reason=f"no PostgreSQL client: {error}", user="")
+        except psycopg.Error as error:
+            self._timeline.add("error", error=f"the real PostgreSQL: {plain_text(error)}")
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # the client has gone, or everything ends
         finally:

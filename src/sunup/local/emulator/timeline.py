@@ -24,7 +24,11 @@ class Timeline:
 
     def add(self, kind: str, **fields: Any) -> None:
         """Note an event that happens now."""
-        event = {"n": self.count, "at": round(time.time(), 3), "kind": kind, **fields}
+        event = {"n": self.count, "at": round(time.time(), 3), "kind": kind}
+        for name, value in fields.items():
+            # Bytes of a client's that are no text must not keep the page from being told.
+            broken = isinstance(value, str) and not value.isascii()
+            event[name] = value.encode("utf-8", "replace").decode() if broken else value
         self.count += 1
         self.events.append(event)
         self.history.take(event)
