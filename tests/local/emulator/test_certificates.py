@@ -1,5 +1,8 @@
 """The root certificate of the emulated Aurora: for one run, or one that stays."""
 
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,3 +47,35 @@ def test_where_nothing_can_be_kept_it_is_for_one_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     made = certificates.make(tmp_path, keep=tmp_path / "file" / "emulator")
     assert made.root == tmp_path / "root.pem"
+
+
+def test_two_that_begin_at_once_have_one_root(tmp_path: Path) -> None:
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from sunup.local.emulator import certificates
+        folder, keep = map(Path, sys.argv[1:])
+        folder.mkdir()
+        sys.stdin.readline()
+        certificates.make(folder, keep=keep)
+    """
+    for number in range(3):
+        keep, folders = tmp_path / f"keep{number}", [tmp_path / f"{number}{each}" for each in "ab"]
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(folder), str(keep)], stdin=subprocess.PIPE
+            )
+            for folder in folders
+        ]
+        time.sleep(1)
+        for each in both:
+            assert each.stdin is not None
+            each.stdin.write(b"\n")
+            each.stdin.flush()
+        for each in both:
+            each.communicate()
+            assert each.returncode == 0
+        root = x509.load_pem_x509_certificate((keep / "root.pem").read_bytes())
+        for folder in folders:
+            leaf = x509.load_pem_x509_certificate((folder / "server.pem").read_bytes())
+            leaf.verify_directly_issued_by(root)

@@ -351,3 +351,15 @@ def test_what_a_client_says_of_its_address_is_handed_on_as_aws_does(
     context = event["requestContext"]
     if front != "alb":
         assert (context.get("http") or context["identity"])["sourceIp"] == "127.0.0.1"
+
+
+def test_an_error_that_is_no_unicode_is_told(emulate: Emulate, tmp_path: Path) -> None:
+    """As names of files may be: os.fsdecode keeps their bytes as lone surrogates."""
+    code = 'def handler(event, context): raise OSError("no such file \\udcff")'
+    (tmp_path / "lambda_function.py").write_text(code)
+    aws = emulate(tmp_path)
+    assert httpx2.get(aws.url, timeout=20).status_code == 500
+    events = httpx2.get(f"{aws.console_url}/state").json()["events"]
+    assert [each["cause"] for each in events if each["kind"] == "response"] == [
+        "OSError: no such file ?"
+    ]

@@ -1,5 +1,6 @@
 """A root and a server certificate, made for one run; the root may stay."""
 
+import fcntl
 import os
 import ssl
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ def make(folder: Path, host: str = "localhost", keep: Path | None = None) -> Cer
     root, root_key = _root(now, _LIFETIME)
     if keep is not None:
         try:
-            root, root_key = _kept(keep, now)
+            root, root_key = _shared(keep, now)
         except OSError:
             keep = None
     key = ec.generate_private_key(ec.SECP256R1())
@@ -62,9 +63,16 @@ def make(folder: Path, host: str = "localhost", keep: Path | None = None) -> Cer
     return Certificates(root_file, context)
 
 
+def _shared(folder: Path, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """As `_kept`, for one emulator after the other: two that begin at once have one root."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _kept(folder, now)
+
+
 def _kept(folder: Path, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """The root of an earlier run, or a new one where there is none that lasts. Raises `OSError`."""
-    folder.mkdir(parents=True, exist_ok=True)
     certificate_file, key_file = folder / "root.pem", folder / "root.key"
     try:
         root = x509.load_pem_x509_certificate(certificate_file.read_bytes())
