@@ -282,3 +282,23 @@ def test_strangers_do_no_harm(emulate: Emulate, garbage: bytes) -> None:
 )
 def test_the_limit_follows_the_maximum_acu(acu: float, limit: int) -> None:
     assert connection_limit(acu) == limit
+
+
+def test_a_pause_ends_the_resume_that_was_under_way(emulate: Emulate) -> None:
+    aws = emulate(aurora=AuroraOptions(resume_seconds=0.6))
+    for action in ("pause", "resume", "pause"):
+        aws.do(f"aurora/{action}")
+    time.sleep(1)
+    assert aws.state()["aurora"]["state"] == "asleep"
+    psycopg.connect(**arguments(aws)).close()
+
+
+def test_nobody_listens_until_the_last_of_two_faults_is_over(emulate: Emulate) -> None:
+    aws = emulate()
+    aws.run(aws.aurora.faults.refuse(1.2))
+    aws.run(aws.aurora.faults.failover(0.2))
+    time.sleep(0.6)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", aws.aurora.port), timeout=2)
+    time.sleep(0.9)
+    psycopg.connect(**arguments(aws)).close()

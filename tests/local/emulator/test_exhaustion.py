@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,3 +168,49 @@ async def test_an_instance_that_could_not_start_leaves_nothing(tmp_path: Path) -
         len(list(Path("/proc/self/fd").iterdir())) <= before + 1
     )  # the server's socket closes later
     assert not instance._share.available
+
+
+BOOT = """
+(exec env -i setsid sleep 61.5 < /dev/null > /dev/null 2>&1) &
+exec "$@"
+"""
+
+ONCE = """
+import json, os, urllib.request
+api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
+with urllib.request.urlopen(f"{api}/next") as event:
+    name = event.headers["Lambda-Runtime-Aws-Request-Id"]
+body = json.dumps({"statusCode": 200, "body": str(os.getpid())}).encode()
+urllib.request.urlopen(urllib.request.Request(f"{api}/{name}/response", body, method="POST"))
+"""
+
+
+def test_what_a_bootstrap_starts_first_of_all_ends_with_its_instance(
+    emulate: Emulate, tmp_path: Path
+) -> None:
+    """In the instance's group before it begins: it could start a child with nothing to know it by."""
+    if not limits.processor_share_available():
+        pytest.skip("needs writable cgroups")
+    (tmp_path / "boot.sh").write_text(BOOT)
+    (tmp_path / "once.py").write_text(ONCE)
+    command = ("sh", "boot.sh", sys.executable, "once.py")
+    aws = emulate(tmp_path, bootstrap=command)
+    assert httpx2.get(aws.url, timeout=20).status_code == 200
+    time.sleep(0.3)
+    left = [
+        each
+        for each in psutil.process_iter(["cmdline"])
+        if each.info["cmdline"] == ["sleep", "61.5"]
+    ]
+    assert left == []
+
+
+def test_a_runtime_that_ends_after_its_answer_is_gone_and_the_next_one_answers(
+    emulate: Emulate, tmp_path: Path
+) -> None:
+    (tmp_path / "once.py").write_text(ONCE)
+    aws = emulate(tmp_path, bootstrap=(sys.executable, "once.py"))
+    replies = [httpx2.get(aws.url, timeout=20) for _ in range(4)]
+    assert [each.status_code for each in replies] == [200] * 4
+    assert len({each.text for each in replies}) == 4
+    assert {each["state"] for each in aws.state()["instances"]} == {"gone"}

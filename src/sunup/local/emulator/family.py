@@ -13,6 +13,9 @@ from .limits import ProcessorShare
 # Seconds in which killed processes are gone.
 _LONGEST = 2.0
 
+# How often nobody must be found.
+_SURE = 3
+
 
 class Family:
     """The process `pid`, the leader of its own group, and its children, grandchildren and so on.
@@ -40,7 +43,11 @@ class Family:
         end = time.monotonic() + _LONGEST
         with suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
-        while (left := self._everybody()) and time.monotonic() < end:
+        empty = 0
+        # Once may be the moment between the end of one and the beginning of the next.
+        while empty < _SURE and time.monotonic() < end:
+            left = self._everybody()
+            empty = 0 if left else empty + 1
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

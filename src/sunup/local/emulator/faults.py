@@ -23,7 +23,7 @@ class Faults:
         self.read_only = False
         # The answer to the next statement is lost: it is executed, and the line is cut.
         self.reset_next = False
-        self._starting_until = 0.0
+        self._starting_until = self._deaf_until = 0.0
 
     @property
     def starting(self) -> bool:
@@ -65,9 +65,11 @@ class Faults:
         return True
 
     def _deafen(self, seconds: float) -> None:
+        self._deaf_until = max(self._deaf_until, time.monotonic() + seconds)
         self._listener.deafen()
         self._work.start(self._listen_again_in(seconds))
 
     async def _listen_again_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._listener.open()
+        if time.monotonic() >= self._deaf_until:  # nobody has asked for longer
+            self._listener.open()

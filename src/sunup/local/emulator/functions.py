@@ -68,9 +68,12 @@ class Functions:
             await self._end(instance, str(error) or type(error).__name__)
             raise
         duration = time.monotonic() - began
-        self._idle_since[instance.id] = time.monotonic()
-        self._note(instance)
         self._report(instance, duration, init)
+        if instance.state == "gone":
+            await self._end(instance, "the runtime ended")
+        else:
+            self._idle_since[instance.id] = time.monotonic()
+            self._note(instance)
         return outcome
 
     def _idle_instance(self) -> Instance | None:

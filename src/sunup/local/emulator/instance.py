@@ -105,7 +105,9 @@ class Instance:
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *command(self._function),
+                *self._share.entered_by(command(self._function))
+                if self._function.bootstrap
+                else command(self._function),
                 cwd=self._function.code,
                 env=environment(self._function, address, self.id),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -232,8 +234,10 @@ class Instance:
             self._signal(signal.SIGKILL)
 
     def _freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
         self.state = "frozen"
+        self._signal(signal.SIGSTOP)
+        if self._process is None or self._process.returncode is not None:
+            self.state = "gone"  # it has answered, and ended
 
     def _thaw(self) -> None:
         self.state = "running"

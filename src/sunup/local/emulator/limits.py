@@ -40,6 +40,13 @@ class ProcessorShare:
             except OSError:
                 self.remove()
 
+    def entered_by(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """The command, put into the group before it begins: it may start others at once."""
+        if not self.available:
+            return command
+        procs = str(self._folder / "cgroup.procs")
+        return ("/bin/sh", "-c", 'echo $$ > "$0"; exec "$@"', procs, *command)
+
     def limit(self) -> None:
         """Grant the share of the memory setting."""
         self._write(self._quota)

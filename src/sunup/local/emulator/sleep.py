@@ -77,8 +77,10 @@ class Sleep:
         self._work.start(self._become_awake_in(seconds))
 
     async def _become_awake_in(self, seconds: float) -> None:
+        began = self._since
         await asyncio.sleep(seconds)
-        await self._set("awake")
+        if self.state == "resuming" and self._since == began:  # it was not paused meanwhile
+            await self._set("awake")
 
     async def _pause_when_idle(self) -> None:
         pause_after = self._options.pause_after
