@@ -6,7 +6,9 @@ import shutil
 import signal
 import socket
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -14,6 +16,8 @@ import psycopg
 import pytest
 
 from sunup.local import servers
+from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
+from sunup.local.errors import CommandError
 from tests.local.cli.test_dev import failing, free_port, sunup, wait_for
 
 USERS = Path(__file__).parents[3] / "examples" / "users"
@@ -250,3 +254,38 @@ def test_an_installed_server_brings_its_extensions(tmp_path: Path) -> None:
     assert codes == [200, 400, 200]
     assert f"PostgreSQL  {installed[0].version} (" in output
     assert "Migrations  0001, 0002" in output
+
+
+def test_an_output_that_nobody_reads_any_more_stops_nothing() -> None:
+    port, console = free_port(), free_port()
+    process = sunup("emulate", USERS, "--port", port, "--console-port", console)
+    try:
+        wait_for(process, f"http://127.0.0.1:{console}/state")
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("Ctrl-C"):
+            pass
+        process.stdout.close()
+        for _ in range(20):
+            assert httpx2.get(f"http://127.0.0.1:{port}/users", timeout=30).status_code == 200
+        state = httpx2.get(f"http://127.0.0.1:{console}/state?since=0").json()
+        assert state["history"]["waiting"] == []
+        assert [each["state"] for each in state["instances"]] == ["frozen"]
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+
+
+@pytest.mark.parametrize("which", ["port", "console_port", "aurora"])
+def test_a_port_that_another_emulator_has_is_told(which: str) -> None:
+    with Emulator(None) as first:
+        taken: Any = {
+            "port": int(first.url.rpartition(":")[2]),
+            "console_port": int(first.console_url.rpartition(":")[2]),
+            "aurora": AuroraOptions(port=first.aurora.port),
+        }[which]
+        options = replace(EmulatorOptions(), **{which: taken})
+        with pytest.raises(CommandError, match="cannot have port"):
+            Emulator(None, options).__enter__()
+        assert httpx2.get(f"{first.console_url}/state").status_code == 200
+    with Emulator(None, options):
+        pass

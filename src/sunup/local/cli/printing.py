@@ -36,7 +36,11 @@ class EventPrinter:
         text = line(event)
         if text is not None:
             clock = time.strftime("%H:%M:%S", time.localtime(event["at"]))
-            self._console.print(Text(f"{clock} ", "dim") + text, soft_wrap=True)
+            try:
+                self._console.print(Text(f"{clock} ", "dim") + text, soft_wrap=True)
+            except (OSError, ValueError, SystemExit):
+                # Nobody reads any more (`| head`); rich ends the process at a broken pipe.
+                self.on = False
 
 
 def line(event: dict[str, Any]) -> Text | None:

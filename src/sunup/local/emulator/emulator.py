@@ -2,9 +2,9 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,6 +13,7 @@ import psycopg
 
 from sunup.adapter.loop import Loop
 from sunup.local import postgres, servers
+from sunup.local.errors import CommandError
 from sunup.local.migrations import running as migrations
 from sunup.settings import Settings
 
@@ -172,9 +173,10 @@ class Emulator:
         stack.callback(self._loop.close)
         self.run(self._note_errors())
         made = certificates.make(folder, options.aurora.host, options.keep)
-        self.aurora = Aurora(
-            self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
-        )
+        with _port_free("Aurora", options.aurora.port):
+            self.aurora = Aurora(
+                self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
+            )
         self.run(self.aurora.start())
         stack.callback(lambda: self.run(self.aurora.stop()))
         function = Function(
@@ -194,7 +196,12 @@ class Emulator:
         self.run(self.functions.start())
         stack.callback(lambda: self.run(self.functions.stop()))
         self.issuer = Issuer(options.gateway.jwt_audience[0])
-        console = bound(options.console_port)
+        with _port_free("the console", options.console_port):
+            console = bound(options.console_port)
+        stack.callback(console.close)
+        with _port_free("the gateway", options.port):
+            gateway = bound(options.port)
+        stack.callback(gateway.close)
         self.issuer.url = f"http://localhost:{console.getsockname()[1]}"
         self.gateway = Gateway(
             self.functions,
@@ -207,7 +214,7 @@ class Emulator:
         web = [WebServer(self._loop, self.console.app, console)]
         stack.callback(web[0].stop)
         self.console_url = web[0].url
-        web.append(WebServer(self._loop, self.gateway, bound(options.port)))
+        web.append(WebServer(self._loop, self.gateway, gateway))
         stack.callback(web[1].stop)
         self.url = web[1].url
         # Before the servers end: nobody waits for what still runs.
@@ -247,3 +254,15 @@ class Emulator:
 
 def _temporary() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="sunup-aws-", ignore_cleanup_errors=True)
+
+
+@contextmanager
+def _port_free(whose: str, port: int) -> Iterator[None]:
+    """Raises `CommandError` where another process has the port."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(
+            f"{whose} cannot have port {port}: {error.strerror or error}",
+            "Choose another one, or end what listens there.",
+        ) from None

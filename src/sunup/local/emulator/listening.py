@@ -17,10 +17,11 @@ _PAUSE = 0.1
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def bound(port: int, address: str = "127.0.0.1") -> socket.socket:
+def bound(port: int, address: str = "127.0.0.1", *, shared: bool = False) -> socket.socket:
     """A TCP socket on a loopback port (0: a free one) that does not listen yet.
 
-    Several may be bound to one port: one that never listens keeps it reserved.
+    Several that are `shared` may be bound to one port: one that never listens keeps it reserved.
+    Raises `OSError` when somebody else has it.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, each
@@ -30,7 +31,8 @@ def bound(port: int, address: str = "127.0.0.1") -> socket.socket:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((address, port))
     except BaseException:
         made.close()
@@ -48,17 +50,19 @@ class Listener:
 
     def __init__(self, accept: Accept, port: int = 0) -> None:
         self._accept = accept
-        self._reserved = [bound(port)]  # never listen
+        if port:
+            bound(port).close()  # not even another emulator may have it
+        self._reserved = [bound(port, shared=True)]  # never listen
         self.port: int = self._reserved[0].getsockname()[1]
         with suppress(OSError):  # no IPv6, or another's port
-            self._reserved.append(bound(self.port, "::1"))
+            self._reserved.append(bound(self.port, "::1", shared=True))
         self._listening: list[socket.socket] = []
 
     def open(self) -> None:
         """Begin to listen, unless it already does."""
         if not self._listening:
             for each in self._reserved:
-                listener = bound(self.port, each.getsockname()[0])
+                listener = bound(self.port, each.getsockname()[0], shared=True)
                 listener.listen(_BACKLOG)
                 self._listening.append(listener)
                 self._watch(listener)
