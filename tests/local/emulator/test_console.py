@@ -69,7 +69,15 @@ def test_what_there_is_not_is_a_404_that_tells_what_there_is(aws: Emulator) -> N
 
 
 @pytest.mark.parametrize(
-    "headers", [{"origin": "https://evil.example"}, {"host": "evil.example"}, {"origin": "null"}]
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"host": "evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "http://evil.example@localhost"},
+        {"origin": "chrome-extension://localhost"},
+    ],
 )
 def test_another_site_cannot_press_the_buttons(aws: Emulator, headers: dict[str, str]) -> None:
     reply = httpx2.post(f"{aws.console_url}/aurora/pause", headers=headers)

@@ -160,9 +160,8 @@ class _OwnOnly:
 def _is_own(request: Request) -> bool:
     origin = request.headers.get("origin")
     try:
-        hosts = {urlsplit(f"//{request.headers.get('host', '')}").hostname}
-        if origin is not None:
-            hosts.add(urlsplit(origin).hostname)
+        host = request.headers.get("host", "")
+        # Another page of this machine is another's page, too: the app's own, perhaps.
+        return urlsplit(f"//{host}").hostname in _LOCAL and origin in (None, f"http://{host}")
     except ValueError:
         return False
-    return hosts <= _LOCAL

@@ -1,18 +1,18 @@
 """What was when, for an hour: kept apart from the events, which come by the hundred a second.
 
-Everything is bounded. What changes often is kept exactly while it is little, and more coarsely
-when it becomes much: a bar that stands for many is as long as they were.
+Everything is bounded. What is recent is kept exactly, what is older more coarsely.
 """
 
-import time
 import uuid
 from collections import deque
 from itertools import pairwise
 from typing import Any
 
-# Seconds that are kept, and the most parts of one lane or line.
+# Seconds that are kept; how many parts may be new since the last joining; and what cannot be seen:
+# so much of a view's width.
 KEPT = 3600.0
 _MOST = 300
+_PARTS = 150
 
 # Transitions of the database, marks: rare.
 _RARE = 500
@@ -20,81 +20,79 @@ _LANES = 60
 
 
 class Runs:
-    """When something was busy: `[from, to]` in seconds since the epoch; the last may be open."""
+    """When something was busy: `[from, to, seconds busy]`; `to` of the last may be open.
+
+    What lies close together is joined, the older the more: at a distance that cannot be seen in a
+    view that reaches as far back. Of what was joined the busy seconds are still known.
+    """
 
     def __init__(self) -> None:
-        self.parts: list[list[float | None]] = []
-        self._gap = 0.02
+        self.parts: list[list[Any]] = []
+        self._most = _MOST
 
     def begin(self, at: float) -> None:
         """Busy from now on."""
-        last = self.parts[-1] if self.parts else None
-        if last is not None and last[1] is not None and at - last[1] < self._gap:
-            last[1] = None  # so soon that it cannot be seen
-        elif last is None or last[1] is not None:
-            self.parts.append([at, None])
-            if len(self.parts) > _MOST:
-                self._merge()
+        if not self.parts or self.parts[-1][1] is not None:
+            self.parts.append([at, None, 0.0])
+            if len(self.parts) > self._most:
+                self._join(at)
 
     def end(self, at: float) -> None:
         """Idle from now on."""
         if self.parts and self.parts[-1][1] is None:
-            self.parts[-1][1] = at
+            last = self.parts[-1]
+            last[1] = at
+            last[2] += at - last[0]
 
-    def _merge(self) -> None:
-        """Join what lies close together, until half is left; old ones first of all go."""
-        oldest = time.time() - KEPT
-        self.parts = [each for each in self.parts if each[1] is None or each[1] > oldest]
-        while len(self.parts) > _MOST // 2:
-            self._gap *= 2
-            joined = [self.parts[0]]
-            for each in self.parts[1:]:
-                last, begins = joined[-1], each[0]
-                if last[1] is not None and begins is not None and begins - last[1] < self._gap:
-                    last[1] = each[1]
-                else:
-                    joined.append(each)
-            self.parts = joined
+    def _join(self, now: float) -> None:
+        joined: list[list[Any]] = []
+        for each in self.parts:
+            last = joined[-1] if joined else None
+            if last is not None and each[1] is not None:
+                near = each[0] - last[1] < (now - each[1]) / _PARTS
+                if near and each[1] - last[0] < max(1.0, (now - each[1]) / 4):
+                    last[1], last[2] = each[1], last[2] + each[2]
+                    continue
+            if each[1] is None or each[1] > now - KEPT:
+                joined.append(each)
+        self.parts = joined
+        self._most = len(joined) + _MOST  # not at each beginning
 
-    def since(self, at: float) -> list[list[float | None]]:
+    def since(self, at: float) -> list[list[Any]]:
         """What was busy after a moment."""
         return [each for each in self.parts if each[1] is None or each[1] > at]
 
 
 class Steps:
-    """A number over time: `[at, value]`; of values that are close together the highest is kept."""
+    """A number over time, `[at, value]`: of close values, the older the more, the highest."""
 
     def __init__(self) -> None:
         self.points: list[list[float]] = []
-        self._width = 0.01
+        self._most = _MOST
 
     def note(self, at: float, value: float) -> None:
         """It is `value` from now on."""
         self.points.append([at, value])
-        if len(self.points) > 2 * _MOST:
-            oldest = at - KEPT
-            while len(self.points) > _MOST:
-                self._width *= 2
-                self.points = _thinned(self.points, self._width, oldest)
+        if len(self.points) > self._most:
+            self._thin(at)
+
+    def _thin(self, now: float) -> None:
+        kept: list[list[float]] = []
+        for point, (ends, _) in pairwise([*self.points, [float("inf"), 0.0]]):
+            if ends < now - KEPT:
+                continue
+            width = (now - point[0]) / _PARTS
+            if kept and point[0] - kept[-1][0] < width and ends - kept[-1][0] < width:
+                kept[-1][1] = max(kept[-1][1], point[1])
+            else:
+                kept.append(list(point))
+        self.points = kept
+        self._most = len(kept) + _MOST
 
     def since(self, at: float) -> list[list[float]]:
         """From the value that it had at a moment on."""
         before = [each for each in self.points if each[0] <= at][-1:]
         return before + [each for each in self.points if each[0] > at]
-
-
-def _thinned(points: list[list[float]], width: float, oldest: float) -> list[list[float]]:
-    kept: list[list[float]] = []
-    for point, following in pairwise([*points, [float("inf"), 0.0]]):
-        if following[0] < oldest:
-            continue
-        if kept and point[0] - kept[-1][0] < width:
-            kept[-1][1] = max(kept[-1][1], point[1])
-            if following[0] - kept[-1][0] >= width and kept[-1][1] != point[1]:
-                kept.append(list(point))  # the value that it has afterwards
-        else:
-            kept.append(list(point))
-    return kept
 
 
 class History:

@@ -23,7 +23,9 @@ export function draw(canvas, state, responses, now, span) {
   const x = at => left + (Math.max(at, from) - from) / span * (width - left - right);
   const { history } = state;
   const lanes = pick(history.lanes);
-  const few = countOf(history.seconds, from) <= MANY;
+  // One by one only where all of them are known: the list forgets sooner than the history.
+  const count = countOf(history.seconds, from);
+  const few = count <= MANY && responses.filter(r => r.at >= Math.ceil(from)).length >= countOf(history.seconds, Math.ceil(from) + 1);
   const dots = few ? tracked(responses.filter(r => r.at >= from), history.waiting, now, span) : null;
 
   // The rows, from top to bottom: their height, and what they are called.
@@ -102,8 +104,13 @@ export function draw(canvas, state, responses, now, span) {
     const ready = lane.ready ?? lane.gone ?? now, gone = lane.gone ?? now;
     if (ready > from) bar(lane.began, ready, top, tall, "init", `${name} init for ${seconds(ready - lane.began)}`);
     if (gone > from && gone > ready) bar(ready, gone, top, tall, "frozen", "");
-    for (const [start, end] of lane.runs) {
-      if ((end ?? now) > from) bar(start, end ?? now, top, tall, "running", `${name} running for ${seconds((end ?? now) - start)}`);
+    // Of many runs that were joined only the share is known: the bar is as strong as that.
+    for (const [start, end, busy] of lane.runs) {
+      if ((end ?? now) <= from) continue;
+      const long = (end ?? now) - start, share = end === null ? 1 : Math.min(1, busy / Math.max(long, 1e-6));
+      c.globalAlpha = Math.max(0.3, share);
+      bar(start, end ?? now, top, tall, "running", share > 0.95 ? `${name} running for ${seconds(long)}` : `${name} running ${Math.round(share * 100)} % of ${seconds(long)}`);
+      c.globalAlpha = 1;
     }
     if (lane.gone) {
       const begin = x(lane.gone) + 3, whole = `✕ ${lane.reason}`;
@@ -220,7 +227,7 @@ function drawConnections(c, colours, points, aurora, { y, height }, x, now, left
     const end = n + 1 < points.length ? points[n + 1][0] : now;
     const tall = height * Math.min(1, value / top), begin = x(at), long = Math.max(0.75, x(end) - begin);
     c.fillStyle = colours.rest; c.globalAlpha = 0.6; c.fillRect(begin, y + height - tall, long, tall); c.globalAlpha = 1;
-    hits.push([begin, y, long, height, `${value} of ${limit} connections`]);
+    hits.push([begin, y, long, height, `at most ${value} of ${limit} connections`]);
   });
   c.fillStyle = colours[top === limit ? "bad" : "line"];
   c.fillRect(left, y, right - left, 1);
