@@ -5,6 +5,7 @@ import time
 from itertools import pairwise
 
 from sunup.local.emulator.history import History, Runs, Steps
+from sunup.local.emulator.timeline import Timeline
 
 
 def feed(history: History, began: float, seconds: int, rate: int = 100) -> None:
@@ -135,3 +136,16 @@ def test_what_is_recent_stays_exact_after_hours() -> None:
     whole = runs.since(end - 3600)
     assert abs(sum(each[2] for each in whole) - 7.2) < 0.5
     assert max(each[1] - each[0] for each in whole) < 1000
+
+
+def test_the_events_are_bounded_by_their_number_and_by_their_size() -> None:
+    timeline = Timeline()
+    for number in range(6000):
+        timeline.add("log", line=f"{number}")
+    assert len(timeline.events) == 5000
+    for _ in range(100):
+        timeline.add("log", line="x" * 1_000_000)
+    assert 25 < len(timeline.events) < 35
+    timeline.add("log", line="y")
+    assert timeline.events[-1]["line"] == "y"
+    assert timeline.count == 6101

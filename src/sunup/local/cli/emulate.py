@@ -128,7 +128,9 @@ def emulate(
             f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."
         )
     console = Console(highlight=False)
-    command = command_of(bootstrap)
+    if migrations is not None and not migrations.is_dir():
+        raise CommandError(f"there is no folder {migrations}", "Name Alembic's folder.")
+    command = command_of(bootstrap, app_dir)
     packaged = app_dir.is_file() and app_dir.suffix == ".zip"
     found = project.find(app_dir.parent if packaged else app_dir)
     if not packaged and command is None:

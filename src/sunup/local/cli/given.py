@@ -27,15 +27,17 @@ def with_defaults_of(context: typer.Context, app_dir: Path) -> Path:
     return app_dir
 
 
-def command_of(text: str | None) -> tuple[str, ...] | None:
-    """The words of `--bootstrap`. Raises `CommandError`."""
+def command_of(text: str | None, folder: Path) -> tuple[str, ...] | None:
+    """The words of `--bootstrap`, which is run in the app's folder. Raises `CommandError`."""
     if text is None:
         return None
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
         raise CommandError(f"--bootstrap {text!r}: {error}", "Close the quotes.") from None
-    if not words or shutil.which(words[0]) is None:
+    name = words[0] if words else ""
+    found = shutil.which(folder / name if "/" in name else name) if name else None
+    if found is None:
         raise CommandError(
             f"--bootstrap {text!r} cannot be run", "Name a program, such as 'node bootstrap.mjs'."
         )

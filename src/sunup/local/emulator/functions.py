@@ -127,6 +127,8 @@ class Functions:
         """End the instances that serve nothing; returns how many."""
         self._timeline.add("fault", fault="reap")
         frozen = [each for each in self.instances if each.state == "frozen"]
+        for each in frozen:
+            each.state = "gone"  # nobody takes it any more
         await asyncio.gather(*(self._end(each, "reaped") for each in frozen))
         return len(frozen)
 

@@ -78,10 +78,11 @@ class Instance:
         """
         try:
             self._process = await self._started()
-        except OSError as error:
-            # This machine is out of processes or files (EAGAIN, EMFILE).
+        except (OSError, ValueError) as error:
+            # This machine is out of processes or files (EAGAIN, EMFILE); or a variable has a NUL.
             await self.stop()
-            raise InstanceFailed(f"no process can be started: {error.strerror or error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise InstanceFailed(f"no process can be started: {reason}") from None
         except BaseException:
             await self.stop()
             raise

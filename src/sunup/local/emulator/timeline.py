@@ -11,6 +11,7 @@ from .history import History
 # What the page lists; states, which it draws, are in the history. A soak test must not fill the
 # memory.
 _KEPT = 5000
+_MOST_LETTERS = 32_000_000
 
 
 @dataclass
@@ -18,9 +19,10 @@ class Timeline:
     """Events are dictionaries with `at` (seconds since the epoch) and `kind`."""
 
     listener: Callable[[dict[str, Any]], None] | None = None
-    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    events: deque[dict[str, Any]] = field(default_factory=deque)
     count: int = 0
     history: History = field(default_factory=History)
+    _letters: int = 0
 
     def add(self, kind: str, **fields: Any) -> None:
         """Note an event that happens now."""
@@ -31,6 +33,13 @@ class Timeline:
             event[name] = value.encode("utf-8", "replace").decode() if broken else value
         self.count += 1
         self.events.append(event)
+        self._letters += _letters_of(event)
+        while len(self.events) > _KEPT or (self._letters > _MOST_LETTERS and len(self.events) > 1):
+            self._letters -= _letters_of(self.events.popleft())
         self.history.take(event)
         if self.listener is not None:
             self.listener(event)
+
+
+def _letters_of(event: dict[str, Any]) -> int:
+    return sum(len(each) for each in event.values() if isinstance(each, str))
