@@ -10,6 +10,8 @@ import uvicorn
 
 from sunup.adapter.loop import Loop
 
+_GRACE = 0.4  # seconds
+
 
 class WebServer:
     """Serves from its making until `stop`."""
@@ -41,8 +43,12 @@ class WebServer:
         self._server.should_exit = True
 
     def stop(self) -> None:
-        """End: requests that are being answered have a second."""
+        """End. Requests that are being answered have a moment; one that is half sent ends."""
         self.end()
+        try:
+            self._serving.result(_GRACE)
+        except (TimeoutError, asyncio.CancelledError):
+            self._server.force_exit = True
         with suppress(asyncio.CancelledError):
             self._serving.result(10)
         self._listener.close()
