@@ -289,3 +289,23 @@ def test_a_port_that_another_emulator_has_is_told(which: str) -> None:
         assert httpx2.get(f"{first.console_url}/state").status_code == 200
     with Emulator(None, options):
         pass
+
+
+def test_a_terminal_that_stands_still_holds_up_nothing(tmp_path: Path) -> None:
+    code = """if True:
+        def handler(event, context):
+            print("x" * 3_000_000)
+            return {"statusCode": 200}
+    """
+    app = app_with(tmp_path, app__py="app = None", lambda_function__py=code)
+    port, console = free_port(), free_port()
+    process = sunup("emulate", app, "--port", port, "--console-port", console)
+    try:
+        wait_for(process, f"http://127.0.0.1:{console}/state")
+        for _ in range(3):  # nobody reads what is printed
+            assert httpx2.get(f"http://127.0.0.1:{port}/", timeout=20).status_code == 200
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()

@@ -1,5 +1,7 @@
 """`sunup emulate`: the app in an AWS on this machine, where it sleeps, freezes and fails."""
 
+import os
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,9 @@ from .introducing import introduce
 from .printing import EventPrinter
 
 DEFAULTS = EmulatorOptions()
+
+# Seconds for the last word.
+_LAST_WORD = 1.0
 
 
 def emulate(
@@ -177,5 +182,8 @@ def emulate(
         printer.on = True
         interrupts.wait()
         printer.on = False
-        console.print()
-    console.print("Stopped.")
+    last = threading.Thread(target=console.print, args=("\nStopped.",), daemon=True)
+    last.start()
+    last.join(_LAST_WORD)
+    if last.is_alive():
+        os._exit(0)  # everything has ended; the terminal stands still, and would hold us, too

@@ -1,7 +1,10 @@
 """The emulator's events as lines of a terminal."""
 
 import json
+import queue
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -28,13 +31,28 @@ class EventPrinter:
     def __init__(self, console: Console) -> None:
         self._console = console
         self.on = False
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=2000)
+        self._printing: threading.Thread | None = None
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Print one event."""
         if not self.on:
             return
-        text = line(event)
-        if text is not None:
+        if self._printing is None:
+            self._printing = threading.Thread(
+                target=self._print, name="sunup-printing", daemon=True
+            )
+            self._printing.start()
+        with suppress(queue.Full):  # nobody reads: what is too much is left out
+            self._events.put_nowait(event)
+
+    def _print(self) -> None:
+        # In a thread of its own: a terminal that stands still must not hold up the event loop.
+        while True:
+            event = self._events.get()
+            text = line(event) if self.on else None
+            if text is None:
+                continue
             clock = time.strftime("%H:%M:%S", time.localtime(event["at"]))
             try:
                 self._console.print(Text(f"{clock} ", "dim") + text, soft_wrap=True)

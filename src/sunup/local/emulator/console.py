@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sunup.connecting.credentials import Credentials
 from sunup.connecting.iam import auth_token
@@ -129,6 +129,9 @@ class Console:
     async def _password(self, request: Request) -> Response:
         """A database password: `curl localhost:3001/password?user=app`, for 15 minutes."""
         user = request.query_params.get("user", "app")
+        if user == "postgres":
+            # A superuser here, which nobody is on Aurora: it could run programs of this account.
+            return PlainTextResponse("the owner's password is made in Python only\n", 403)
         return PlainTextResponse(self.password(user))
 
     async def _act(self, request: Request) -> Response:
@@ -154,7 +157,14 @@ class _OwnOnly:
         app = self._app
         if scope["type"] == "http" and not _is_own(Request(scope)):
             app = JSONResponse({"error": "only this machine's own page may do that"}, 403)
-        await app(scope, receive, send)
+
+        async def unframed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Another site's page must not lead a click to the buttons.
+                message["headers"] = [*message["headers"], (b"x-frame-options", b"DENY")]
+            await send(message)
+
+        await app(scope, receive, unframed)
 
 
 def _is_own(request: Request) -> bool:
