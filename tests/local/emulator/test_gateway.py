@@ -360,6 +360,6 @@ def test_an_error_that_is_no_unicode_is_told(emulate: Emulate, tmp_path: Path) -
     aws = emulate(tmp_path)
     assert httpx2.get(aws.url, timeout=20).status_code == 500
     events = httpx2.get(f"{aws.console_url}/state").json()["events"]
-    assert [each["cause"] for each in events if each["kind"] == "response"] == [
-        "OSError: no such file ?"
-    ]
+    causes = [each["cause"] for each in events if each["kind"] == "response"]
+    # From Python 3.12 on the runtime client cannot send it, and ends.
+    assert causes[0] in ("OSError: no such file ?", "Runtime exited without providing a reason")
