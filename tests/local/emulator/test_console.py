@@ -180,7 +180,7 @@ def test_causes_and_the_function_s_log_are_listed_and_filtered(
     rows = page.locator("#rows")
     row = page.locator("tr.request", has_text="/crash")
     expect(row).to_contain_text("500")
-    expect(row).to_contain_text("Runtime exited without providing a reason")
+    expect(row).to_contain_text("Runtime exited with error: exit status 1")
     expect(page.locator("tr.request", has_text="/told")).to_contain_text("the cause in the log")
     expect(rows).to_contain_text("Aurora refused app")
     expect(page.locator("tr.log")).to_have_count(1)  # a failure, though the log is not shown

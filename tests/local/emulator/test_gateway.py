@@ -47,7 +47,7 @@ def test_errors_have_the_gateway_s_bare_bodies(emulate: Emulate, app: Path) -> N
         assert (reply.status_code, reply.text) == (500, '{"message":"Internal Server Error"}')
     reasons = [each["error"] for each in aws.timeline.events if each["kind"] == "integration"]
     assert reasons[0] == "ValueError: secret"
-    assert "exited without providing a reason" in reasons[1]
+    assert reasons[1] == "Runtime exited with error: exit status 1"
     assert "malformed response" in reasons[2]
     assert httpx2.get(f"{aws.url}/fine").status_code == 200
 
@@ -184,7 +184,9 @@ def test_a_smaller_memory_is_a_smaller_share_of_the_processor(
     small = emulate(tmp_path, memory=128)
     large = emulate(tmp_path, memory=1769)
     httpx2.get(small.url)
-    ratio = float(httpx2.get(small.url).text) / float(httpx2.get(large.url).text)
+    # The shortest of several: other tests want the processor too.
+    shortest = min(float(httpx2.get(large.url).text) for _ in range(10))
+    ratio = float(httpx2.get(small.url).text) / shortest
     if limits.processor_share_available():
         assert ratio > 4  # 1769 / 128 is 13.8; the quota comes in steps
     else:
@@ -362,4 +364,4 @@ def test_an_error_that_is_no_unicode_is_told(emulate: Emulate, tmp_path: Path) -
     events = httpx2.get(f"{aws.console_url}/state").json()["events"]
     causes = [each["cause"] for each in events if each["kind"] == "response"]
     # From Python 3.12 on the runtime client cannot send it, and ends.
-    assert causes[0] in ("OSError: no such file ?", "Runtime exited without providing a reason")
+    assert causes[0] in ("OSError: no such file ?", "Runtime exited with error: exit status 1")

@@ -118,11 +118,23 @@ async def test_a_timeout_ends_the_instance(tmp_path: Path) -> None:
     assert instance.state == "gone"
 
 
-async def test_a_crash_ends_the_instance(tmp_path: Path) -> None:
-    code = "import os\ndef handler(event, context): os._exit(3)"
+@pytest.mark.parametrize(
+    ("crash", "words"),
+    [
+        ("os._exit(0)", "Runtime exited without providing a reason"),
+        ("os._exit(3)", "Runtime exited with error: exit status 3"),
+        ("os.kill(os.getpid(), 9)", "Runtime exited with error: signal: killed"),
+        ("os.abort()", "Runtime exited with error: signal: aborted"),
+        ("ctypes.string_at(0)", "Runtime exited with error: signal: segmentation fault"),
+    ],
+)
+async def test_a_crash_ends_the_instance_and_is_told_in_lambda_s_words(
+    tmp_path: Path, crash: str, words: str
+) -> None:
+    code = f"import ctypes, os\ndef handler(event, context): {crash}"
     instance = Instance(function(tmp_path, code), lambda _: None)
     await instance.start()
-    with pytest.raises(InstanceFailed, match="exited without providing a reason"):
+    with pytest.raises(InstanceFailed, match=f"^{words}$"):
         await instance.invoke(b"{}")
     assert instance.state == "gone"
 

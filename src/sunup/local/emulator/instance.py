@@ -176,7 +176,8 @@ class Instance:
         """Kill the process and all that it started, as Lambda does: without warning."""
         self.state = "gone"
         if self._family is not None:
-            await self._family.kill()
+            family, self._family = self._family, None  # once: the numbers are used again
+            await family.kill()
         if self._process is not None:
             await self._process.wait()
         if self._watch is not None:
@@ -203,7 +204,7 @@ class Instance:
             return "Runtime exited with error: signal: killed (Runtime.OutOfMemory)"
         if self._process.returncode is None:
             return f"Task timed out after {self._function.timeout:.2f} seconds"
-        return "Runtime exited without providing a reason"
+        return ended(self._process.returncode)
 
     async def _first(
         self,
@@ -245,11 +246,23 @@ class Instance:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
-        assert self._family is not None
         try:
+            if self._family is None:
+                raise ProcessLookupError  # noqa: TRY301
             self._family.signal(number)
         except ProcessLookupError:
             self.state = "gone"
+
+
+def ended(status: int) -> str:
+    """In the words of Lambda's own log lines; a negative `status` is a signal's number."""
+    if status == 0:
+        return "Runtime exited without providing a reason"
+    if status > 0:
+        return f"Runtime exited with error: exit status {status}"
+    # Go's os/exec, in which Lambda's supervisor is written: strsignal's words, in small letters.
+    words = signal.strsignal(-status) or f"signal {-status}"
+    return f"Runtime exited with error: signal: {words.lower()}"
 
 
 def _trace(root: str | None) -> str:
