@@ -23,6 +23,7 @@ from sunup.failures import (
 )
 from sunup.psycopg import Database
 from sunup.psycopg.attempt import connect
+from sunup.psycopg.lock import Lock
 from sunup.settings import Settings, SettingsError
 
 from .hanging import hanging
@@ -318,3 +319,16 @@ def test_who_comes_just_as_a_background_attempt_fails_has_all_its_patience(
     asking.join(10)
     assert got == [(1,)]
     db.close()
+
+
+def test_a_lock_that_comes_free_at_the_deadline_is_not_taken() -> None:
+    """Its last user ended at the same deadline, and left a failed transaction."""
+    lock = Lock(lambda: 5.0)
+    lock.__enter__()
+    threading.Timer(0.15, lock.__exit__, (None, None, None)).start()
+    with deadline.within(0.1):
+        with pytest.raises(deadline.DeadlineExceeded), lock:
+            pass
+        assert not lock.locked()
+        with lock:  # the app's own rollback, after the deadline
+            pass

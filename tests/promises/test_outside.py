@@ -542,7 +542,8 @@ def test_a_thread_that_waits_for_the_connection_of_another_ends_at_the_deadline(
             connection.execute("select 1")
 
     began = time.monotonic()
-    assert wsgi.ask(work, left=0.5)["statusCode"] == 503
+    answer = wsgi.ask(work, left=0.5)
+    assert answer["statusCode"] == 503, answer
     assert time.monotonic() - began < 2.5
     assert not at_work(admin)
     goes_well(wsgi)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from sunup.deadline import DeadlineExceeded
+from sunup import deadline
 
 
 class Lock:
@@ -27,8 +27,13 @@ class Lock:
                 raise psycopg.ProgrammingError(
                     "a stream(), copy() or notifies() of this connection is still open: close it"
                 )
+            in_time = deadline.remaining() > 0
             if not self._lock.acquire(timeout=self._patience()):
-                raise DeadlineExceeded("another thread uses the connection")
+                raise deadline.DeadlineExceeded("another thread uses the connection")
+            if in_time and deadline.remaining() <= 0:
+                # The other one ended at the deadline, too: its transaction has failed.
+                self._lock.release()
+                raise deadline.DeadlineExceeded("another thread used the connection")
         self._owner = me
 
     def __exit__(self, *_: object) -> None:
