@@ -324,8 +324,15 @@ def test_who_comes_just_as_a_background_attempt_fails_has_all_its_patience(
 def test_a_lock_that_comes_free_at_the_deadline_is_not_taken() -> None:
     """Its last user ended at the same deadline, and left a failed transaction."""
     lock = Lock(lambda: 5.0)
-    lock.__enter__()
-    threading.Timer(0.15, lock.__exit__, (None, None, None)).start()
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            time.sleep(0.2)
+
+    threading.Thread(target=hold).start()
+    assert held.wait(5)
     with deadline.within(0.1):
         with pytest.raises(deadline.DeadlineExceeded), lock:
             pass
