@@ -85,7 +85,7 @@ def install(wheel: Path, folder: Path) -> Path:
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(pinned))
     pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    run(*pip, "--disable-pip-version-check", "-c", constraints, f"{wheel}[asyncpg,cli]")
+    run(*pip, "--disable-pip-version-check", "-c", constraints, f"{wheel}[asyncpg,dev]")
     return environment / "bin" / "sunup"
 
 

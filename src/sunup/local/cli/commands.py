@@ -11,7 +11,7 @@ from sunup.failures import DatabaseUnavailable
 from sunup.local.errors import CommandError
 from sunup.settings import SettingsError
 
-from . import database, deploy, dev, doctor, emulate, logs, migrate, new, package, psql
+from . import database, deploy, dev, doctor, emulate, logs, migrate, new, package, pin, psql
 
 app = typer.Typer(
     name="sunup",
@@ -61,6 +61,7 @@ app.add_typer(migrate.app, name="migrate", rich_help_panel=_DATABASE)
 app.command(name="psql", rich_help_panel=_DATABASE, context_settings=_REST)(psql.psql)
 app.command(name="token", rich_help_panel=_DATABASE)(psql.token)
 app.add_typer(database.app, name="database", rich_help_panel=_CLOUD)
+app.command(name="pin", rich_help_panel=_CLOUD)(pin.pin)
 app.command(name="package", rich_help_panel=_CLOUD)(package.package)
 app.command(name="deploy", rich_help_panel=_CLOUD)(deploy.deploy)
 app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)

@@ -33,13 +33,14 @@ def package(
 ) -> None:
     """Make the deployment package of the app in APP_DIR.
 
-    Takes the dependencies from requirements.txt (or uv.lock), as wheels for the target; the app's
-    files; and the part of sunup that runs on Lambda. Leaves out tests, tools, migrations, caches,
-    boto3. The bytecode is made here, since Lambda cannot keep it. The same inputs give the same
-    bytes.
+    Takes the dependencies from requirements.txt (or uv.lock, pylock.toml, poetry.lock), as wheels
+    for the target; the files that git knows; and the part of sunup that runs on Lambda. Leaves out
+    tests, migrations, what looks like a secret, boto3. The bytecode is made here, since Lambda
+    cannot keep it. The same inputs give the same bytes.
 
-    [tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), exclude (in
-    .gitignore's words), bundle (names to take along anyway).
+    [tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), include and
+    exclude (in .gitignore's words), bundle (names to take along anyway), keep (names to leave
+    unpruned).
     """
     found = project.find(app_dir)
     target = choose(python or found.text("python"), arch or found.text("arch"))

@@ -1,25 +1,27 @@
-"""The app's own files and sunup's run-time room, as they go into the package."""
+"""The app's own files, as they go into the package."""
 
-import os
 import shutil
-from collections.abc import Iterator
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-import sunup
-import sunup.local
 from sunup.local.errors import CommandError
+from sunup.local.project import Project
+
+from . import known, secrets
 
 # In the syntax of .gitignore. `[tool.sunup] exclude` adds to them; a pattern with ! takes one back.
 NOT_THE_APP = (
-    ".*",
+    "/.*",
+    ".git/",
+    ".DS_Store",
     "__pycache__/",
     "*.py[co]",
     "tests/",
     "test_*.py",
     "conftest.py",
-    "/migrations/",
     "/terraform/",
     "*.tf",
     "*.tfvars",
@@ -29,8 +31,7 @@ NOT_THE_APP = (
     "/*.lock",
     "/pylock*.toml",
     "/Makefile",
-    "/*.md",
-    "*.zip",
+    "/*.zip",
     "/venv/",
     "/env/",
     "/node_modules/",
@@ -40,38 +41,61 @@ NOT_THE_APP = (
 )
 
 
-def copy_app(source: Path, target: Path, exclude: tuple[str, ...] = ()) -> None:
-    """Copy the app's files. Raises `CommandError` for a link that leads nowhere."""
-    spec = GitIgnoreSpec.from_lines([*NOT_THE_APP, *exclude])
-    for path in sorted(_files(source, spec)):
-        destination = target / path
+@dataclass(frozen=True)
+class Copied:
+    """The names in the package of what was copied; `notes` tell of what looks like a secret."""
+
+    names: set[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def copy(project: Project, target: Path) -> Copied:
+    """Copy what git knows of the app's folder, less what is not the app and what is secret.
+
+    Without git all files but those that .gitignore names. `[tool.sunup] include` adds to either.
+    Raises `CommandError` for what cannot be read, and for two files of one name.
+    """
+    source = project.folder
+    include = GitIgnoreSpec.from_lines(project.texts("include"))
+    patterns = [*NOT_THE_APP, f"/{project.migrations.name}/", *project.texts("exclude")]
+    exclude = GitIgnoreSpec.from_lines(patterns)
+    wanted = {path for path in known.files(source) if not exclude.match_file(path.as_posix())}
+    found = secrets.looked_for(source, wanted)
+    wanted -= set(found.left_out)
+    if project.texts("include"):
+        wanted |= {p for p in known.walked(source) if include.match_file(p.as_posix())}
+    roots = _roots(project)
+    names: dict[str, Path] = {}
+    for path in sorted(wanted):
+        name = _name(path, roots)
+        if name in names:
+            raise CommandError(
+                f"{names[name]} and {path} would both be {name} in the package",
+                "Rename one, or leave it out: [tool.sunup] exclude = [...].",
+            )
+        names[name] = path
+        _copy(source / path, target / name)
+    left = [each for each in found.left_out if each not in wanted]
+    return Copied(set(names), found.notes(left))
+
+
+def _copy(source: Path, destination: Path) -> None:
+    try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source / path, destination)
-        except OSError as error:
-            raise CommandError(f"{source / path} cannot be read: {error.strerror}") from None
+        shutil.copyfile(source, destination)
+        # Whether somebody may execute it, and nothing else of its mode.
+        mode = 0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644
+        destination.chmod(mode)
+    except OSError as error:
+        raise CommandError(f"{source} cannot be read: {error.strerror or error}") from None
 
 
-def copy_room(target: Path) -> None:
-    """Copy sunup's run-time room, as it is installed here."""
-    source = Path(sunup.__file__).parent
-    local = Path(sunup.local.__file__).parent.name
-
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        out = {name for name in names if name == "__pycache__"}
-        return out | {local} if Path(folder) == source else out
-
-    shutil.copytree(source, target / "sunup", ignore=left_out)
+def _roots(project: Project) -> tuple[str, ...]:
+    """The folders whose content lies at the top of the package: `src`, where it is one of code."""
+    return ("src",) if project.code == project.folder / "src" else ()
 
 
-def _files(source: Path, spec: GitIgnoreSpec) -> Iterator[Path]:
-    seen: set[tuple[int, int]] = set()
-    for root, folders, files in os.walk(source, followlinks=True):
-        here = Path(root).relative_to(source)
-        stat = Path(root).stat()
-        if (stat.st_dev, stat.st_ino) in seen:
-            folders.clear()  # a link to a folder above
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        folders[:] = sorted(name for name in folders if not spec.match_file(f"{here / name}/"))
-        yield from (here / name for name in files if not spec.match_file(here / name))
+def _name(path: Path, roots: tuple[str, ...]) -> str:
+    if path.parts[0] in roots:
+        path = path.relative_to(path.parts[0])
+    return path.as_posix()

@@ -1,16 +1,21 @@
 """A zip file that depends on its content only: the same files give the same bytes."""
 
+import stat
 import zipfile
 from pathlib import Path
 
 # The earliest time that a zip file can hold.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
-_FILE = 0o100644  # Lambda reads as another user: everybody may read (Developer Guide, "zip")
+# Lambda reads as another user: everybody may read (Developer Guide, "zip").
+_FILE, _PROGRAM = 0o100644, 0o100755
 
 
 def write(folder: Path, output: Path) -> None:
-    """Write the folder's files, in the order of their names, without times, owners or umask."""
+    """Write the folder's files in the order of their names, without times, owners or umask.
+
+    Of their modes only whether they are programs.
+    """
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         paths = {
             path.relative_to(folder).as_posix(): path
@@ -20,6 +25,7 @@ def write(folder: Path, output: Path) -> None:
         for name in sorted(paths):
             entry = zipfile.ZipInfo(name, _MOMENT)
             entry.create_system = _UNIX
-            entry.external_attr = _FILE << 16
+            executable = paths[name].stat().st_mode & stat.S_IXUSR
+            entry.external_attr = (_PROGRAM if executable else _FILE) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(entry, paths[name].read_bytes(), compresslevel=9)

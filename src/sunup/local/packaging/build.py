@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import application, archive, bytecode, dependencies, pins, verify
+from . import application, archive, bytecode, dependencies, verify
 from .target import Target
 
 
@@ -58,17 +56,16 @@ def build(
     project.check_handler()
     with tempfile.TemporaryDirectory(prefix="sunup-package-") as name:
         folder = Path(name) / "package"
-        tell("Reading the pins")
-        pinned = pins.read(project.folder, project.text("requirements"), target)
-        kept, notes = _without_the_runtime_s(pinned, project)
-        tell(f"Fetching {len(kept)} wheels for {target}")
-        dependencies.install(kept, target, folder)
-        owners = _owners(folder)
+        tell(f"Fetching the wheels for {target}")
+        installed = dependencies.install(project, target, folder, Path(name))
+        notes = installed.notes
+        owners = installed.owners
         tell("Copying the app")
-        application.copy_room(folder)
         before = _files(folder)
-        application.copy_app(project.folder, folder, project.texts("exclude"))
-        own = {path.split("/")[0].removesuffix(".py") for path in _files(folder) - before}
+        copied = application.copy(project, folder)
+        notes += copied.notes
+        _check_apart(before & copied.names, owners)
+        own = {path.split("/")[0].removesuffix(".py") for path in copied.names}
         natives = verify.natives(folder, target)
         verify.handler_statically(folder, project.handler, project.app, own | {"sunup"})
         tell(f"Compiling for Python {target.python}")
@@ -78,7 +75,8 @@ def build(
         candidate = Path(name) / "lambda.zip"
         tell("Writing the zip file")
         archive.write(folder, candidate)
-        verify.sizes(candidate, unpacked)
+        parts = _parts(candidate, owners)
+        notes += verify.sizes(candidate, unpacked, {part.name: part.unpacked for part in parts})
         executed = target.runs_here and compiled.interpreter is not None
         if executed and compiled.interpreter is not None:
             tell("Importing the handler from it")
@@ -88,7 +86,6 @@ def build(
             if raised:
                 notes.append(f"{raised}. With its settings on Lambda it may not.")
         content = candidate.read_bytes()
-        parts = _parts(candidate, owners)
         _put(content, output)
     if compiled.interpreter is None:
         notes.append(
@@ -126,19 +123,14 @@ def _put(content: bytes, output: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _without_the_runtime_s(
-    pinned: list[pins.Pin], project: Project
-) -> tuple[list[pins.Pin], list[str]]:
-    left_out = dependencies.LEFT_OUT - set(project.texts("bundle"))
-    kept = [pin for pin in pinned if pin.name not in left_out]
-    names = [pin.name for pin in pinned if pin.name in left_out]
-    if not names:
-        return kept, []
-    note = (
-        f"Left to Lambda's own runtime: {', '.join(names)}. To bring your versions: "
-        f"[tool.sunup] bundle = {names!r}."
-    )
-    return kept, [note.replace("'", '"')]
+def _check_apart(both: set[str], owners: dict[str, tuple[str, str]]) -> None:
+    """The app's files must not replace a dependency's: an import would find the wrong one."""
+    for path in sorted(both):
+        owner = owners.get(path.split("/")[0], ("a dependency", ""))[0]
+        raise CommandError(
+            f"{path} of the app would replace that of {owner}",
+            "Rename it, or leave it out: [tool.sunup] exclude = [...].",
+        )
 
 
 def _check_compiled(compiled: bytecode.Compiled, own: set[str]) -> None:
@@ -149,20 +141,6 @@ def _check_compiled(compiled: bytecode.Compiled, own: set[str]) -> None:
 
 def _files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def _owners(folder: Path) -> dict[str, tuple[str, str]]:
-    """Top-level names of the installed wheels, and the distribution and version of each."""
-    owners: dict[str, tuple[str, str]] = {}
-    for info in folder.glob("*.dist-info"):
-        name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        owners[info.name] = (canonicalize_name(name), version)
-    for path in folder.iterdir():
-        if not path.name.endswith(".dist-info"):
-            top = path.name.partition(".")[0]
-            known = [each for each in owners.values() if each[0].replace("-", "_") == top.lower()]
-            owners[path.name] = known[0] if known else (top, "")
-    return owners
 
 
 def _parts(package: Path, owners: dict[str, tuple[str, str]]) -> list[Part]:

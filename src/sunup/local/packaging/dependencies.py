@@ -1,79 +1,81 @@
-"""Fetches the pinned wheels for the target with pip, and leaves out what Lambda does not need."""
+"""The app's dependencies in the package: fetched by uv, whole, pruned."""
 
-import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sunup.local.errors import CommandError
+from packaging.utils import canonicalize_name
 
-from .pins import Pin
-from .strip import strip
+from sunup.local.errors import CommandError
+from sunup.local.project import Project
+
+from . import closure, prune, room, sources, uv
 from .target import Target
 
-# Lambda's managed runtimes have their own (Developer Guide, "Runtime-included SDK versions"); the
-# rest serves to install.
-LEFT_OUT = frozenset({"boto3", "botocore", "s3transfer", "pip", "setuptools", "wheel"})
+# Lambda's managed runtimes have them (Developer Guide, "Runtime-included SDK versions").
+LEFT_OUT = frozenset({"boto3", "botocore", "s3transfer"})
 
-# Sources of native modules, type stubs, and what an installer notes for itself.
-_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cc", ".cpp", ".h", ".hpp", ".pyc", ".pyo")
-_NOTES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json"})
-_FOLDERS = frozenset({"tests", "__pycache__"})
+_SHOWN = 8
 
 
-def install(pins: list[Pin], target: Target, folder: Path) -> None:
-    """Unpack the wheels into a folder. Raises `CommandError` naming what has no wheel."""
+@dataclass(frozen=True)
+class Installed:
+    """`owners`: the top-level names, each with its distribution and version; notes for the user."""
+
+    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def install(project: Project, target: Target, folder: Path, scratch: Path) -> Installed:
+    """Install all that the app needs into a folder. Raises `CommandError`."""
     folder.mkdir()
-    if not pins:
-        return
-    requirements = folder.with_name("requirements.txt")
-    requirements.write_text("".join(f"{pin.line}\n" for pin in pins))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-    command += ["--disable-pip-version-check", "--no-input", "--no-warn-conflicts"]
-    command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}"]
-    command += [f"--platform={platform}" for platform in target.platforms]
-    command += [f"--target={folder}", f"--requirement={requirements}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if result.returncode:
-        raise _failure(result.stderr, target)
+    source = sources.find(project, scratch)
+    if source is None:
+        room.prepare(folder)
+        return Installed()
+    left_out = LEFT_OUT - {canonicalize_name(each) for each in project.texts("bundle")}
+    excluded = scratch / "excluded.txt"
+    excluded.write_text("".join(f"{name}\n" for name in sorted(left_out)))
+    arguments = ["--requirement", str(source.file), "--excludes", str(excluded)]
+    # Where all have hashes sunup has one too, or is not among them.
+    own = None if source.hashed else room.override(source.requirements, scratch)
+    if own is not None:
+        arguments += ["--overrides", str(own)]
+    if source.hashed:
+        arguments.append("--require-hashes")
+    built = uv.install(arguments, target, folder, project.folder)
     shutil.rmtree(folder / "bin", ignore_errors=True)  # the wheels' scripts
-    _prune(folder)
+    (folder / ".lock").unlink(missing_ok=True)  # uv's own
+    room.prepare(folder)
+    asked = [*sources.dependencies(project.folder), *source.requirements]
+    problems = closure.missing(folder, target, asked, {*left_out, "sunup"})
+    if problems:
+        what = f"{source.shown} does not bring all: {'; '.join(problems)}"
+        raise CommandError(what, sources.HOW_TO_PIN)
+    owners, versions = closure.owners(folder), closure.versions(folder)
+    for name in closure.direct(folder):
+        versions.pop(name)  # a path or a repository: it says itself what it is
+    prune.prune(folder, project.texts("keep"))
+    return Installed(owners, _notes(source, versions, left_out, built))
 
 
-def _failure(output: str, target: Target) -> CommandError:
-    missing = re.search(r"No matching distribution found for (\S+)", output)
-    if missing:
-        name = missing[1].replace("==", " ")
-        offered = re.search(r"from versions: ([^)]+)\)", output)
-        other = bool(offered and offered[1] != "none")
-        return CommandError(
-            f"{name} has no wheel for {target} (glibc {target.glibc})",
-            "Other versions have one: choose one of those."
-            if other
-            else "Choose another version or another target, or build the wheel and give it to pip "
-            "(PIP_FIND_LINKS=folder).",
+def _notes(
+    source: sources.Source, versions: dict[str, str], left_out: Iterable[str], built: Iterable[str]
+) -> list[str]:
+    notes = []
+    runtime_s = sorted(source.names & set(left_out))
+    if runtime_s:
+        names = ", ".join(f'"{name}"' for name in runtime_s)
+        notes.append(
+            f"Left to Lambda's own runtime: {', '.join(runtime_s)}. To bring your versions: "
+            f"[tool.sunup] bundle = [{names}]."
         )
-    if "DO NOT MATCH THE HASHES" in output:
-        named = re.findall(r"^\s+(\S+==\S+)", output, re.MULTILINE)
-        return CommandError(
-            f"what the index gave for {', '.join(named) or 'a dependency'} is not what was pinned",
-            "Somebody changed it after it was pinned. If that was you, pin it again.",
-        )
-    errors = [line for line in output.splitlines() if line.startswith("ERROR:")] or [output.strip()]
-    return CommandError(f"pip failed: {errors[-1].removeprefix('ERROR: ')}")
-
-
-def _prune(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            if path.name in _FOLDERS:
-                shutil.rmtree(path)
-        elif path.name.endswith(_SUFFIXES) or _is_note(path):
-            path.unlink()
-        elif path.suffix == ".so" or ".so." in path.name:
-            strip(path)
-
-
-def _is_note(path: Path) -> bool:
-    return path.parent.name.endswith(".dist-info") and path.name in _NOTES
+    loose = sorted(set(versions) - source.pins - {"sunup"})
+    if loose and not source.locked:
+        shown = ", ".join(f"{name} {versions[name]}" for name in loose[:_SHOWN])
+        more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
+        notes.append(f"Not pinned, so today's versions: {shown}{more}. {sources.HOW_TO_PIN}")
+    if built:
+        notes.append(f"Built here from their source: {', '.join(built)}.")
+    return notes

@@ -66,6 +66,22 @@ def defines(path: Path, name: str) -> bool:
     return False
 
 
+def apps_named(path: Path) -> list[str]:
+    """The texts, such as "app:app", that a module gives to sunup's `Handler`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if not isinstance(node, ast.Call):
+            continue
+        called = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
+        given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "app")]
+        if called == "Handler":
+            texts = (each.value for each in given if isinstance(each, ast.Constant))
+            found += [each for each in texts if isinstance(each, str)]
+    return found
+
+
 def _imports(path: Path, module: str) -> list[str]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found = []

@@ -12,7 +12,8 @@ Arch = Literal["arm64", "x86_64"]
 # glibc of each managed runtime: python3.11 is on Amazon Linux 2, the later ones are on Amazon
 # Linux 2023 (Lambda Developer Guide, "Lambda runtimes").
 _GLIBC_MINOR = {"3.11": 26, "3.12": 34, "3.13": 34, "3.14": 34}
-_OLDEST_GLIBC_MINOR = 17
+# Those that uv can be told (uv pip install --help): on Amazon Linux 2 the oldest.
+_UV_GLIBC_MINORS = (17, 28, 31, 34)
 
 # e_machine in an ELF header (elf.h): EM_AARCH64, EM_X86_64.
 _ELF_MACHINES: dict[Arch, int] = {"arm64": 183, "x86_64": 62}
@@ -46,11 +47,10 @@ class Target:
         return _ELF_MACHINES[self.arch]
 
     @property
-    def platforms(self) -> list[str]:
-        """The platform tags of wheels that load there, the newest first (PEP 600)."""
-        minors = range(_GLIBC_MINOR[self.python], _OLDEST_GLIBC_MINOR - 1, -1)
-        tags = [f"manylinux_2_{minor}_{self.machine}" for minor in minors]
-        return [*tags, f"manylinux2014_{self.machine}", f"linux_{self.machine}"]
+    def uv_platform(self) -> str:
+        """Uv's name for it: wheels for this glibc and older ones (PEP 600)."""
+        known = [minor for minor in _UV_GLIBC_MINORS if minor <= _GLIBC_MINOR[self.python]]
+        return f"{self.machine}-manylinux_2_{max(known)}"
 
     @property
     def glibc(self) -> str:

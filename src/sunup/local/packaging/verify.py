@@ -4,7 +4,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -72,13 +71,29 @@ def handler_statically(folder: Path, handler: str, app: str, own: set[str]) -> N
         raise CommandError(f"{path.name}, line {error.lineno}: {error.msg}") from None
     if not bound:
         raise CommandError(f"{path.name} has no {name!r} (the handler is {handler!r})")
-    lost = imports.missing(folder, [module, app.partition(":")[0]], own)
+    _app_named_by(folder, path)
+    named = imports.apps_named(path) or [app]
+    lost = imports.missing(folder, [module, *(each.partition(":")[0] for each in named)], own)
     if lost:
         names = ", ".join(f"{what} (in {where})" for what, where in lost)
         raise CommandError(
             f"imported, but not in the package: {names}",
-            "Add it to the dependencies in pyproject.toml and to requirements.txt.",
+            "Add it to the dependencies in pyproject.toml, and pin: sunup pin",
         )
+
+
+def _app_named_by(folder: Path, path: Path) -> None:
+    """Check that the app is there whose name the handler's module gives to `Handler`."""
+    for name in imports.apps_named(path):
+        module, _, attribute = name.partition(":")
+        place = imports.locate(folder, module)
+        if place is None:
+            raise CommandError(
+                f"{path.name}: Handler({name!r}): there is no module {module} in the package"
+            )
+        top = attribute.partition(".")[0].partition("(")[0]
+        if place.suffix == ".py" and top and not imports.defines(place, top):
+            raise CommandError(f"{path.name}: Handler({name!r}): {place.name} has no {top!r}")
 
 
 def handler_natively(
@@ -137,17 +152,23 @@ def _environment(folder: str, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def sizes(package: Path, unpacked: int) -> None:
-    """Check the sizes against Lambda's limits."""
+def sizes(package: Path, unpacked: int, parts: Mapping[str, int]) -> list[str]:
+    """Check the sizes against Lambda's limits; returns notes. `parts` are unpacked sizes in bytes.
+
+    Raises `CommandError`.
+    """
     zipped = package.stat().st_size
     if unpacked > LARGEST_FOLDER:
+        largest = sorted(parts.items(), key=lambda part: -part[1])[:5]
+        names = ", ".join(f"{name} {size / 2**20:.0f} MB" for name, size in largest)
         raise CommandError(
             f"the package is {unpacked / 2**20:.0f} MB unpacked; Lambda takes 250 MB",
-            "The table above shows the largest parts.",
+            f"The largest parts: {names}.",
         )
     if zipped > LARGEST_ZIP:
-        print(  # noqa: T201
-            f"Note: {zipped / 2**20:.0f} MB is more than the 50 MB of a direct upload; "
-            "it has to go through S3.",
-            file=sys.stderr,
+        note = (
+            f"{zipped / 2**20:.0f} MB is more than the 50 MB of a direct upload: sunup deploy "
+            "sends it through the S3 bucket that [tool.sunup] bucket names."
         )
+        return [note]
+    return []

@@ -1,0 +1,129 @@
+"""Runs uv, which resolves and fetches for the target whatever this machine is.
+
+It reads requirements files with all that pip's may have (`-r`, `-c`, indexes, markers, hashes),
+and the `[tool.uv]` of the app's own folder.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+from sunup.local.errors import CommandError
+
+from .target import Target
+
+# Enough for a project whose parts lie in folders of their own.
+_MOST_LOCAL = 50
+
+
+def program() -> str:
+    """Uv: the one that was installed with sunup, else on PATH. Raises `CommandError`."""
+    beside = Path(sysconfig.get_path("scripts")) / "uv"
+    found = str(beside) if beside.is_file() else shutil.which("uv")
+    if found is None:
+        raise CommandError("uv is not installed", "pip install 'sunup[deploy]' brings it.")
+    return found
+
+
+def export(folder: Path) -> str:
+    """The requirements that the folder's uv.lock pins. Raises `CommandError`."""
+    command = ["export", "--frozen", "--no-dev", "--no-emit-project", "--no-editable"]
+    command += ["--no-header", "--no-annotate", "--format=requirements-txt", "--quiet"]
+    result = _run(command, folder)
+    if result.returncode:
+        raise CommandError(f"uv.lock: {_reason(result.stderr)}", "Lock again: uv lock")
+    return result.stdout
+
+
+def compile_pins(folder: Path, arguments: Sequence[str]) -> None:
+    """`uv pip compile` in the app's folder. Raises `CommandError`."""
+    result = _run(["pip", "compile", "--quiet", "--python", sys.executable, *arguments], folder)
+    if result.returncode:
+        raise _failure(result.stderr, None)
+
+
+def install(arguments: Sequence[str], target: Target, into: Path, folder: Path) -> tuple[str, ...]:
+    """Install wheels for the target; returns the names of what was built here from source.
+
+    That is local folders and repositories only: never what comes from an index. `folder` is the
+    app's, from which relative paths are seen. Raises `CommandError`.
+    """
+    command = ["pip", "install", "--quiet", "--python", sys.executable, "--target", str(into)]
+    command += ["--python-platform", target.uv_platform, "--python-version", target.python]
+    command += ["--link-mode=copy", "--no-editable", "--only-binary", ":all:"]
+    built: list[str] = []
+    for _ in range(_MOST_LOCAL):
+        sources = [part for name in built for part in ("--no-binary", name)]
+        result = _run([*command, *sources, *arguments], folder)
+        if not result.returncode:
+            return tuple(built)
+        # Only for what is named by a path or a URL: for what an index has uv's words are others.
+        wanted = re.search(r"disabled, but attempted to build `([\w.-]+)`", result.stderr)
+        if wanted is None or wanted[1] in built:
+            break
+        built.append(wanted[1])
+    raise _failure(result.stderr, target)
+
+
+def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    return subprocess.run(  # noqa: S603
+        [program(), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
+    )
+
+
+def _failure(output: str, target: Target | None) -> CommandError:
+    said = " ".join(output.split())
+    missing = re.search(
+        r"(?:Because )?([\w.-]+(?:==\S+)?)(?:\[\S+\])? has no (?:usable )?wheels", said
+    )
+    if missing and target is not None:
+        return CommandError(
+            f"{missing[1].replace('==', ' ')} has no wheel for {target} (glibc {target.glibc})",
+            "Choose another version or another target, or build the wheel and name its folder: "
+            "UV_FIND_LINKS=folder.",
+        )
+    unhashed = re.search(r"no trusted hash was provided for: (\S+)", said)
+    if unhashed:
+        return CommandError(
+            f"{unhashed[1]} is needed, and has no hash: where one has a hash all must have one",
+            "sunup pin pins them anew.",
+        )
+    if "Hash mismatch for" in said:
+        named = re.findall(r"Hash mismatch for `([^`]+)`", said)
+        return CommandError(
+            f"what the index gave for {', '.join(dict.fromkeys(named))} is not what was pinned",
+            "Somebody changed it after it was pinned. If that was you, pin it again.",
+        )
+    unknown = re.search(r"Because (\S+) was not found in the package registry", said)
+    if unknown:
+        return CommandError(
+            f"no index has {unknown[1]}",
+            "Name its index in requirements.txt (--extra-index-url ...) or in [tool.uv].",
+        )
+    if re.search(r"error sending request|dns error|Could not connect|tcp connect error", said):
+        place = re.search(r"https?://[^/\s)]+", said)
+        return CommandError(
+            f"the package index cannot be reached{f': {place[0]}' if place else ''}",
+            "Is this machine offline, or behind a proxy (HTTPS_PROXY)?",
+        )
+    return CommandError(f"uv: {_reason(output)}", "" if target is None else "sunup pin pins anew.")
+
+
+def _reason(output: str) -> str:
+    """The last cause that uv names, on one line, without addresses' passwords."""
+    lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
+    causes = [line.partition(":")[2].strip() for line in lines if line.startswith("cause:")]
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("error:")]
+    said = (causes or errors or lines or ["it failed"])[0 if causes else -1]
+    return re.sub(r"://[^/@\s]*@", "://", said)
