@@ -1,8 +1,6 @@
 locals {
   # An HTTP API gives up after 30 s, and that cannot be raised (API Gateway Developer Guide, quotas).
   gateway_timeout = 30
-
-  target = var.snap_start ? aws_lambda_alias.live[0].invoke_arn : aws_lambda_function.api.invoke_arn
 }
 
 resource "aws_apigatewayv2_api" "api" {
@@ -29,7 +27,7 @@ resource "aws_apigatewayv2_integration" "function" {
   api_id                 = aws_apigatewayv2_api.api.id
   integration_type       = "AWS_PROXY"
   integration_method     = "POST"
-  integration_uri        = local.target
+  integration_uri        = aws_lambda_alias.live.invoke_arn
   payload_format_version = "2.0"
   timeout_milliseconds   = local.gateway_timeout * 1000
 }

@@ -3,22 +3,22 @@ resource "aws_cloudwatch_log_group" "function" {
   retention_in_days = var.log_retention_days
 }
 
+# Terraform owns the function, `sunup deploy` its code and what the alias points to. What goes live
+# with the code (runtime, processor, handler) counts at creation only.
 resource "aws_lambda_function" "api" {
   function_name = var.name
   role          = aws_iam_role.function.arn
 
-  filename         = var.lambda_zip
-  source_code_hash = filebase64sha256(var.lambda_zip)
-  handler          = var.lambda_handler
-  runtime          = var.lambda_runtime
-  architectures    = [var.lambda_architecture]
+  filename      = var.lambda_zip
+  handler       = var.lambda_handler
+  runtime       = var.lambda_runtime
+  architectures = [var.lambda_architecture]
 
   memory_size                    = var.lambda_memory
   timeout                        = var.lambda_timeout
   reserved_concurrent_executions = var.reserved_concurrency == null ? -1 : var.reserved_concurrency
 
-  # SnapStart works on published versions only.
-  publish = var.snap_start
+  publish = false # sunup deploy publishes, with the commit in the description
 
   environment {
     variables = merge(var.environment, {
@@ -39,6 +39,7 @@ resource "aws_lambda_function" "api" {
     system_log_level      = "INFO" # platform.report: durations and memory, which `sunup logs` shows
   }
 
+  # Of published versions only, as the alias calls them.
   dynamic "snap_start" {
     for_each = var.snap_start ? [1] : []
 
@@ -47,23 +48,31 @@ resource "aws_lambda_function" "api" {
     }
   }
 
+  lifecycle {
+    ignore_changes = [
+      filename, source_code_hash, s3_bucket, s3_key, s3_object_version, handler, runtime, architectures,
+    ]
+  }
+
   depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.database]
 }
 
 resource "aws_lambda_alias" "live" {
-  count = var.snap_start ? 1 : 0
-
   name             = "live"
   description      = "What the API calls"
   function_name    = aws_lambda_function.api.function_name
-  function_version = aws_lambda_function.api.version
+  function_version = "$LATEST" # until sunup deploy has published the first release
+
+  lifecycle {
+    ignore_changes = [function_version, routing_config]
+  }
 }
 
 resource "aws_lambda_permission" "api_gateway" {
   statement_id  = "AllowApiGateway"
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.api.function_name
-  qualifier     = var.snap_start ? aws_lambda_alias.live[0].name : null
+  qualifier     = aws_lambda_alias.live.name
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_apigatewayv2_api.api.execution_arn}/*/*"
 }

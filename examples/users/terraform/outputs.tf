@@ -24,8 +24,8 @@ output "lambda_iam_role_arn" {
 }
 
 output "lambda_alias" {
-  description = "The alias that the API calls (SnapStart), null without."
-  value       = var.snap_start ? aws_lambda_alias.live[0].name : null
+  description = "The alias that the API calls; sunup deploy and sunup rollback move it."
+  value       = aws_lambda_alias.live.name
 }
 
 output "access_log_group_name" {
@@ -41,4 +41,9 @@ output "connection_limit" {
 output "domain_target" {
   description = "What a CNAME of domain_name must point to, where hosted_zone_id is not given."
   value       = var.domain_name == null ? null : aws_apigatewayv2_domain_name.api[0].domain_name_configuration[0].target_domain_name
+}
+
+output "alarm_names" {
+  description = "The alarms, which judge a gradual shift (sunup deploy --canary)."
+  value       = [for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name]
 }

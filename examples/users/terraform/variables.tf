@@ -72,7 +72,7 @@ variable "db_user" {
 variable "max_acu" {
   description = "The cluster's maximum capacity: max_connections follows from it."
   type        = number
-  default     = 16
+  default     = 4
 
   validation {
     condition     = var.max_acu >= 1 && var.max_acu <= 256 && var.max_acu * 2 == floor(var.max_acu * 2)
@@ -94,7 +94,7 @@ variable "db_idle_session_timeout" {
 # The function.
 
 variable "lambda_zip" {
-  description = "The deployment package that `sunup package` made, seen from where terraform runs."
+  description = "The deployment package that `sunup package` made, seen from where terraform runs. For a new function only."
   type        = string
   default     = "../lambda.zip"
 
@@ -105,13 +105,13 @@ variable "lambda_zip" {
 }
 
 variable "lambda_handler" {
-  description = "module.name of the handler."
+  description = "module.name of the handler, of a new function."
   type        = string
   default     = "lambda_function.handler"
 }
 
 variable "lambda_runtime" {
-  description = "Lambda's Python; the package is made for one of them."
+  description = "Lambda's Python, of a new function; later it goes live with the code, by sunup deploy."
   type        = string
   default     = "python3.13"
 
@@ -122,7 +122,7 @@ variable "lambda_runtime" {
 }
 
 variable "lambda_architecture" {
-  description = "The processor; the package is made for one of them. arm64 costs a fifth less."
+  description = "The processor, of a new function; later it goes live with the code. arm64 costs a fifth less."
   type        = string
   default     = "arm64"
 

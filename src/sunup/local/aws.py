@@ -89,6 +89,12 @@ class Aws:
             )
 
     @property
+    def identity(self) -> str:
+        """The ARN of who these credentials are, asked of STS."""
+        with explained("ask who these credentials are (sts:GetCallerIdentity)"):
+            return str(self.client("sts").get_caller_identity()["Arn"])
+
+    @property
     def account(self) -> str:
         """The account's number, asked of STS."""
         with explained("ask who these credentials are (sts:GetCallerIdentity)"):

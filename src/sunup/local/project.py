@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from sunup.connecting.credentials import CredentialSource
 from sunup.settings import Settings, SettingsError
 
+from . import stages
 from .errors import CommandError
 
 # The role that owns the tables; read by the commands, never by the app.
@@ -47,11 +48,30 @@ class Project:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     dotenv: Mapping[str, str] = field(default_factory=dict, repr=False)
     table: Mapping[str, object] = field(default_factory=dict)
+    stage: stages.Stage | None = None
+
+    @property
+    def app_name(self) -> str:
+        """The app's name, whatever the stage."""
+        value = self.table.get("name")
+        return value if isinstance(value, str) and value else self.folder.name
 
     @property
     def name(self) -> str:
-        """What the function is called."""
-        return self.text("name") or self.folder.name
+        """What the function is called: the app's name, with the stage's."""
+        if self.stage is None:
+            return self.app_name
+        return self.stage.texts.get("name") or f"{self.app_name}-{self.stage.name}"
+
+    @property
+    def env_file(self) -> Path:
+        """Where this machine keeps the settings."""
+        return self.folder / (".env" if self.stage is None else self.stage.env_file)
+
+    @property
+    def tfvars(self) -> Path:
+        """Where Terraform's variables are."""
+        return self.terraform / ("terraform.tfvars" if self.stage is None else self.stage.tfvars)
 
     @property
     def migrations(self) -> Path:
@@ -80,8 +100,15 @@ class Project:
 
     def text(self, name: str) -> str | None:
         """A text of `[tool.sunup]`."""
+        if self.stage is not None and name in self.stage.texts:
+            return self.stage.texts[name]
         value = self.table.get(name)
         return value if isinstance(value, str) and value else None
+
+    def number(self, name: str, default: int) -> int:
+        """A number of `[tool.sunup]`."""
+        value = self.table.get(name)
+        return value if isinstance(value, int) else default
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts of `[tool.sunup]`."""
@@ -151,18 +178,29 @@ def _module(folder: Path, name: str) -> Path | None:
     return None
 
 
+def is_remote(settings: Settings) -> bool:
+    """Whether the database is another machine's: others may use it."""
+    host = settings.host
+    return not (host.startswith(("/", "127.", "@")) or host in ("localhost", "::1", "0.0.0.0"))  # noqa: S104
+
+
 def find(folder: Path) -> Project:
     """Read the project in a folder. Raises `CommandError`."""
     folder = folder.resolve()
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}", "Name the folder of your app.")
     table = _tool_table(folder / "pyproject.toml")
+    stage = stages.chosen(table, str(folder / "pyproject.toml"))
+    file = folder / (".env" if stage is None else stage.env_file)
     try:
-        dotenv = {key: value or "" for key, value in dotenv_values(folder / ".env").items()}
+        dotenv = {key: value or "" for key, value in dotenv_values(file).items()}
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{folder / '.env'} cannot be read: {error}") from None
+        raise CommandError(f"{file} cannot be read: {error}") from None
     # What is set in the shell wins over the file, as with every reader of .env.
     environ = {**dotenv, **os.environ}
+    if stage is not None:
+        dotenv = {**stage.environment, **dotenv}
+        environ = stages.without_conflicts(stage, dotenv, os.environ)
     return Project(
         folder,
         app=environ.get("SUNUP_APP") or str(table.get("app") or Project.app),
@@ -171,6 +209,7 @@ def find(folder: Path) -> Project:
         environ=environ,
         dotenv=dotenv,
         table=table,
+        stage=stage,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,14 @@ arguments = [each for each in sys.argv[1:] if not each.startswith("-chdir")]
 with (home / "calls").open("a") as file:
     file.write(json.dumps(arguments) + "\\n")
 state = json.loads((home / "state.json").read_text())
+(home / "environ").write_text(json.dumps(dict(os.environ)))
+for each in arguments:
+    if each.startswith("-var-file=") and each.endswith("values.tfvars.json"):
+        (home / "values").write_text(pathlib.Path(each.partition("=")[2]).read_text())
 command = arguments[0]
+if command == "init":
+    data = pathlib.Path(os.environ.get("TF_DATA_DIR") or pathlib.Path(sys.argv[1].partition("=")[2]) / ".terraform")
+    data.mkdir(parents=True, exist_ok=True)
 if command in state.get("fails", []):
     sys.exit("Error: no good " + command)
 if command == "show":
@@ -45,16 +53,33 @@ class FakeTerraform:
         outputs: dict[str, Any],
         actions: dict[str, list[str]] | None = None,
         fails: list[str] | None = None,
+        changes: list[dict[str, Any]] | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         changes = [
             {"address": address, "change": {"actions": each}}
             for address, each in (actions or {}).items()
-        ]
+        ] + (changes or [])
         problem = [{"problems": [{"message": "The API is open."}]}]
         checks = [{"status": "fail", "instances": problem}, {"status": "pass"}]
-        plan = {"resource_changes": changes, "checks": checks}
+        function = {
+            "type": "aws_lambda_function",
+            "values": {"environment": [{"variables": environment or {}}]},
+        }
+        values = {"root_module": {"resources": [function]}}
+        plan = {"resource_changes": changes, "checks": checks, "planned_values": values}
         state = {"plan": plan, "outputs": outputs, "fails": fails or []}
         (self._home / "state.json").write_text(json.dumps(state))
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """That it was called with last."""
+        return dict(json.loads((self._home / "environ").read_text()))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """A stage's variables, as it was given them last."""
+        return dict(json.loads((self._home / "values").read_text()))
 
     @property
     def calls(self) -> list[list[str]]:
@@ -62,6 +87,55 @@ class FakeTerraform:
         lines = path.read_text().splitlines() if path.is_file() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
+
+
+def like_lambda(monkeypatch: Any) -> None:
+    """What moto leaves out: version numbers are never used twice, and what has not changed is not
+    published again (Lambda Developer Guide, "Manage function versions"); RevisionId and CodeSha256 of a request have to be the current ones (Lambda
+    API, UpdateAlias, PublishVersion); code can come with another processor (UpdateFunctionCode).
+    """  # fmt: skip
+    from moto.awslambda.exceptions import (
+        InvalidParameterValueException,
+        PreconditionFailedException,
+    )
+    from moto.awslambda.models import LambdaFunction
+    from moto.awslambda.responses import LambdaResponse
+
+    numbers: dict[str, int] = {}
+    set_version, update_alias = LambdaFunction.set_version, LambdaResponse.update_alias
+    publish = LambdaResponse.publish_version
+
+    def once(self: Any, version: int) -> None:
+        last = numbers[self.function_name] = max(version, numbers.get(self.function_name, 0) + 1)
+        set_version(self, last)
+
+    def moved(self: Any) -> Any:
+        parts = self.path.split("/")
+        alias = self.backend.get_alias(parts[-1], parts[-3])
+        if json.loads(self.body).get("RevisionId", alias.revision_id) != alias.revision_id:
+            raise PreconditionFailedException("The RevisionId provided does not match")
+        answer = update_alias(self)
+        alias.revision_id = str(uuid.uuid4())
+        return answer
+
+    def published(self: Any) -> Any:
+        function = self.backend.get_function(self.path.split("/")[-2])
+        wanted = json.loads(self.body or "{}").get("CodeSha256", function.code_sha_256)
+        if wanted != function.code_sha_256:
+            raise InvalidParameterValueException(f"CodeSHA256 ({wanted}) is different")
+        answer = publish(self)
+        function.code_or_config_updated = False
+        return answer
+
+    def coded(self: Any, spec: dict[str, Any]) -> Any:
+        self.architectures = spec.get("Architectures", self.architectures)
+        return update_code(self, spec)
+
+    update_code = LambdaFunction.update_function_code
+    monkeypatch.setattr(LambdaFunction, "update_function_code", coded)
+    monkeypatch.setattr(LambdaFunction, "set_version", once)
+    monkeypatch.setattr(LambdaResponse, "update_alias", moved)
+    monkeypatch.setattr(LambdaResponse, "publish_version", published)
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """`sunup migrate` on an emulated Aurora, with IAM tokens."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sunup.local import project
+from sunup.local.cli import dev
 from sunup.local.emulator import Emulator
 from tests.local.cli.conftest import Cli
 
@@ -142,6 +145,8 @@ def test_down_asks_first(
     aws: Emulator, app_dir: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli("migrate", "up", app_dir)
+    assert "nobody can be asked here: Undo migrations" in cli("migrate", "down", app_dir)[2]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", _refuse)
     assert cli("migrate", "down", app_dir)[0] == 130
     assert "applied  0001" in cli("migrate", "status", app_dir)[1]
@@ -166,3 +171,28 @@ def test_a_role_that_may_not_make_tables_is_told_which_one_may(
     assert "app cannot migrate" in err
     assert "permission denied for schema public" in err
     assert "DB_MIGRATION_USER names" in err
+
+
+def test_another_machine_s_database_is_migrated_after_asking_only(
+    aws: Emulator, app_dir: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sunup.local.project.is_remote", lambda _: True)
+        status, _, err = cli("migrate", "up", app_dir)
+        assert status == 1
+        assert re.search(r"nobody can be asked here: Migrate \w+ on localhost\?", err)
+        assert "pending  0001" in cli("migrate", "status", app_dir)[1]
+        assert cli("migrate", "up", app_dir, "--yes")[0] == 0
+    assert "Nothing to do" in cli("migrate", "up", app_dir)[1]
+
+
+def test_dev_says_what_a_remote_database_lacks_and_applies_nothing(
+    aws: Emulator, app_dir: Path, cli: Cli
+) -> None:
+    """In a folder whose `.env` was written by `database create` it migrated production."""
+    found = project.find(app_dir)
+    said = dev._pending(found.migration_settings, found)
+    assert said == "1 pending on localhost, not applied: sunup migrate up does it"
+    assert "pending  0001" in cli("migrate", "status", app_dir)[1]
+    cli("migrate", "up", app_dir)
+    assert dev._pending(found.migration_settings, found) == "nothing to do"

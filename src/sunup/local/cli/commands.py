@@ -3,11 +3,14 @@
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
 from sunup import __version__
 from sunup.failures import DatabaseUnavailable
+from sunup.local import stages
 from sunup.local.errors import CommandError
 from sunup.settings import SettingsError
 
@@ -39,8 +42,14 @@ def _options(
         is_eager=True,
         help="Show the version.",
     ),
+    stage: str | None = typer.Option(
+        None,
+        "--stage",
+        envvar=stages.VARIABLE,
+        help="One of [tool.sunup.stages], such as prod; may stand behind the command, too.",
+    ),
 ) -> None:
-    del version
+    del version, stage
 
 
 _NO_HOST = (
@@ -64,12 +73,43 @@ app.add_typer(database.app, name="database", rich_help_panel=_CLOUD)
 app.command(name="pin", rich_help_panel=_CLOUD)(pin.pin)
 app.command(name="package", rich_help_panel=_CLOUD)(package.package)
 app.command(name="deploy", rich_help_panel=_CLOUD)(deploy.deploy)
+app.command(name="releases", rich_help_panel=_CLOUD)(deploy.releases)
+app.command(name="rollback", rich_help_panel=_CLOUD)(deploy.rollback)
 app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)
 app.command(name="doctor", rich_help_panel=_CLOUD)(doctor.doctor)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
+    with _staged(arguments) as rest:
+        return _run(rest)
+
+
+@contextmanager
+def _staged(arguments: list[str]) -> Iterator[list[str]]:
+    """Take `--stage` from wherever it stands: it is for all commands."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest, name = arguments[:end], None
+    for at, each in enumerate(rest):
+        if each == "--stage" and at + 1 < len(rest):
+            name, rest = rest[at + 1], [*rest[:at], *rest[at + 2 :]]
+            break
+        if each.startswith("--stage="):
+            name, rest = each.partition("=")[2], [*rest[:at], *rest[at + 1 :]]
+            break
+    before = os.environ.get(stages.VARIABLE)
+    if name is not None:
+        os.environ[stages.VARIABLE] = name
+    try:
+        yield [*rest, *arguments[end:]]
+    finally:
+        if name is not None:
+            os.environ.pop(stages.VARIABLE)
+            if before is not None:
+                os.environ[stages.VARIABLE] = before
+
+
+def _run(arguments: list[str]) -> int:
     # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and
     # would silently lead elsewhere than DB_HOST says.
     for name in [name for name in os.environ if name.startswith("PG")]:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sunup.local import postgres, project, servers
 from sunup.local.migrations import running as migrations
+from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
 
 from . import ports
@@ -53,7 +54,7 @@ def dev(
     Starts its own PostgreSQL 18 (data in APP_DIR/.sunup), applies the migrations in
     APP_DIR/migrations, serves the app and reloads it when a file changes. Ctrl-C ends everything;
     the data stays. With DB_HOST in the environment or in APP_DIR/.env, or with --database-url, that
-    server is used instead.
+    server is used instead; migrations are applied to one on this machine only.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
@@ -79,11 +80,12 @@ def dev(
             where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
         Settings.from_environment(environ).check_database()
         console.print(f"Database    {where}", soft_wrap=True)
-        if found.migrations.is_dir():
-            with console.status("Applying migrations (a sleeping database takes a while) ..."):
-                owner = replace(found, environ=environ).migration_settings
-                applied = migrations.upgrade(owner, found.migrations)
-            console.print(f"Migrations  {', '.join(applied) or 'nothing to do'}")
+        if has_migrations(found.migrations):
+            owner = replace(found, environ=environ).migration_settings
+            remote = project.is_remote(owner)
+            with console.status("Looking at migrations (a sleeping database takes a while) ..."):
+                done = _pending(owner, found) if remote else _applied(owner, found)
+            console.print(f"Migrations  {done}", soft_wrap=True)
         url = f"http://localhost:{port}"
         console.print(f"App         {url}  ({found.app}; Ctrl-C ends it)\n")
         for line in found.tries:
@@ -92,6 +94,19 @@ def dev(
         sys.stdout.flush()
         _serve(found, {**environ, "SUNUP_APP": found.app}, port)
     console.print("\nStopped; the data stays.")
+
+
+def _applied(owner: Settings, found: project.Project) -> str:
+    return ", ".join(migrations.upgrade(owner, found.migrations)) or "nothing to do"
+
+
+def _pending(owner: Settings, found: project.Project) -> str:
+    """A database that others use is not migrated in passing."""
+    states = migrations.status(owner, found.migrations, credentials=found.credentials)
+    count = sum(each.state == "pending" for each in states)
+    if not count:
+        return "nothing to do"
+    return f"{count} pending on {owner.host}, not applied: sunup migrate up does it"
 
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:

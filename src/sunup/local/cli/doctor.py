@@ -55,10 +55,9 @@ def doctor(
 
 def _outputs(found: Project) -> dict[str, object]:
     """What Terraform made, where it was applied from here."""
-    if not (found.terraform / ".terraform").is_dir():
-        return {}
     try:
-        return Terraform(found.terraform, found.environ).outputs()
+        terraform = Terraform(found)
+        return terraform.outputs() if terraform.begun else {}
     except CommandError:
         return {}
 

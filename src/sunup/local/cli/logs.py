@@ -83,7 +83,7 @@ def _group(found: Project, group: str | None, region: str | None) -> tuple[str, 
     if group is not None:
         return group, region
     try:
-        outputs = Terraform(found.terraform, found.environ).outputs()
+        outputs = Terraform(found).outputs()
     except CommandError:
         outputs = {}
     arn = Arn.parse(str(outputs.get("lambda_function_arn", "")))

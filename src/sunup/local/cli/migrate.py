@@ -15,7 +15,7 @@ from sunup.local.migrations import writing as migration_new
 from sunup.local.opening import waking
 from sunup.settings import Settings
 
-from .waiting import ERRORS, waiting
+from .waiting import ERRORS, confirm, waiting
 
 app = typer.Typer(
     help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"
@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
 
 _STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
@@ -38,13 +39,17 @@ def up(
         list[str] | None,
         typer.Option(help="An applied revision whose edited file is right; repeat it."),
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """Apply the migrations that are missing.
 
-    Refuses when the file of an applied migration was changed: databases would differ unnoticed.
+    Asks first where the database is another machine's. Refuses when the file of an applied
+    migration was changed: databases would differ unnoticed.
     """
     found = project.find(app_dir)
     settings = found.migration_settings
+    if project.is_remote(settings) and not yes:
+        confirm(f"Migrate {settings.database} on {settings.host}?")
     with waiting(waking(settings.user)) as tell:
         applied = migrations.upgrade(
             settings,
@@ -64,14 +69,14 @@ def down(
     to: Annotated[
         str, typer.Option(help="Undo what came after this revision; base: everything.")
     ] = "-1",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
     found = project.find(app_dir)
     settings = found.migration_settings
     if not yes:
         where = f"{settings.database} on {settings.host}"
-        typer.confirm(f"Undo migrations of {where}, with the data they drop?", abort=True, err=True)
+        confirm(f"Undo migrations of {where}, with the data they drop?")
     with waiting(waking(settings.user)):
         undone = migrations.downgrade(
             settings, found.migrations, to=to, credentials=found.credentials

@@ -24,6 +24,13 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda new: progress.update(task, description=new)
 
 
+def confirm(question: str) -> None:
+    """Ask, with no as the default. Raises `CommandError` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise CommandError(f"nobody can be asked here: {question}", "--yes says yes.")
+    typer.confirm(question, abort=True, err=True)
+
+
 class Terminal:
     """A `sunup.local.progress.Progress`: steps on standard output, the rest on standard error.
 
@@ -51,8 +58,4 @@ class Terminal:
 
     def confirm(self, question: str) -> None:
         """Ask, with no as the default."""
-        if not sys.stdin.isatty():
-            raise CommandError(
-                "nobody can be asked here whether to apply this", "--yes applies it."
-            )
-        typer.confirm(question, abort=True, err=True)
+        confirm(question)

@@ -22,6 +22,14 @@ from .cluster import ADMIN, ADMIN_DATABASE, Cluster, Clusters, Wanted
 _LONGEST_DNS = 180.0
 _LONGEST_FIRST_LOGIN = 60.0
 
+# Pseudo-roles and keywords of PostgreSQL (CREATE ROLE), Aurora's own roles and databases.
+_RESERVED = frozenset(
+    {
+        *("public", "none", "postgres", "template0", "template1"),
+        *("current_user", "current_role", "session_user", "user"),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Names:
@@ -34,20 +42,43 @@ class Names:
     @classmethod
     def of(cls, project: Project, database: str | None) -> "Names":
         """From the name that was asked for, DB_NAME, or the app's. Raises `CommandError`."""
-        database = database or project.environ.get("DB_NAME") or _identifier(project.name, "_")
-        if database == ADMIN_DATABASE:
+        own = project.text("database") if project.stage else None
+        database = database or own or project.environ.get("DB_NAME")
+        if not database or database == ADMIN_DATABASE:
             database = _identifier(project.name, "_")
-        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,50}", database):
+        _check(database, "a database", 51)
+        users = [
+            (project.text(key) if project.stage else None) or f"{database}_{suffix}"
+            for key, suffix in (("app_user", "app"), ("migration_user", "migrate"))
+        ]
+        for user in users:
+            _check(user, "a role", 63)
+        if users[0] == users[1]:
             raise CommandError(
-                f"{database!r} is not a name for a database",
-                "--database takes lower-case letters, digits and underscores, at most 51.",
+                f"app_user and migration_user are both {users[0]}",
+                "The app's role must not own the tables.",
             )
-        return cls(database, f"{database}_app", f"{database}_migrate")
+        return cls(database, *users)
+
+
+def _check(name: str, kind: str, longest: int) -> None:
+    """Raise `CommandError` for what is no name, or one that is taken by PostgreSQL or Aurora."""
+    if not re.fullmatch(rf"[a-z_][a-z0-9_]{{0,{longest - 1}}}", name):
+        raise CommandError(
+            f"{name!r} is not a name for {kind}",
+            f"It takes lower-case letters, digits and underscores, at most {longest}.",
+        )
+    if name.startswith(("pg_", "rds")) or name in _RESERVED:
+        raise CommandError(
+            f"{name!r} is a reserved name", "PostgreSQL and Aurora have their own pg_*, rds*."
+        )
 
 
 def cluster_name(project: Project, name: str | None) -> str:
     """The cluster's name: the one that was asked for, or the app's. Raises `CommandError`."""
-    name = name or _identifier(project.name, "-")
+    own = project.text("cluster") if project.stage else None
+    # Stages share the app's cluster, unless one names its own.
+    name = name or own or _identifier(project.app_name, "-")
     if not re.fullmatch(r"[a-z](-?[a-z0-9]){0,62}", name):
         raise CommandError(
             f"{name!r} is not a name for a cluster",
@@ -123,7 +154,7 @@ def _prepare(project: Project, made: Cluster, names: Names) -> list[str]:
 def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
     """Write what was made; returns the files, as seen from the project's folder."""
     files.write_env(
-        project.folder / ".env",
+        project.env_file,
         {
             "DB_HOST": made.host,
             **({} if made.port == Settings().port else {"DB_PORT": str(made.port)}),
@@ -133,10 +164,10 @@ def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
             "AWS_REGION": made.region,
         },
     )
-    written = [Path(".env")]
+    written = [Path(project.env_file.name)]
     if project.terraform.is_dir():
         files.write_tfvars(
-            project.terraform / "terraform.tfvars",
+            project.tfvars,
             {
                 "region": made.region,
                 "db_host": made.host,
@@ -146,7 +177,7 @@ def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
                 "max_acu": made.max_acu,
             },
         )
-        written.append(Path(project.terraform.name, "terraform.tfvars"))
+        written.append(Path(project.terraform.name, project.tfvars.name))
     return written
 
 

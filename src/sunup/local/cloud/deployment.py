@@ -1,8 +1,8 @@
-"""A deployment: package, plan, migrations, Terraform or the code alone, and one request."""
+"""A deployment: package, plan, migrations, Terraform, a release, and one request."""
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sunup.local.aws import Arn, Aws
@@ -15,60 +15,95 @@ from sunup.local.packaging.target import choose
 from sunup.local.progress import Progress
 from sunup.local.project import Project
 
-from .function import Answer, Function, Memory, prove
-from .terraform import Plan, Terraform
+from . import database_check, origin, upload
+from .function import Function, digest
+from .plan import Plan
+from .proof import Answer, prove
+from .releases import Live, Releases
+from .shifting import Alarms, Canary, shift
+from .terraform import NotInitialised, Terraform
+
+# How many releases are kept to go back to.
+KEPT = 5
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """How to deploy a project.
+class Outcome:
+    """`release` is the one that is live; None after `plan_only`, with no answer then."""
 
-    `full`: run Terraform even where only the code changed. `ask`: before anything is applied.
-    `migrate`: apply the migrations before the code.
+    plan: Plan
+    pending: list[str]
+    applied: list[str]
+    release: int | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """`ask` before anything is applied; `migrate`: apply the migrations before the code.
+
+    `allow_destroy`: also what destroys something or changes who may call. `plan_only`: change
+    nothing.
     """
+
+    ask: bool = True
+    migrate: bool = True
+    allow_destroy: bool = False
+    plan_only: bool = False
+    canary: Canary | None = None
+
+
+@dataclass
+class Deployment:
+    """Of a project. Whatever step it is cut off at, the next run goes on there."""
 
     project: Project
     progress: Progress
-    full: bool = False
-    ask: bool = True
-    migrate: bool = True
+    options: Options = field(default_factory=Options)
 
-    def run(self) -> Answer:
-        """Deploy, and return the API's answer. Raises `CommandError` and the database's errors."""
-        terraform = Terraform(self.project.terraform, self.project.environ)
+    def run(self) -> Outcome:
+        """Deploy. Raises `CommandError` and the database's errors."""
+        terraform = Terraform(self.project)
         self._check_values()
         package = self._package()
-        variables = {
-            "lambda_zip": str(package.path),
-            "lambda_runtime": package.target.runtime,
-            "lambda_architecture": package.target.arch,
-            "lambda_handler": self.project.handler,
-        }
-        memory = Memory(self.project.terraform)
-        fingerprint = terraform.fingerprint(variables)
-        if not self.full and memory.fingerprint() == fingerprint:
-            outputs = terraform.outputs()
-            self._apply_migrations()
-            self._update_code(outputs, package)
-        else:
-            outputs = self._apply(terraform, variables, memory)
-            # init may have written the lock file.
-            memory.remember(terraform.fingerprint(variables))
+        with tempfile.TemporaryDirectory(prefix="sunup-plan-") as name:
+            folder = Path(name)
+            plan = self._plan(terraform, package, folder)
+            database_check.same(self.project, plan)
+            live = self._live(terraform)
+            pending = self._pending()
+            self._tell(plan, pending)
+            if self.options.plan_only:
+                return Outcome(plan, pending, [])
+            if plan.dangers and not self.options.allow_destroy:
+                raise CommandError(
+                    "the plan destroys something or changes who may call, see above",
+                    "--allow-destroy does it.",
+                )
+            if self.options.ask and not (plan.empty and not pending):
+                self.progress.confirm("Apply this?")
+            applied = self._migrate() if pending else []
+            if not plan.empty:
+                self._apply(terraform, folder / "plan")
+        outputs = terraform.outputs()
         url = str(outputs.get("api_url", ""))
         if not url:
             raise CommandError("Terraform has no output api_url", "Add it to outputs.tf.")
+        release = self._release(outputs, package, live)
         self.progress.done("URL", url)
         with self.progress.waiting("Asking it") as tell:
-            return prove(url, self.project.text("check") or "/", tell)
+            answer = prove(url, self.project.text("check") or "/", tell)
+        return Outcome(plan, pending, applied, release, answer)
 
     def _check_values(self) -> None:
-        folder = self.project.terraform
-        names = ("terraform.tfvars", "terraform.tfvars.json")
-        named = any((folder / name).is_file() for name in names)
-        if not named and not list(folder.glob("*.auto.tfvars*")):
+        project = self.project
+        folder, environ = project.terraform, project.environ
+        files = [project.tfvars, folder / "terraform.tfvars.json", *folder.glob("*.auto.tfvars*")]
+        given = any(path.is_file() for path in files)
+        if not given and not environ.get("DB_HOST") and not environ.get("TF_VAR_db_host"):
             raise CommandError(
-                f"there is no terraform.tfvars in {folder}",
-                "sunup database create writes it; or copy terraform.tfvars.example and edit it.",
+                f"there is no {project.tfvars.name} in {folder}, and DB_HOST is not set",
+                "sunup database create writes both; or copy terraform.tfvars.example and edit it.",
             )
 
     def _package(self) -> Package:
@@ -80,42 +115,80 @@ class Deployment:
         self.progress.done("Package", f"{package.path.name}, {size}, {target}")
         for note in package.notes:
             self.progress.warn(f"Note: {note}")
+        if upload.too_large(package.path):
+            upload.bucket_of(project)
         return package
 
-    def _apply(
-        self, terraform: Terraform, variables: dict[str, str], memory: Memory
-    ) -> dict[str, object]:
-        progress = self.progress
-        with tempfile.TemporaryDirectory(prefix="sunup-plan-") as folder:
-            file = Path(folder) / "plan"
-            with progress.waiting("terraform init") as tell:
+    def _plan(self, terraform: Terraform, package: Package, folder: Path) -> Plan:
+        path = package.path
+        if upload.too_large(path):
+            path = upload.placeholder(folder, self.project.handler)
+        variables = {
+            "lambda_zip": str(path),
+            "lambda_runtime": package.target.runtime,
+            "lambda_architecture": package.target.arch,
+            "lambda_handler": self.project.handler,
+        }
+        with self.progress.waiting("terraform plan") as tell:
+            if not terraform.begun:
+                tell("terraform init")
                 terraform.init()
-                tell("terraform plan")
-                plan = terraform.plan(variables, file)
-            self._tell_plan(plan)
-            if not plan.empty and self.ask:
-                progress.confirm("Apply this?")
-            self._apply_migrations()
-            if not plan.empty:
-                memory.forget()
-                began = time.monotonic()
-                with progress.waiting("terraform apply (a minute or so)"):
-                    terraform.apply(file)
-                progress.done("Apply", f"done in {time.monotonic() - began:.0f} s")
-        return terraform.outputs()
+            tell("terraform plan")
+            try:
+                return terraform.plan(variables, folder / "plan", folder / "values.tfvars.json")
+            except NotInitialised:
+                tell("terraform init")
+                terraform.init()
+                return terraform.plan(variables, folder / "plan", folder / "values.tfvars.json")
 
-    def _tell_plan(self, plan: Plan) -> None:
+    def _live(self, terraform: Terraform) -> Live | None:
+        """What is live before anything is done: a later change of it is somebody else's."""
+        outputs = terraform.outputs()
+        if not outputs.get("lambda_function_name") or not outputs.get("lambda_alias"):
+            return None
+        try:
+            return self._releases(outputs).live()
+        except CommandError as error:
+            # The alias is about to be made, or made again.
+            if "ResourceNotFoundException" in error.what:
+                return None
+            raise
+
+    def _pending(self) -> list[str]:
+        project = self.project
+        if not self.options.migrate or not has_migrations(project.migrations):
+            return []
+        settings = project.migration_settings
+        with self.progress.waiting(waking(settings.user)):
+            found = running.status(settings, project.migrations, credentials=project.credentials)
+        changed = [each.file for each in found if each.state == "changed"]
+        if changed:
+            raise CommandError(
+                f"{changed[0]} was changed after it was applied",
+                "Restore it and write a new migration; sunup migrate up says more.",
+            )
+        return [each.file for each in found if each.state == "pending"]
+
+    def _tell(self, plan: Plan, pending: list[str]) -> None:
         self.progress.done("Plan", str(plan))
         for sign, addresses in (("+", plan.create), ("~", plan.change), ("-", plan.destroy)):
             for address in addresses:
                 self.progress.detail(f"{sign} {address}")
+        if self.options.migrate and has_migrations(self.project.migrations):
+            settings = self.project.migration_settings
+            place = f"{settings.database} on {settings.host}, as {settings.user}"
+            self.progress.done("Migrations", f"{len(pending)} pending: {place}")
+            for file in pending:
+                self.progress.detail(f"+ {file}")
+            for note in database_check.risks(self.project, pending):
+                self.progress.warn(f"Warning: {note}")
         for warning in plan.warnings:
             self.progress.warn(f"Warning: {warning}")
+        for danger in plan.dangers:
+            self.progress.warn(f"Danger: {danger}")
 
-    def _apply_migrations(self) -> None:
+    def _migrate(self) -> list[str]:
         project = self.project
-        if not self.migrate or not has_migrations(project.migrations):
-            return
         settings = project.migration_settings
         with self.progress.waiting(waking(settings.user)) as tell:
             applied = running.upgrade(
@@ -124,18 +197,77 @@ class Deployment:
                 credentials=project.credentials,
                 on_wait=lambda: tell("Another run is migrating; waiting for it"),
             )
-        self.progress.done("Migrations", ", ".join(applied) or "nothing to do")
+        self.progress.done("Applied", ", ".join(applied) or "nothing to do")
+        return applied
 
-    def _update_code(self, outputs: dict[str, object], package: Package) -> None:
-        name = outputs.get("lambda_function_name")
-        if not name:
-            raise CommandError("Terraform has no output lambda_function_name", "Use --full once.")
-        arn = Arn.parse(str(outputs.get("lambda_function_arn", "")))
-        alias = outputs.get("lambda_alias")
-        aws = Aws(self.project.environ, None if arn is None else arn.region)
-        function = Function(aws.client("lambda"), str(name), str(alias) if alias else None)
+    def _apply(self, terraform: Terraform, file: Path) -> None:
         began = time.monotonic()
-        with self.progress.waiting(f"Updating the code of {name}"):
-            changed = function.update_code(package.path)
-        took = f"updated in {time.monotonic() - began:.0f} s" if changed else "live already"
-        self.progress.done("Code", f"{took}; nothing else changed")
+        with self.progress.waiting("terraform apply (a minute or so)"):
+            terraform.apply(file)
+        self.progress.done("Apply", f"done in {time.monotonic() - began:.0f} s")
+
+    def _aws(self, outputs: dict[str, object]) -> Aws:
+        arn = Arn.parse(str(outputs.get("lambda_function_arn", "")))
+        return Aws(self.project.environ, None if arn is None else arn.region)
+
+    def _releases(self, outputs: dict[str, object]) -> Releases:
+        return releases_of(self._aws(outputs), outputs)
+
+    def _release(self, outputs: dict[str, object], package: Package, live: Live | None) -> int:
+        aws, releases = self._aws(outputs), self._releases(outputs)
+        name = str(outputs["lambda_function_name"])
+        began, sha256 = time.monotonic(), digest(package.path)
+        with self.progress.waiting(f"Updating the code of {name}") as tell:
+            place = None
+            if upload.too_large(package.path):
+                tell("Uploading the package to S3")
+                place = upload.send(aws.client("s3"), self.project, package.path)
+            function = Function(aws.client("lambda"), name)
+            function.update(package.path, package.target, self.project.handler, place)
+            tell("Publishing a release")
+            number = releases.publish(sha256, origin.of(self.project, aws))
+            before = live or releases.live()
+            if before.number == number and not before.weights:
+                releases.verify(number, sha256)
+                self.progress.done("Release", f"{number}, live already")
+                return number
+            self._go_live(releases, before, number, outputs, aws)
+            releases.verify(number, sha256)
+            tell("Deleting old releases")
+            deleted = releases.prune(self.project.number("releases", KEPT))
+        gone = f"; deleted {', '.join(map(str, deleted))}" if deleted else ""
+        was = f", was {before.number}" if before.number else ""
+        took = f"{time.monotonic() - began:.0f} s"
+        self.progress.done("Release", f"{number} is live{was} ({took}){gone}")
+        return number
+
+    def _go_live(
+        self,
+        releases: Releases,
+        before: Live,
+        number: int,
+        outputs: dict[str, object],
+        aws: Aws,
+    ) -> None:
+        canary = self.options.canary
+        if canary is None:
+            releases.point(before, number)
+            return
+        names = outputs.get("alarm_names")
+        alarms = Alarms(aws.client("cloudwatch"), list(names) if isinstance(names, list) else [])
+        alarms.check()
+        percent = f"{canary.share:.0%} of the requests for {canary.seconds:.0f} s"
+        with self.progress.waiting(f"Release {number} gets {percent}") as tell:
+            shift(releases, alarms, before, number, canary, tell)
+
+
+def releases_of(aws: Aws, outputs: dict[str, object]) -> Releases:
+    """Of what Terraform made. Raises `CommandError`."""
+    name, alias = outputs.get("lambda_function_name"), outputs.get("lambda_alias")
+    if not name or not alias:
+        raise CommandError(
+            "Terraform has no outputs lambda_function_name and lambda_alias here",
+            "Nothing is deployed yet, or the Terraform is older than this sunup: its lambda.tf and "
+            "outputs.tf need the alias of `sunup new`'s.",
+        )
+    return Releases(aws.client("lambda"), str(name), str(alias))

@@ -1,6 +1,5 @@
-"""Runs the app's Terraform."""
+"""Runs the app's Terraform, each stage with a state of its own."""
 
-import hashlib
 import json
 import os
 import re
@@ -8,70 +7,65 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sunup.local.errors import CommandError
+from sunup.local.project import Project
 
+from . import plan as planning
+from .plan import Plan
 
-@dataclass(frozen=True)
-class Plan:
-    """What Terraform would do: addresses by action."""
+# Terraform's variables that follow from the settings of the app.
+_OF_SETTINGS = {
+    "region": "AWS_REGION",
+    "db_host": "DB_HOST",
+    "db_name": "DB_NAME",
+    "db_user": "DB_USER",
+    "db_cluster_resource_id": "DB_CLUSTER_RESOURCE_ID",
+}
 
-    create: list[str]
-    change: list[str]
-    destroy: list[str]
-    warnings: list[str]
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not (self.create or self.change or self.destroy)
-
-    def __str__(self) -> str:
-        """In the words of Terraform."""
-        return (
-            f"{len(self.create)} to create, {len(self.change)} to change, "
-            f"{len(self.destroy)} to destroy"
-        )
+# Terraform's words where `init` is missing, or is of another backend or provider.
+_WANTS_INIT = re.compile(
+    r"terraform init|Backend initialization required|Inconsistent dependency lock|"
+    r"Required plugins are not installed|Module not installed"
+)
 
 
 class Terraform:
-    """Terraform (or OpenTofu) in one folder. `environ` has the AWS credentials."""
+    """Terraform (or OpenTofu) in the project's folder, for its stage."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        if not list(folder.glob("*.tf")):
+    def __init__(self, project: Project) -> None:
+        if not list(project.terraform.glob("*.tf")):
             raise CommandError(
-                f"there is no Terraform in {folder}",
+                f"there is no Terraform in {project.terraform}",
                 "[tool.sunup] terraform names the folder; `sunup new` makes a project with it.",
             )
-        self.folder = folder
-        self._environ = environ
+        self._project = project
+        self.folder = project.terraform
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was initialised here."""
+        return self._data.is_dir()
 
     def init(self) -> None:
-        """Fetch the providers, and join the state."""
+        """Fetch the providers, join the state; a stage's state is a workspace of its own."""
         self._run("init")
+        stage = self._project.stage
+        if stage is not None:
+            self._run("workspace", "select", "-or-create", stage.name)
 
-    def plan(self, variables: Mapping[str, str], file: Path) -> Plan:
-        """Plan into a file. Variables that this Terraform does not declare are left out."""
+    def plan(self, variables: Mapping[str, str], file: Path, values: Path) -> Plan:
+        """Plan into a file. Variables that this Terraform does not declare are left out.
+
+        `values` is written: a stage's variables, which win over the files'.
+        """
         declared = self.declared
         chosen = [f"-var={name}={variables[name]}" for name in variables if name in declared]
-        self._run("plan", "-lock-timeout=60s", f"-out={file}", *chosen)
-        content = json.loads(self._run("show", "-json", str(file)))
-        actions: dict[str, list[str]] = {"create": [], "update": [], "delete": []}
-        for each in content.get("resource_changes", []):
-            for action in each["change"]["actions"]:
-                if action in actions:
-                    actions[action].append(each["address"])
-        warnings = [
-            problem["message"]
-            for check in content.get("checks", [])
-            for instance in check.get("instances", [])
-            if check.get("status") == "fail"
-            for problem in instance.get("problems", [])
-        ]
-        return Plan(actions["create"], actions["update"], actions["delete"], warnings)
+        arguments = ["-lock-timeout=60s", f"-out={file}", *self._files(values), *chosen]
+        self._run("plan", *arguments)
+        return planning.read(json.loads(self._run("show", "-json", str(file))))
 
     def apply(self, file: Path) -> None:
         """Do what was planned."""
@@ -89,15 +83,41 @@ class Terraform:
         pattern = re.compile(r'^variable "(\w+)"', re.MULTILINE)
         return {name for text in texts for name in pattern.findall(text)}
 
-    def fingerprint(self, variables: Mapping[str, str]) -> str:
-        """A hash of everything that decides the infrastructure, except the package's content."""
-        digest = hashlib.sha256(json.dumps(dict(variables), sort_keys=True).encode())
-        patterns = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json", ".terraform.lock.hcl")
-        for path in sorted(path for each in patterns for path in self.folder.glob(each)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        given = {k: v for k, v in self._environ.items() if k.startswith(("TF_", "AWS_PROFILE"))}
-        digest.update(json.dumps(given, sort_keys=True).encode())
-        return digest.hexdigest()
+    @property
+    def _data(self) -> Path:
+        stage = self._project.stage
+        folder = self.folder / ".terraform"
+        return folder if stage is None else folder / "stages" / stage.name
+
+    def _files(self, values: Path) -> list[str]:
+        stage = self._project.stage
+        if stage is None:
+            return []
+        own = self._project.tfvars
+        text = own.read_text(encoding="utf-8") if own.is_file() else ""
+        said = set(re.findall(r"^\s*(\w+)\s*=", text, re.MULTILINE))
+        found = {name: value for name, value in self._of_settings.items() if name not in said}
+        found = {"name": self._project.name, **found} if "name" not in said else found
+        wanted = {**found, **stage.terraform}
+        declared = self.declared
+        values.write_text(json.dumps({k: v for k, v in wanted.items() if k in declared}))
+        files = [own] if own.is_file() else []
+        return [f"-var-file={path}" for path in (*files, values)]
+
+    @property
+    def _of_settings(self) -> dict[str, str]:
+        environ = self._project.environ
+        found = {name: environ.get(variable) for name, variable in _OF_SETTINGS.items()}
+        return {name: value for name, value in found.items() if value}
+
+    def _environment(self) -> dict[str, str]:
+        # Of the lowest rank: terraform.tfvars and TF_VAR_* of the caller win.
+        lowest = {f"TF_VAR_{name}": value for name, value in self._of_settings.items()}
+        environ = {**lowest, **os.environ, **self._project.environ, "TF_IN_AUTOMATION": "1"}
+        if self._project.stage is not None:
+            environ["TF_DATA_DIR"] = str(self._data.resolve())
+            environ.pop("TF_WORKSPACE", None)
+        return environ
 
     def _run(self, command: str, *arguments: str) -> str:
         program = shutil.which("terraform") or shutil.which("tofu")
@@ -105,16 +125,34 @@ class Terraform:
             raise CommandError(
                 "terraform is not on PATH", "Install Terraform 1.9 or newer, or OpenTofu."
             )
-        options = [] if command in ("output", "show") else ["-input=false"]
+        quiet = command in ("output", "show", "workspace")
+        options = [] if quiet else ["-input=false", "-no-color"]
+        if command in ("output", "show"):
+            options = ["-no-color"]
         result = subprocess.run(  # noqa: S603
-            [program, f"-chdir={self.folder}", command, *options, "-no-color", *arguments],
+            [program, f"-chdir={self.folder}", command, *_ordered(command, options, arguments)],
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, **self._environ, "TF_IN_AUTOMATION": "1"},
+            env=self._environment(),
         )
         if result.returncode:
+            if command not in ("init", "workspace") and _WANTS_INIT.search(result.stderr):
+                raise NotInitialised
             # Terraform's own words are needed; the rest of its output is not.
             sys.stderr.write(result.stderr.strip() + "\n")
             raise CommandError(f"terraform {command} failed in {self.folder}", "See above.")
         return result.stdout
+
+
+class NotInitialised(CommandError):
+    """Terraform was not initialised here, or for something else."""
+
+    def __init__(self) -> None:
+        super().__init__("terraform is not initialised here", "sunup deploy does it.")
+
+
+def _ordered(command: str, options: list[str], arguments: tuple[str, ...]) -> list[str]:
+    if command == "workspace":
+        return [arguments[0], *options, *arguments[1:]]
+    return [*options, *arguments]

@@ -1,0 +1,42 @@
+"""Whether function and migrations mean the same database, and what the migrations may break."""
+
+from sunup.local.errors import CommandError
+from sunup.local.migrations import compatibility
+from sunup.local.migrations.folder import has_migrations, open_folder
+from sunup.local.project import Project
+
+from .plan import Plan
+
+
+def same(project: Project, plan: Plan) -> None:
+    """Raise `CommandError` where the function would use another database than the settings name."""
+    if plan.environment is None or not has_migrations(project.migrations):
+        return
+    settings = project.migration_settings
+    ours = {"DB_HOST": settings.host, "DB_NAME": settings.database}
+    for name, value in ours.items():
+        theirs = plan.environment.get(name)
+        if theirs is not None and theirs != value:
+            raise CommandError(
+                f"{name} is {value} in {project.env_file.name} (or the environment), and {theirs} "
+                f"for the function, by {project.tfvars.name}",
+                "Migrations and code would be for different databases: make them agree.",
+            )
+    theirs = plan.environment.get("DB_USER")
+    if theirs is not None and theirs == settings.user:
+        raise CommandError(
+            f"the function would be {theirs}, which owns the tables",
+            "DB_MIGRATION_USER names the role for migrations; sunup database create makes both.",
+        )
+
+
+def risks(project: Project, pending: list[str]) -> list[str]:
+    """What pending migrations would break for the code that runs now, in words."""
+    if not pending:
+        return []
+    _, script = open_folder(project.migrations)
+    return [
+        f"{each.file} {each.reason}: the code that runs now may not work with it, and a rollback "
+        f"past it will be refused. If it does, say so in the file: compatible_with."
+        for each in compatibility.risky(script, pending)
+    ]

@@ -1,0 +1,58 @@
+"""Where a release comes from: the commit, who deploys, the migrations that its code knows."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from sunup.local.aws import Aws
+from sunup.local.errors import CommandError
+from sunup.local.migrations.folder import has_migrations, open_folder
+from sunup.local.project import Project
+
+from .releases import Origin
+
+
+def of(project: Project, aws: Aws) -> Origin:
+    """Of what is about to be deployed."""
+    commit, changed = _commit(project.folder)
+    return Origin(commit, changed, _who(aws), heads(project))
+
+
+def heads(project: Project) -> tuple[str, ...]:
+    """The newest migrations that the project's files have. Raises `CommandError`."""
+    if not has_migrations(project.migrations):
+        return ()
+    _, script = open_folder(project.migrations)
+    return tuple(sorted(script.get_heads()))
+
+
+def _commit(folder: Path) -> tuple[str, bool]:
+    """The commit, and whether tracked files differ from it; nothing where git knows nothing."""
+    head = _git(folder, "rev-parse", "--short=12", "HEAD")
+    if head is None:
+        return "", False
+    return head, bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "--", "."))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    result = subprocess.run(  # noqa: S603
+        [git, "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ,
+    )
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def _who(aws: Aws) -> str:
+    """The name in the credentials' ARN: a user's, or a role's session."""
+    try:
+        return aws.identity.rpartition("/")[2]
+    except CommandError:
+        return ""

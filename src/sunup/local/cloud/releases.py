@@ -1,0 +1,224 @@
+"""Releases: the published versions of the function, and the alias that says which is live.
+
+Terraform owns the function and ignores its code; code and alias are sunup's. So nothing has to be
+remembered on any machine, and whoever deploys from wherever sees what is live.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sunup.local.aws import code_of, explained
+from sunup.local.errors import CommandError
+
+# Lambda API, PublishVersion: Description is at most 256 characters.
+_LONGEST = 256
+_LONGEST_NAME = 64
+
+LATEST = "$LATEST"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a release was made of: commit, by whom, the heads of the migrations it knows."""
+
+    commit: str = ""
+    changed: bool = False
+    by: str = ""
+    heads: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """As it is kept with the version, which cannot be changed later."""
+        content: dict[str, object] = {"sunup": 1, "commit": self.commit[:40]}
+        content |= {"by": self.by[:_LONGEST_NAME], "heads": self.heads}
+        content |= {"changed": 1} if self.changed else {}
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        if len(text) > _LONGEST:
+            raise CommandError(
+                f"the migrations have {len(self.heads)} heads", "Join them: sunup migrate merge."
+            )
+        return text
+
+    @classmethod
+    def parse(cls, description: str) -> "Origin":
+        """Of a version's description; empty for one that sunup did not publish."""
+        with suppress(ValueError, TypeError, AttributeError, KeyError):
+            found = json.loads(description)
+            if found.get("sunup"):
+                heads = tuple(map(str, found.get("heads", ())))
+                return cls(found["commit"], bool(found.get("changed")), found["by"], heads)
+        return cls()
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published version. `share` is its part of the requests, 0 to 1."""
+
+    number: int
+    at: str
+    sha256: str
+    runtime: str
+    arch: str
+    origin: Origin
+    share: float = 0.0
+
+    @property
+    def content(self) -> dict[str, object]:
+        """For scripts."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the alias says: the version, its revision, and a second version with its share."""
+
+    version: str
+    revision: str
+    weights: Mapping[str, float]
+
+    @property
+    def number(self) -> int | None:
+        """The release; None before the first."""
+        return int(self.version) if self.version.isdecimal() else None
+
+    def share(self, number: int) -> float:
+        """A release's part of the requests, 0 to 1."""
+        canary = sum(self.weights.values())
+        if str(number) == self.version:
+            return round(1 - canary, 6)
+        return self.weights.get(str(number), 0.0)
+
+
+class Releases:
+    """Of one function. `client` is botocore's for Lambda. All raise `CommandError`."""
+
+    def __init__(self, client: Any, name: str, alias: str) -> None:
+        self._lambda = client
+        self._name = name
+        self._alias = alias
+
+    def live(self) -> Live:
+        """What the alias says now."""
+        with explained(f"read the alias {self._alias} of {self._name}"):
+            found = self._lambda.get_alias(FunctionName=self._name, Name=self._alias)
+        weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        return Live(found["FunctionVersion"], found.get("RevisionId", ""), weights)
+
+    def listed(self) -> list[Release]:
+        """The releases that are kept, the newest first."""
+        live = self.live()
+        with explained(f"list the versions of {self._name}"):
+            pages = self._lambda.get_paginator("list_versions_by_function")
+            versions = [
+                each
+                for page in pages.paginate(FunctionName=self._name)
+                for each in page["Versions"]
+            ]
+        found = [
+            Release(
+                int(each["Version"]),
+                each.get("LastModified", ""),
+                each.get("CodeSha256", ""),
+                each.get("Runtime", ""),
+                (each.get("Architectures") or ["x86_64"])[0],
+                Origin.parse(each.get("Description", "")),
+                live.share(int(each["Version"])),
+            )
+            for each in versions
+            if each["Version"].isdecimal()
+        ]
+        return sorted(found, key=lambda each: -each.number)
+
+    def publish(self, sha256: str, origin: Origin) -> int:
+        """Publish what the function is now; returns the version.
+
+        The same as before where nothing changed (Lambda API, PublishVersion). `sha256` is in
+        base64: another's code, put there meanwhile, is not published.
+        """
+        with explained(f"publish a version of {self._name}"):
+            try:
+                made = self._lambda.publish_version(
+                    FunctionName=self._name, CodeSha256=sha256, Description=origin.description
+                )
+            except ClientError as error:
+                if "CodeSHA256" in str(error) or code_of(error) == "PreconditionFailedException":
+                    raise overtaken(self._name) from None
+                raise
+            if made["CodeSha256"] != sha256:
+                raise overtaken(self._name)
+            self._lambda.get_waiter("published_version_active").wait(
+                FunctionName=self._name, Qualifier=made["Version"]
+            )
+        return int(made["Version"])
+
+    def point(self, live: Live, number: int, weights: Mapping[str, float] | None = None) -> None:
+        """Move the alias, unless somebody has moved it since `live` was read."""
+        with explained(f"move the alias {self._alias} of {self._name}"):
+            try:
+                self._lambda.update_alias(
+                    FunctionName=self._name,
+                    Name=self._alias,
+                    FunctionVersion=str(number),
+                    RoutingConfig={"AdditionalVersionWeights": dict(weights or {})},
+                    **({"RevisionId": live.revision} if live.revision else {}),
+                )
+            except ClientError as error:
+                if code_of(error) == "PreconditionFailedException":
+                    raise overtaken(self._name) from None
+                raise
+
+    def verify(self, number: int, sha256: str | None = None) -> None:
+        """Ask Lambda what is live, and compare."""
+        with explained(f"ask what is live of {self._name}"):
+            found = self._lambda.get_function_configuration(
+                FunctionName=self._name, Qualifier=self._alias
+            )
+        if str(found["Version"]) != str(number) or sha256 not in (None, found["CodeSha256"]):
+            raise CommandError(
+                f"release {number} should be live, and version {found['Version']} is",
+                "Somebody else has deployed meanwhile: sunup releases.",
+            )
+
+    def prune(self, keep: int) -> list[int]:
+        """Delete all but the newest, and what an alias points to; returns what was deleted."""
+        used = self._used()
+        old = [each.number for each in self.listed()[keep:] if str(each.number) not in used]
+        deleted = []
+        for number in old:
+            with explained(f"delete the old version {number} of {self._name}"):
+                try:
+                    self._lambda.delete_function(FunctionName=self._name, Qualifier=str(number))
+                    deleted.append(number)
+                except ClientError as error:
+                    # An alias was pointed to it a moment ago, or somebody else deletes it.
+                    if code_of(error) not in (
+                        "ResourceConflictException",
+                        "ResourceNotFoundException",
+                    ):
+                        raise
+        return deleted
+
+    def _used(self) -> set[str]:
+        with explained(f"list the aliases of {self._name}"):
+            pages = self._lambda.get_paginator("list_aliases")
+            aliases: Iterable[Mapping[str, Any]] = [
+                each for page in pages.paginate(FunctionName=self._name) for each in page["Aliases"]
+            ]
+        found = set()
+        for each in aliases:
+            weights = (each.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+            found |= {each["FunctionVersion"], *weights}
+        return found
+
+
+def overtaken(name: str) -> CommandError:
+    """Somebody else deployed at the same time."""
+    return CommandError(
+        f"somebody else has deployed {name} meanwhile; their release is live",
+        "sunup releases shows it. Run the command again to deploy yours.",
+    )

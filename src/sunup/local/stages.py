@@ -1,0 +1,106 @@
+"""Stages: several deployments of one app, such as `prod` beside `dev`, each on its own."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .errors import CommandError
+
+# Set by `--stage`, or in the environment.
+VARIABLE = "SUNUP_STAGE"
+
+_TEXTS = ("name", "cluster", "database", "app_user", "migration_user", "check", "bucket")
+_TABLES = ("environment", "terraform")
+_EXPECTED = (
+    f"It takes the texts {', '.join(_TEXTS)} and the tables environment (settings, as .env has "
+    "them) and terraform (variables)."
+)
+
+# Where two places say different things, somebody would be wrong about which database it is.
+_PLACE = ("DB_HOST", "DB_NAME", "DB_USER", "DB_MIGRATION_USER")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`[tool.sunup.stages.<name>]`; all of it is optional."""
+
+    name: str
+    texts: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    terraform: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def env_file(self) -> str:
+        """Its settings on this machine."""
+        return f".env.{self.name}"
+
+    @property
+    def tfvars(self) -> str:
+        """Its Terraform variables; they win over terraform.tfvars."""
+        return f"{self.name}.tfvars"
+
+
+def chosen(table: Mapping[str, object], place: str) -> Stage | None:
+    """The stage that `--stage` or SUNUP_STAGE names, of `[tool.sunup.stages]`.
+
+    `place` is the file, for messages. Raises `CommandError`.
+    """
+    name = os.environ.get(VARIABLE)
+    stages = table.get("stages", {})
+    known = stages if isinstance(stages, dict) else {}
+    for each, content in known.items():
+        _check(each, content, place)
+    if not name:
+        return None
+    if name not in known:
+        raise CommandError(
+            f"{place} has no stage {name!r}",
+            f"Its stages: {', '.join(known)}."
+            if known
+            else f"Add [tool.sunup.stages.{name}]; it may be empty.",
+        )
+    content = known[name]
+    return Stage(
+        name,
+        {key: content[key] for key in _TEXTS if key in content},
+        {key: str(value) for key, value in content.get("environment", {}).items()},
+        content.get("terraform", {}),
+    )
+
+
+def without_conflicts(
+    stage: Stage, given: Mapping[str, str], shell: Mapping[str, str]
+) -> dict[str, str]:
+    """The stage's settings with the shell's over them. Raises `CommandError`.
+
+    Of the variables that say which database it is, the shell may not say otherwise: a DB_HOST that
+    was exported for something else would lead a deployment there.
+    """
+    for name in _PLACE:
+        if name in given and name in shell and given[name] != shell[name]:
+            raise CommandError(
+                f"{name} is {shell[name]} in the environment, and {given[name]} for the stage "
+                f"{stage.name}",
+                f"unset {name}, or run without --stage.",
+            )
+    return {**given, **shell}
+
+
+def _check(name: str, content: object, place: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
+        raise CommandError(
+            f"[tool.sunup.stages] in {place}: {name!r} is not a stage's name",
+            "Small letters, digits and hyphens, at most 20, beginning with a letter.",
+        )
+    if not isinstance(content, dict):
+        raise CommandError(f"[tool.sunup.stages.{name}] in {place} is not a table", _EXPECTED)
+    for key, value in content.items():
+        scalar = str | int | float | bool
+        fits = (key in _TEXTS and isinstance(value, str) and value) or (
+            key in _TABLES
+            and isinstance(value, dict)
+            and (key == "terraform" or all(isinstance(each, scalar) for each in value.values()))
+        )
+        if not fits:
+            raise CommandError(f"[tool.sunup.stages.{name}] in {place}: {key}", _EXPECTED)
