@@ -58,6 +58,7 @@ def up(
             accept=accept or (),
             credentials=found.credentials,
             on_wait=lambda: tell("Another run is migrating; waiting for it"),
+            on_retry=tell,
         )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
 
@@ -152,3 +153,13 @@ def new(
         ERRORS.print("It is empty: env.py has no target_metadata to compare with.")
     elif not written.changes:
         ERRORS.print("It is empty: models and migrations say the same.")
+
+
+@app.command()
+def merge(
+    app_dir: AppDir = Path(),
+    *,
+    message: Annotated[str, typer.Option(help="What it is called.")] = "merge",
+) -> None:
+    """Join two ends: migrations that were written side by side, on two branches."""
+    typer.echo(migration_new.merge(project.find(app_dir).migrations, message))

@@ -196,6 +196,7 @@ class Deployment:
                 project.migrations,
                 credentials=project.credentials,
                 on_wait=lambda: tell("Another run is migrating; waiting for it"),
+                on_retry=tell,
             )
         self.progress.done("Applied", ", ".join(applied) or "nothing to do")
         return applied

@@ -77,6 +77,9 @@ def prepare(
             ("sequences", "usage, select"),
         ):
             do(f"grant {rights} on all {kind} in schema public to {{app}}")
+        for table in ("alembic_version", "sunup_migrations"):  # theirs alone who migrate
+            if _exists(connection, "select 1 from pg_tables where tablename = %s", table):
+                do(f"revoke insert, update, delete on {table} from {{app}}")
         do("reset role")
     return made
 

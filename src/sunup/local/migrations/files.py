@@ -15,6 +15,16 @@ from sunup.local.errors import CommandError
 
 TABLE = "sunup_migrations"
 
+# Who else may write the two tables, where they are this role's to grant.
+_WRITERS = """
+    select n.nspname as schema, c.relname as name, pg_get_userbyid(nullif(a.grantee, 0)) as grantee,
+           string_agg(a.privilege_type, ', ') as rights
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
+    where c.oid in (to_regclass('alembic_version'), to_regclass('sunup_migrations'))
+      and c.relowner = current_user::regrole and a.grantee <> c.relowner
+      and a.privilege_type <> 'SELECT'
+    group by 1, 2, 3
+"""
 _CREATE = """
     create table if not exists sunup_migrations (
         revision text primary key,
@@ -77,6 +87,20 @@ def changed(connection: Connection, script: ScriptDirectory) -> list[str]:
         for revision, known in _known(connection).items()
         if revision in files and known != _checksum_of(script, revision)
     )
+
+
+def protect(connection: Connection) -> None:
+    """Let the owner alone write what says which migrations are applied.
+
+    The app's role has rights on all tables by default, and could make migrations be skipped.
+    """
+    connection.rollback()
+    quote = connection.dialect.identifier_preparer.quote
+    for row in connection.execute(text(_WRITERS)).all():
+        grantee = quote(row.grantee) if row.grantee is not None else "public"
+        table = f"{quote(row.schema)}.{quote(row.name)}"
+        connection.execute(text(f"revoke {row.rights} on {table} from {grantee}"))
+    connection.commit()
 
 
 def _exists(connection: Connection) -> bool:

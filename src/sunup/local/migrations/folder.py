@@ -1,5 +1,6 @@
 """The folder of an app's migrations as Alembic sees it; what is wrong with it in plain words."""
 
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from alembic.util import CommandError as AlembicError
 from sunup.local.errors import CommandError
 
 from .importing import importable
+
+_REVISION = re.compile(r"""^revision\s*(?::[^=\n]*)?=\s*["']([^"']+)["']""", re.MULTILINE)
 
 
 def has_migrations(folder: Path) -> bool:
@@ -28,10 +31,43 @@ def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
             "Name the app's folder; `sunup new` makes a project that has them.",
         )
     config = configuration(folder)
+    _check_numbers(folder)
     with explained(folder):
         script = ScriptDirectory.from_config(config)
         script.get_heads()
     return config, script
+
+
+def one_head(script: ScriptDirectory) -> None:
+    """Raise `CommandError` where two migrations are the last: they were written side by side."""
+    heads = sorted(script.get_heads())
+    if len(heads) > 1:
+        names = " and ".join(file_of(script, head) for head in heads)
+        raise CommandError(
+            f"the migrations have {len(heads)} ends: {names}", "sunup migrate merge joins them."
+        )
+
+
+def file_of(script: ScriptDirectory, revision: str) -> str:
+    """The name of a revision's file."""
+    found = script.get_revision(revision)
+    assert found is not None
+    return Path(found.path).name
+
+
+def _check_numbers(folder: Path) -> None:
+    """Alembic takes one of two files with the same revision, and only warns."""
+    seen: dict[str, str] = {}
+    for path in sorted((folder / "versions").glob("*.py")):
+        found = _REVISION.search(path.read_text(encoding="utf-8", errors="replace"))
+        if found is None:
+            continue
+        if found[1] in seen:
+            raise CommandError(
+                f"{seen[found[1]]} and {path.name} are both revision {found[1]}",
+                "Give one of them the next number, and the other as its down_revision.",
+            )
+        seen[found[1]] = path.name
 
 
 def configuration(folder: Path) -> Config:
@@ -52,6 +88,12 @@ def explained(folder: Path) -> Iterator[None]:
         raise CommandError(
             f"the migrations in {folder} cannot be applied: {error}",
             "Is the database another app's, or is a file of versions/ gone?",
+        ) from None
+    except KeyError as error:
+        # Alembic's map of revisions: a down_revision that no file has.
+        raise CommandError(
+            f"a migration in {folder} follows {error}, which no file is",
+            "Set its down_revision to one that is there.",
         ) from None
     except SyntaxError as error:
         raise CommandError(f"{error.filename}, line {error.lineno}: {error.msg}") from None

@@ -4,7 +4,6 @@ Everything that changes the database happens under one advisory lock, so that tw
 apply twice. What was applied is remembered with a checksum (`files`).
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,26 +11,23 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import plain_text
-from sunup.local import servers
 from sunup.local.errors import CommandError
 from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import files as migration_files
-from .folder import explained, open_folder
-
-# One number for all apps: PostgreSQL keeps advisory locks apart by database. "sunup" in ASCII.
-_LOCK = int.from_bytes(b"sunup", "big")
+from . import locking
+from .folder import explained, file_of, one_head, open_folder
+from .run import Run, applied
 
 
 @dataclass(frozen=True)
@@ -52,14 +48,18 @@ def upgrade(
     accept: Iterable[str] = (),
     credentials: CredentialSource | None = None,
     on_wait: Callable[[], None] = lambda: None,
+    on_retry: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Apply what is missing up to `to`, and return the revisions that were applied, oldest first.
 
     `accept` names applied revisions whose edited files are the valid ones from now on. `on_wait` is
-    called when another run holds the lock. Raises `CommandError`, also when the file of an applied
-    migration was changed or is gone, and `DatabaseUnavailable`.
+    called when another run holds the lock, `on_retry` when a table is in use. Raises
+    `CommandError`, also when the file of an applied migration was changed or is gone, and
+    `DatabaseUnavailable`.
     """
     config, script = open_folder(folder)
+    if to == "head":
+        one_head(script)
     with _locked(settings, credentials, on_wait) as connection:
         before = _applied(connection, script, folder)
         migration_files.create_table(connection)
@@ -67,13 +67,17 @@ def upgrade(
         changed = migration_files.changed(connection, script)
         if changed:
             raise CommandError(
-                f"{_file(script, changed[0])} was changed after it was applied",
+                f"{file_of(script, changed[0])} was changed after it was applied",
                 f"Restore it and write a new migration. If the change is harmless: "
                 f"sunup migrate up --accept {changed[0]}.",
             )
         migration_files.adopt(connection, script, before)
         connection.commit()
-        return _run(connection, config, script, to, backwards=False)
+        try:
+            run = Run(connection, config, script, to, on_retry=on_retry)
+            return run.all()
+        finally:
+            migration_files.protect(connection)
 
 
 def downgrade(
@@ -90,7 +94,7 @@ def downgrade(
         _applied(connection, script, folder)
         migration_files.create_table(connection)
         connection.commit()
-        return _run(connection, config, script, to, backwards=True)
+        return Run(connection, config, script, to, backwards=True).all()
 
 
 def status(
@@ -110,7 +114,7 @@ def states(connection: Connection, script: ScriptDirectory, folder: Path) -> lis
         Revision(
             each.revision,
             each.doc,
-            _file(script, each.revision),
+            file_of(script, each.revision),
             "changed"
             if each.revision in changed
             else "applied"
@@ -180,92 +184,11 @@ def _locked(
     settings: Settings, credentials: CredentialSource | None, on_wait: Callable[[], None]
 ) -> Iterator[Connection]:
     with _connection(settings, credentials) as connection:
-        # The lock is the session's: it ends with the connection, however this process ends.
-        got = text("select pg_try_advisory_lock(:lock)")
-        if not connection.scalar(got, {"lock": _LOCK}):
-            on_wait()
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-        connection.commit()
+        locking.be_the_only_one(connection, on_wait)
         yield connection
-
-
-def _run(
-    connection: Connection, config: Config, script: ScriptDirectory, to: str, *, backwards: bool
-) -> list[str]:
-    done: list[str] = []
-    current = ""
-
-    def steps(revision: Any, _: MigrationContext) -> Any:
-        find = script._downgrade_revs if backwards else script._upgrade_revs  # noqa: SLF001
-        found = find(to, revision)
-        for step in found:
-            step.migration_fn = counted(step.migration_fn, step.revision.revision)
-        return found
-
-    def counted(function: Callable[..., Any], revision: str) -> Callable[..., Any]:
-        def run(**options: Any) -> None:
-            nonlocal current
-            current = revision
-            function(**options)
-            # In the migration's own transaction: both or neither.
-            if backwards:
-                migration_files.forget(connection, revision)
-            else:
-                migration_files.remember(connection, script, revision)
-            done.append(revision)
-
-        return run
-
-    config.attributes["connection"] = connection
-    folder = Path(script.dir)
-    try:
-        with (
-            explained(folder),
-            EnvironmentContext(
-                config, script, fn=steps, as_sql=False, starting_rev=None, destination_rev=to
-            ),
-        ):
-            script.run_env()
-        connection.commit()
-    except CommandError:
-        raise
-    except Exception as error:
-        connection.rollback()
-        reason = plain_text(error.orig or error) if isinstance(error, DBAPIError) else error
-        where = f"{_file(script, current)}: " if current else f"{folder / 'env.py'}: "
-        raise CommandError(
-            f"{where}{type(getattr(error, 'orig', None) or error).__name__}: {reason}",
-            _cure(str(reason)),
-        ) from error
-    return done
-
-
-def _cure(reason: str) -> str:
-    """What helps: for an extension that this machine's PostgreSQL does not have, another server."""
-    missing = re.search(r'extension "([\w-]+)" is not available', reason)
-    if missing is None:
-        return "Its transaction was rolled back; fix the file and run the command again."
-    for each in servers.others():
-        if missing[1] in servers.extensions(each):
-            return (
-                f"The embedded PostgreSQL does not have it, the one in {each.folder} does: "
-                f"--postgres {each.version}, or SUNUP_POSTGRES={each.version} in the environment."
-            )
-    return (
-        "The embedded PostgreSQL has plpgsql and vector only. Install another one (apt install "
-        "postgresql, brew install postgresql@17) and name its version: --postgres 17."
-    )
 
 
 def _applied(connection: Connection, script: ScriptDirectory, folder: Path) -> set[str]:
     """The revisions that the database has. Raises `CommandError` when one has no file."""
-    heads = MigrationContext.configure(connection).get_current_heads()
-    connection.rollback()
     with explained(folder):
-        return {each.revision for head in heads for each in script.iterate_revisions(head, "base")}
-
-
-def _file(script: ScriptDirectory, revision: str) -> str:
-    found = script.get_revision(revision)
-    assert found is not None
-    return Path(found.path).name
+        return applied(connection, script)

@@ -19,7 +19,7 @@ from sunup.settings import Settings
 
 from . import files as migration_files
 from . import running as migrations
-from .folder import configuration, explained, open_folder
+from .folder import configuration, explained, one_head, open_folder
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,7 @@ def write(folder: Path, message: str) -> Written:
     Raises `CommandError`.
     """
     _, script = open_folder(folder)
-    if len(script.get_heads()) > 1:
-        raise CommandError(
-            f"the migrations have two ends: {', '.join(script.get_heads())}",
-            "Set down_revision of one to the other first.",
-        )
+    one_head(script)
     revision = _next_number([each.revision for each in script.walk_revisions()])
     with scratch() as settings:
         migrations.upgrade(settings, folder)
@@ -65,7 +61,7 @@ def write(folder: Path, message: str) -> Written:
             operations = getattr(directives[0], "upgrade_ops", None)
             found.append(len(operations.ops) if operations is not None else 0)
 
-        with explained(folder), engine.connect() as connection:
+        with explained(folder), _writable(folder), engine.connect() as connection:
             config.attributes["connection"] = connection
             options = {"rev_id": revision, "process_revision_directives": count}
             compared = True
@@ -81,6 +77,31 @@ def write(folder: Path, message: str) -> Written:
     assert made is not None
     assert not isinstance(made, list)
     return Written(Path(made.path), compared, found[-1] if found else 0)
+
+
+def merge(folder: Path, message: str) -> Path:
+    """Write the migration that joins two ends; returns its file. Raises `CommandError`."""
+    config, script = open_folder(folder)
+    heads = sorted(script.get_heads())
+    if len(heads) < 2:
+        raise CommandError("the migrations have one end: there is nothing to join")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    number = _next_number([each.revision for each in script.walk_revisions()])
+    with explained(folder), _writable(folder):
+        made = command.merge(config, heads, message, rev_id=number)
+    assert made is not None
+    return Path(made.path)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(
+            f"{folder / 'versions'} cannot be written: {error.strerror or error}",
+            "Give yourself the right to write there.",
+        ) from None
 
 
 @contextmanager

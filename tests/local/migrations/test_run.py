@@ -1,0 +1,285 @@
+"""Migrations that meet other sessions, or fail half-way, on a real PostgreSQL."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sunup.local.errors import CommandError
+from sunup.local.migrations import locking, writing
+from sunup.local.migrations import running as migrations
+from sunup.settings import Settings
+
+Admin = Callable[[str], list[tuple[object, ...]]]
+
+ENV = """
+from alembic import context
+context.configure(connection=context.config.attributes["connection"], transaction_per_migration={each})
+with context.begin_transaction():
+    context.run_migrations()
+"""
+
+
+class Folder:
+    """An app's migrations, written one by one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "versions").mkdir(parents=True)
+        (path / "env.py").write_text(ENV.format(each=False))
+        (path / "script.py.mako").write_text(
+            'revision = "${up_revision}"\ndown_revision = ${repr(down_revision)}\n'
+            "def upgrade(): ${upgrades if upgrades else 'pass'}\n"
+        )
+
+    def add(self, number: str, body: str, after: str | None = None, name: str = "x") -> Path:
+        file = self.path / "versions" / f"{number}_{name}.py"
+        lines = "\n".join(f"    {line}" for line in body.splitlines())
+        file.write_text(
+            "from alembic import op\nimport sqlalchemy as sa\n"
+            f'revision = "{number}"\ndown_revision = {after!r}\n'
+            f"def upgrade():\n{lines}\ndef downgrade():\n    pass\n"
+        )
+        return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path / "migrations")
+    made.add("0001", "op.execute('create table t (x int)')")
+    return made
+
+
+CONCURRENTLY = """
+with op.get_context().autocommit_block():
+    op.execute("create index concurrently i on t (x)")
+"""
+
+
+@pytest.fixture
+def session(settings: Settings) -> Callable[[], psycopg.Connection]:
+    def connect() -> psycopg.Connection:
+        return psycopg.connect(
+            host=settings.host, user=settings.user, dbname=settings.database, autocommit=True
+        )
+
+    return connect
+
+
+@contextmanager
+def holding(connection: psycopg.Connection, seconds: float | None = None) -> Iterator[None]:
+    """A transaction that reads the table, for as long as the block, or some seconds."""
+    connection.execute("begin")
+    connection.execute("select * from t")
+    if seconds is None:
+        yield
+        connection.execute("rollback")
+        return
+    timer = threading.Timer(seconds, lambda: connection.execute("rollback"))
+    timer.start()
+    yield
+    timer.join()
+
+
+def test_two_runs_with_a_concurrent_index_do_not_wait_for_each_other(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    """They deadlocked, and left an invalid index."""
+    migrations.upgrade(settings, folder.path)
+    # Long enough for the second run to wait for the first.
+    folder.add("0002", "op.execute('select pg_sleep(1)')" + CONCURRENTLY, "0001")
+    waited = []
+    with ThreadPoolExecutor(3) as threads:
+        applied = list(
+            threads.map(
+                lambda _: migrations.upgrade(
+                    settings, folder.path, on_wait=lambda: waited.append(True)
+                ),
+                range(3),
+            )
+        )
+    assert sorted(applied) == [[], [], ["0002"]]
+    assert len(waited) == 2
+    assert admin("select indisvalid from pg_index where indexrelid = 'i'::regclass") == [(True,)]
+    assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_a_table_in_use_is_waited_for_without_stopping_others(
+    settings: Settings,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    migrations.upgrade(settings, folder.path)
+    folder.add("0002", "op.execute('alter table t add y int')", "0001")
+    told: list[str] = []
+    slowest = 0.0
+    with session() as reader, session() as other, ThreadPoolExecutor(1) as threads:
+        with holding(reader, 2.5):
+            run = threads.submit(migrations.upgrade, settings, folder.path, on_retry=told.append)
+            while not run.done():
+                began = time.monotonic()
+                other.execute("select x from t")
+                slowest = max(slowest, time.monotonic() - began)
+                time.sleep(0.05)
+        assert run.result() == ["0002"]
+    assert slowest < 1.5
+    assert "in a transaction for" in told[0]
+    assert "idle in transaction" in told[0]
+    assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_a_table_that_stays_in_use_is_told_with_who_uses_it(
+    settings: Settings,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    monkeypatch.setattr(locking, "_LONGEST", 2.0)
+    migrations.upgrade(settings, folder.path)
+    folder.add("0002", "op.execute('alter table t add y int')", "0001")
+    with session() as reader:
+        pid = reader.info.backend_pid
+        with holding(reader), pytest.raises(CommandError) as raised:
+            migrations.upgrade(settings, folder.path)
+        assert f"pid {pid}, idle in transaction" in raised.value.what
+        assert "alter table t add y int" in raised.value.what
+        assert "select * from t" not in raised.value.what
+        assert "Its transaction was rolled back" in raised.value.cure
+    assert migrations.upgrade(settings, folder.path) == ["0002"]
+
+
+def test_what_was_committed_before_a_retry_is_not_done_again(
+    settings: Settings,
+    admin: Admin,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    (folder.path / "env.py").write_text(ENV.format(each=True))
+    migrations.upgrade(settings, folder.path)
+    folder.add("0002", "op.execute('create table once (x int)')", "0001")
+    folder.add("0003", "op.execute('alter table t add y int')", "0002")
+    with session() as reader, holding(reader, 1.6):
+        assert migrations.upgrade(settings, folder.path) == ["0002", "0003"]
+    assert admin("select count(*) from sunup_migrations") == [(3,)]
+
+
+def test_after_an_autocommit_block_the_truth_is_told(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    admin("create table d (x int)")
+    admin("insert into d values (1), (1)")
+    unique = CONCURRENTLY.replace(
+        "create index concurrently i on t", "create unique index concurrently i on d"
+    )
+    file = folder.add("0002", "op.execute('create table stays (x int)')" + unique, "0001")
+    with pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path)
+    assert "could not create unique index" in raised.value.what
+    assert "create unique index concurrently i on d (x)" in raised.value.what
+    assert "stays in the database" in raised.value.cure
+    assert "drop index concurrently public.i" in raised.value.cure
+    assert admin("select to_regclass('stays') is not null") == [(True,)]
+    admin("drop index concurrently public.i")
+    admin("delete from d")
+    file.write_text(
+        file.read_text().replace("create table stays", "create table if not exists stays")
+    )
+    assert migrations.upgrade(settings, folder.path) == ["0002"]
+
+
+def test_an_error_is_told_with_its_statement_and_without_its_values(
+    settings: Settings, folder: Folder
+) -> None:
+    body = "op.get_bind().execute(sa.text('insert into t values (:secret)'), {'secret': 'hunter2'})"
+    file = folder.add("0002", body, "0001")
+    with pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path)
+    assert raised.value.what.startswith("0002_x.py: ")
+    assert "in: insert into t values (" in raised.value.what
+    assert raised.value.cure == "Its transaction was rolled back. Fix the file, then run it again."
+    file.write_text(file.read_text().replace("hunter2", "7"))
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+def test_only_the_owner_may_write_which_migrations_are_applied(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    """An app that was broken into could have had migrations skipped."""
+    role = f"reader_{abs(hash(settings.database)) % 10**8}"
+    admin(f'create role "{role}"')
+    try:
+        admin(
+            f'alter default privileges grant select, insert, update, delete on tables to "{role}", public'
+        )
+        migrations.upgrade(settings, folder.path)
+        rights = (
+            "select table_name, privilege_type from information_schema.role_table_grants "
+            f"where grantee in ('{role}', 'PUBLIC') and table_name in ('alembic_version', 'sunup_migrations')"
+        )
+        assert {row[1] for row in admin(rights)} == {"SELECT"}
+        # Also of a database that was there before.
+        admin(f'grant insert, update on sunup_migrations to "{role}"')
+        assert migrations.upgrade(settings, folder.path) == []
+        assert {row[1] for row in admin(rights)} == {"SELECT"}
+    finally:
+        admin(f'drop owned by "{role}"')
+        admin(f'drop role "{role}"')
+
+
+def test_two_ends_are_named_and_can_be_joined(settings: Settings, folder: Folder) -> None:
+    folder.add("0002", "pass", "0001", "ours")
+    folder.add("0003", "pass", "0001", "theirs")
+    for attempt in (
+        lambda: migrations.upgrade(settings, folder.path),
+        lambda: writing.write(folder.path, "more"),
+    ):
+        with pytest.raises(
+            CommandError, match=r"2 ends: 0002_ours\.py and 0003_theirs\.py"
+        ) as raised:
+            attempt()
+        assert "sunup migrate merge" in raised.value.cure
+    assert writing.merge(folder.path, "both").name == "0004_both.py"
+    assert migrations.upgrade(settings, folder.path)[-1] == "0004"
+    with pytest.raises(CommandError, match="there is nothing to join"):
+        writing.merge(folder.path, "again")
+
+
+def test_two_files_of_one_number_are_named(settings: Settings, folder: Folder) -> None:
+    folder.add("0002", "pass", "0001", "ours")
+    theirs = folder.add("0002", "pass", "0001", "theirs")
+    with pytest.raises(
+        CommandError, match=r"0002_ours\.py and 0002_theirs\.py are both revision 0002"
+    ):
+        migrations.upgrade(settings, folder.path)
+    theirs.unlink()
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+@pytest.mark.filterwarnings("ignore:Revision")
+def test_a_wrong_down_revision_is_told(settings: Settings, folder: Folder) -> None:
+    file = folder.add("0002", "pass", "0009")
+    with pytest.raises(CommandError, match="follows '0009', which no file is"):
+        migrations.upgrade(settings, folder.path)
+    file.write_text(file.read_text().replace("0009", "0001"))
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("alembic.command.revision", refused)
+    with pytest.raises(CommandError, match=r"versions cannot be written: Permission denied"):
+        writing.write(folder.path, "more")
