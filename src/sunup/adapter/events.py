@@ -5,6 +5,9 @@ from typing import Any
 from . import api_gateway
 from .event_parts import Format
 
+# What a schedule sends to wake the database before people come.
+WAKE = {"sunup": "wake"}
+
 
 class UnknownEvent(TypeError):
     """The function was invoked with something that is not an HTTP request."""

@@ -12,7 +12,7 @@ from sunup.settings import Settings
 
 from . import alarm, answers, ending, lifecycle, startup
 from .event_parts import BadEvent, prefix_of
-from .events import UnknownEvent, format_of
+from .events import WAKE, UnknownEvent, format_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
 from .protocols import LambdaContext, Runner, StartableDatabase, remaining_ms, request_id
@@ -116,9 +116,14 @@ class Handler:
         """Answer one invocation. Raises `UnknownEvent` for one that nobody handles."""
         form = format_of(event)
         if form is None:
-            if self._events is None:
+            events = self._events
+            if event == WAKE and self._database is not None:
+                from .wake import woken
+
+                events = woken(self._database)
+            if events is None:
                 raise UnknownEvent(event)
-            return self._answer_event(self._events, event, context)
+            return self._answer_event(events, event, context)
         try:
             call = form.read(event)
         except BadEvent as error:

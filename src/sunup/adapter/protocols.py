@@ -1,7 +1,7 @@
 """What the handler needs from its parts: the database, the app's interface, Lambda's context."""
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Any, Protocol
 
 from sunup.settings import Settings
 
@@ -21,6 +21,9 @@ class StartableDatabase(Protocol):
 
     def start(self) -> Awaitable[None] | None:
         """Begin to connect and return at once."""
+
+    def connection(self) -> Any:
+        """A connection, checked and awake, for a `with` or an `async with` block."""
 
     def close(self) -> Awaitable[None] | None:
         """Close the connections, and forget credentials."""

@@ -55,10 +55,15 @@ def auth_token(
     # SigV4 signs the parameters sorted; the token itself keeps botocore's order.
     ordered = "&".join(sorted(pairs))
     canonical = f"GET\n/\n{ordered}\nhost:{signed_host}\n\nhost\n{_EMPTY_PAYLOAD_SHA256}"
+    signature = signature_of(canonical, stamp, scope, credentials)
+    return f"{host}:{port}/?{'&'.join(pairs)}&X-Amz-Signature={signature}"
+
+
+def signature_of(canonical: str, stamp: str, scope: str, credentials: Credentials) -> str:
+    """SigV4's signature of a canonical request; `scope` is day/region/service/aws4_request."""
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
     key = f"AWS4{credentials.secret_key}".encode()
-    for part in (day, region, "rds-db", "aws4_request"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    return f"{host}:{port}/?{'&'.join(pairs)}&X-Amz-Signature={signature}"
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -39,9 +40,11 @@ def app() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Below those that the system gives to whoever asks for any: it stays free until it is used."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def sunup(*arguments: object) -> subprocess.Popen[str]:

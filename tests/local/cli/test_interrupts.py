@@ -14,15 +14,14 @@ import httpx2
 import psutil
 import pytest
 
+from tests.local.cli.test_dev import free_port
+
 USERS = Path(__file__).parent.parent.parent.parent / "examples" / "users"
 SOON = 4.0  # 2 s on a machine that does nothing else
 
 
 def free_ports() -> tuple[str, str]:
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1]), str(other.getsockname()[1])
+    return str(free_port()), str(free_port())
 
 
 class Running:
