@@ -85,6 +85,37 @@ def test_the_outputs_of_old_are_all_there() -> None:
     } <= names
 
 
+def test_the_outputs_that_a_deployment_reads_are_there() -> None:
+    outputs = {name: each for block in read("outputs.tf")["output"] for name, each in block.items()}
+    assert outputs["lambda_alias"]["value"] == "${aws_lambda_alias.live.name}"
+    assert outputs["authorization"]["value"] == "${var.authorization}"
+    assert "aws_cloudwatch_metric_alarm.this" in outputs["alarm_names"]["value"]
+
+
+def test_what_a_deployment_moves_is_not_moved_back() -> None:
+    function = resource("lambda.tf", "aws_lambda_function", "api")
+    ignored = {re.sub(r"[${}]", "", each) for each in function["lifecycle"][0]["ignore_changes"]}
+    assert ignored >= {
+        "filename", "s3_bucket", "s3_key", "source_code_hash", "runtime", "architectures", "handler",
+    }  # fmt: skip
+    assert "source_code_hash" not in function
+    assert function["publish"] is False
+    alias = resource("lambda.tf", "aws_lambda_alias", "live")
+    ignored = {re.sub(r"[${}]", "", each) for each in alias["lifecycle"][0]["ignore_changes"]}
+    assert ignored == {"function_version", "routing_config", "description"}
+    assert "count" not in alias
+    assert (alias["name"], alias["function_version"]) == ("live", "$LATEST")
+
+
+def test_the_api_may_call_the_alias_and_calls_nothing_else() -> None:
+    alias = resource("lambda.tf", "aws_lambda_alias", "live")
+    integration = resource("api_gateway.tf", "aws_apigatewayv2_integration", "function")
+    permission = resource("lambda.tf", "aws_lambda_permission", "api_gateway")
+    assert integration["integration_uri"] == "${aws_lambda_alias.live.invoke_arn}"
+    assert permission["qualifier"] == "${aws_lambda_alias.live.name}"
+    assert alias["name"] == "live"
+
+
 def test_the_function_s_variables_are_settings_and_their_defaults_are_valid() -> None:
     function = resource("lambda.tf", "aws_lambda_function", "api")
     text = function["environment"][0]["variables"]

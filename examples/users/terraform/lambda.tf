@@ -64,7 +64,7 @@ resource "aws_lambda_alias" "live" {
   function_version = "$LATEST" # until sunup deploy has published the first release
 
   lifecycle {
-    ignore_changes = [function_version, routing_config]
+    ignore_changes = [function_version, routing_config, description]
   }
 }
 
