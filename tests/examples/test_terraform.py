@@ -245,17 +245,25 @@ def test_a_further_right_comes_with_its_setting_only() -> None:
         ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
         ["kms:Decrypt"],
         ["ssm:GetParameters"],
-        [
-            "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
-            "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-    ]  # fmt: skip
+        [],
+    ]
     assert "resources = [var.kms_key_arn]" in parts[2]
     assert "resources = local.function_parameters" in parts[3]
+    assert "actions = local.network_actions" in parts[4]
     policy = resource("iam.tf", "aws_iam_role_policy", "settings")
-    # Lambda takes network interfaces away with the role's rights.
     assert policy["lifecycle"] == [{"create_before_destroy": True}]
+
+
+def test_the_function_s_code_has_no_right_on_network_interfaces() -> None:
+    statements = next(
+        block["aws_iam_policy_document"]["settings"]
+        for block in read("iam.tf")["data"]
+        if "settings" in block["aws_iam_policy_document"]
+    )["dynamic"]
+    denied = statements[1]["statement"]["content"][0]
+    assert (denied["effect"], denied["actions"]) == ("Deny", "${local.network_actions}")
+    assert denied["condition"][0]["variable"] == "lambda:SourceFunctionArn"
+    assert denied["condition"][0]["values"][0].endswith(":function:${var.name}")
 
 
 def test_the_schedule_wakes_what_the_api_calls() -> None:

@@ -57,6 +57,13 @@ locals {
   # The names, not the values: the function fetches them at INIT (docs/deploy.md).
   parameters = length(var.parameters) == 0 ? {} : { SUNUP_PARAMETERS = jsonencode(var.parameters) }
 
+  # All six, on all resources (Lambda Developer Guide, "Giving Lambda functions access to resources in
+  # an Amazon VPC").
+  network_actions = [
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+  ]
+
   # No kms:Decrypt for parameters with AWS's own key: aws/ssm's policy lets in whoever may read the
   # parameter, through Systems Manager (KMS Developer Guide, "AWS managed keys"). A third key needs a
   # statement of its own.
@@ -65,15 +72,7 @@ locals {
     var.tracing ? [{ actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources = ["*"] }] : [],
     var.kms_key_arn == null ? [] : [{ actions = ["kms:Decrypt"], resources = [var.kms_key_arn] }],
     length(var.parameters) == 0 ? [] : [{ actions = ["ssm:GetParameters"], resources = local.function_parameters }],
-    # These six, on everything (Lambda Developer Guide, "Giving Lambda functions access to resources in
-    # an Amazon VPC"): Lambda looks at interfaces that are not there yet.
-    var.vpc == null ? [] : [{
-      actions = [
-        "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
-        "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
-      ]
-      resources = ["*"]
-    }],
+    var.vpc == null ? [] : [{ actions = local.network_actions, resources = ["*"] }],
     var.statements,
   )
 }
@@ -87,6 +86,23 @@ data "aws_iam_policy_document" "settings" {
       resources = statement.value.resources
     }
   }
+
+  # Lambda needs them, the function's code does not (the same page, "Security best practices").
+  dynamic "statement" {
+    for_each = var.vpc == null ? [] : [1]
+
+    content {
+      effect    = "Deny"
+      actions   = local.network_actions
+      resources = ["*"]
+
+      condition {
+        test     = "ArnEquals"
+        variable = "lambda:SourceFunctionArn"
+        values   = ["arn:${data.aws_partition.current.partition}:lambda:${var.region}:${data.aws_caller_identity.current.account_id}:function:${var.name}"]
+      }
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "settings" {
@@ -96,7 +112,7 @@ resource "aws_iam_role_policy" "settings" {
   role   = aws_iam_role.function.id
   policy = data.aws_iam_policy_document.settings.json
 
-  # Gone only when the function is changed: Lambda deletes network interfaces with the role's rights.
+  # Taken away after the function is changed, which needs it until then.
   lifecycle {
     create_before_destroy = true
   }

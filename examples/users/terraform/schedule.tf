@@ -57,9 +57,9 @@ resource "aws_scheduler_schedule" "wake" {
     role_arn = aws_iam_role.scheduler[0].arn
     input    = jsonencode({ sunup = "wake" })
 
-    # Of the delivery: too late is of no use. Scheduler calls asynchronously, so a wake that the function
-    # fails is tried twice more by Lambda itself, after one and two minutes (Lambda Developer Guide,
-    # "How Lambda handles errors and retries with asynchronous invocation"), and counts as an error.
+    # Of the delivery: too late is of no use. Scheduler calls asynchronously, so a wake that fails in
+    # the function counts as an error, and Lambda itself tries it twice more, after one and two minutes
+    # (Lambda Developer Guide, "Invoke a Lambda function on a schedule" and "Asynchronous invocation").
     retry_policy {
       maximum_event_age_in_seconds = 60
       maximum_retry_attempts       = 2
