@@ -13,17 +13,29 @@ from sunup.local.capacity import connection_limit
 from sunup.local.packaging.target import choose
 from sunup.settings import VARIABLES, Settings
 
+# What does nothing until somebody asks for it.
+OFF: dict[str, Any] = {
+    "tracing": False,
+    "kms_key_arn": None,
+    "parameters": {},
+    "statements": [],
+    "wake_schedule": None,
+    "vpc": None,
+    "dashboard": False,
+    "db_cluster_identifier": None,
+}
+
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "users" / "terraform"
 
 
 def plain(value: Any) -> Any:
-    """Without the quotation marks that the parser keeps."""
+    """Without the quotation marks that the parser keeps, and without its own keys."""
     if isinstance(value, str):
         return value[1:-1] if value[:1] == value[-1:] == '"' else value
     if isinstance(value, list):
         return [plain(each) for each in value]
     if isinstance(value, dict):
-        return {plain(key): plain(each) for key, each in value.items()}
+        return {plain(key): plain(each) for key, each in value.items() if not key.startswith("__")}
     return value
 
 
@@ -55,7 +67,8 @@ def test_it_is_formatted() -> None:
 
 def test_each_file_can_be_parsed_and_each_variable_is_explained() -> None:
     assert sorted(path.name for path in FOLDER.glob("*.tf")) == [
-        "alarms.tf", "api_gateway.tf", "iam.tf", "lambda.tf", "main.tf", "outputs.tf", "variables.tf",
+        "alarms.tf", "api_gateway.tf", "dashboard.tf", "iam.tf", "lambda.tf", "main.tf", "outputs.tf",
+        "schedule.tf", "variables.tf",
     ]  # fmt: skip
     for path in FOLDER.glob("*.tf"):
         assert read(path.name)
@@ -69,6 +82,7 @@ def test_the_example_sets_only_variables_that_exist() -> None:
     text = (FOLDER / "terraform.tfvars.example").read_text()
     named = set(re.findall(r"^(?:# )?([a-z_]+) +=", text, re.MULTILINE))
     assert named <= variables().keys()
+    assert set(OFF) <= named
     required = {name for name, each in variables().items() if "default" not in each}
     assert required == {"region", "db_host", "db_cluster_resource_id"}
     assert required <= named
@@ -85,11 +99,45 @@ def test_the_outputs_of_old_are_all_there() -> None:
     } <= names
 
 
+def test_the_outputs_that_a_deployment_reads_are_there() -> None:
+    outputs = {name: each for block in read("outputs.tf")["output"] for name, each in block.items()}
+    assert outputs["lambda_alias"]["value"] == "${aws_lambda_alias.live.name}"
+    assert outputs["authorization"]["value"] == "${var.authorization}"
+    assert "aws_cloudwatch_metric_alarm.this" in outputs["alarm_names"]["value"]
+
+
+def test_what_a_deployment_moves_is_not_moved_back() -> None:
+    function = resource("lambda.tf", "aws_lambda_function", "api")
+    ignored = {re.sub(r"[${}]", "", each) for each in function["lifecycle"][0]["ignore_changes"]}
+    assert ignored >= {
+        "filename", "s3_bucket", "s3_key", "source_code_hash", "runtime", "architectures", "handler",
+    }  # fmt: skip
+    assert "source_code_hash" not in function
+    assert function["publish"] is False
+    alias = resource("lambda.tf", "aws_lambda_alias", "live")
+    ignored = {re.sub(r"[${}]", "", each) for each in alias["lifecycle"][0]["ignore_changes"]}
+    assert ignored == {"function_version", "routing_config", "description"}
+    assert "count" not in alias
+    assert (alias["name"], alias["function_version"]) == ("live", "$LATEST")
+
+
+def test_the_api_may_call_the_alias_and_calls_nothing_else() -> None:
+    alias = resource("lambda.tf", "aws_lambda_alias", "live")
+    integration = resource("api_gateway.tf", "aws_apigatewayv2_integration", "function")
+    permission = resource("lambda.tf", "aws_lambda_permission", "api_gateway")
+    assert integration["integration_uri"] == "${aws_lambda_alias.live.invoke_arn}"
+    assert permission["qualifier"] == "${aws_lambda_alias.live.name}"
+    assert alias["name"] == "live"
+
+
 def test_the_function_s_variables_are_settings_and_their_defaults_are_valid() -> None:
     function = resource("lambda.tf", "aws_lambda_function", "api")
     text = function["environment"][0]["variables"]
     assignments = dict(re.findall(r"(\w+) *[=:] *([^,}]+)", text.partition("{")[2]))
     assert set(assignments) <= {each.name for each in VARIABLES}
+    # A parameter of the same name would never be fetched.
+    taken = variables()["parameters"]["validation"][1]["condition"]
+    assert set(re.findall(r"[A-Z_]{2,}", taken)) == set(assignments)
     defaults = {name: each.get("default") for name, each in variables().items()}
     values = {
         "var.db_host": "users.cluster-abc.eu-central-1.rds.amazonaws.com",
@@ -168,7 +216,65 @@ def test_the_policies_allow_one_role_of_one_cluster_and_one_log() -> None:
             "Resource": ["arn:aws:logs:eu-central-1:123456789012:log-group:x:*"],
         }
     ]
-    assert documents.keys() == {"assume", "database", "logs"}
+    wake = {
+        name: each
+        for block in read("schedule.tf")["data"]
+        for name, each in block["aws_iam_policy_document"].items()
+    }["wake"]
+    assert wake["statement"] == [
+        {"actions": ["lambda:InvokeFunction"], "resources": ["${aws_lambda_alias.live.arn}"]}
+    ]
+    assert documents.keys() == {"assume", "database", "logs", "settings"}
+
+
+def test_further_settings_are_off() -> None:
+    found = variables()
+    assert {name: found[name]["default"] for name in OFF} == OFF
+
+
+def test_a_further_right_comes_with_its_setting_only() -> None:
+    text = next(
+        block["further_statements"]
+        for block in read("iam.tf")["locals"]
+        if "further_statements" in block
+    )
+    asked = ["var.tracing ?", "var.kms_key_arn ==", "length(var.parameters) ==", "var.vpc =="]
+    parts = re.split("|".join(map(re.escape, asked)), text)
+    assert [re.findall(r'"([a-z0-9]+:\w+)"', part) for part in parts] == [
+        [],
+        ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        ["kms:Decrypt"],
+        ["ssm:GetParameters"],
+        [],
+    ]
+    assert "resources = [var.kms_key_arn]" in parts[2]
+    assert "resources = local.function_parameters" in parts[3]
+    assert "actions = local.network_actions" in parts[4]
+    policy = resource("iam.tf", "aws_iam_role_policy", "settings")
+    assert policy["lifecycle"] == [{"create_before_destroy": True}]
+
+
+def test_the_function_s_code_has_no_right_on_network_interfaces() -> None:
+    statements = next(
+        block["aws_iam_policy_document"]["settings"]
+        for block in read("iam.tf")["data"]
+        if "settings" in block["aws_iam_policy_document"]
+    )["dynamic"]
+    denied = statements[1]["statement"]["content"][0]
+    assert (denied["effect"], denied["actions"]) == ("Deny", "${local.network_actions}")
+    assert denied["condition"][0]["variable"] == "lambda:SourceFunctionArn"
+    assert denied["condition"][0]["values"][0].endswith(":function:${var.name}")
+
+
+def test_the_schedule_wakes_what_the_api_calls() -> None:
+    schedule = resource("schedule.tf", "aws_scheduler_schedule", "wake")
+    target = schedule["target"][0]
+    assert target["arn"] == "${aws_lambda_alias.live.arn}"
+    assert re.sub(r"[\s\"']", "", target["input"]) == "${jsonencode({sunup=wake})}"
+    assert target["retry_policy"] == [
+        {"maximum_event_age_in_seconds": 60, "maximum_retry_attempts": 2}
+    ]
+    assert schedule["depends_on"] == ["${aws_iam_role_policy.wake}"]
 
 
 def test_the_access_log_holds_no_personal_data() -> None:

@@ -1,7 +1,9 @@
 locals {
   alarm_actions = var.alarm_email == null ? [] : [aws_sns_topic.alarms[0].arn]
 
-  # Sums over five minutes. A quiet API sends no data, which is fine.
+  # Sums over five minutes. A quiet API sends no data, which is fine. FunctionName alone covers all
+  # versions and aliases (Lambda Developer Guide, "Viewing metrics for Lambda functions"), so also a
+  # release that a gradual shift has just begun to call.
   alarms = {
     errors = {
       description = "The function failed or ran out of time"

@@ -67,6 +67,7 @@ resource "aws_apigatewayv2_route" "preflight" {
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/aws/vendedlogs/apigateway/${var.name}" # its prefix keeps the account's log policy short
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_apigatewayv2_stage" "default" {

@@ -1,6 +1,7 @@
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
 }
 
 # Terraform owns the function, `sunup deploy` its code and what the alias points to. What goes live
@@ -20,8 +21,10 @@ resource "aws_lambda_function" "api" {
 
   publish = false # sunup deploy publishes, with the commit in the description
 
+  kms_key_arn = var.kms_key_arn
+
   environment {
-    variables = merge(var.environment, {
+    variables = merge(var.environment, local.parameters, {
       DB_HOST                 = var.db_host
       DB_NAME                 = var.db_name
       DB_USER                 = var.db_user
@@ -39,6 +42,19 @@ resource "aws_lambda_function" "api" {
     system_log_level      = "INFO" # platform.report: durations and memory, which `sunup logs` shows
   }
 
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc == null ? [] : [var.vpc]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
   # Of published versions only, as the alias calls them.
   dynamic "snap_start" {
     for_each = var.snap_start ? [1] : []
@@ -54,7 +70,7 @@ resource "aws_lambda_function" "api" {
     ]
   }
 
-  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.database]
+  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.database, aws_iam_role_policy.settings]
 }
 
 resource "aws_lambda_alias" "live" {
@@ -64,7 +80,7 @@ resource "aws_lambda_alias" "live" {
   function_version = "$LATEST" # until sunup deploy has published the first release
 
   lifecycle {
-    ignore_changes = [function_version, routing_config]
+    ignore_changes = [function_version, routing_config, description]
   }
 }
 

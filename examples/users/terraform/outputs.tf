@@ -47,3 +47,8 @@ output "alarm_names" {
   description = "The alarms, which judge a gradual shift (sunup deploy --canary)."
   value       = [for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name]
 }
+
+output "authorization" {
+  description = "Who may call: NONE (anybody), JWT or AWS_IAM."
+  value       = var.authorization
+}

@@ -182,7 +182,7 @@ variable "snap_start" {
 }
 
 variable "environment" {
-  description = "More variables for the function. No secrets: they can be read with lambda:GetFunctionConfiguration."
+  description = "More variables for the function. No secrets, which belong in parameters: these can be read with lambda:GetFunctionConfiguration."
   type        = map(string)
   default     = {}
 
@@ -222,6 +222,97 @@ variable "timezone" {
   validation {
     condition     = can(regex("^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", var.timezone))
     error_message = "timezone must be a time zone's name, such as UTC or Asia/Tokyo."
+  }
+}
+
+variable "tracing" {
+  description = "Traces with X-Ray, of one request a second and 5 % of the others (Lambda's own rate). They are charged for beyond 100,000 a month."
+  type        = bool
+  default     = false
+}
+
+variable "kms_key_arn" {
+  description = "A KMS key of your own for the function's variables and the logs, null for AWS's. Its policy must allow logs.<region>.amazonaws.com to use it, and this account's roles."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:${var.region}:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (not an alias) in the function's own region."
+  }
+}
+
+variable "parameters" {
+  description = "Secrets for the function: the variable's name, and the SSM parameter that holds its value. The function fetches them at INIT (sunup.parameters); they are not in Terraform's state. One with a KMS key other than AWS's and kms_key_arn needs kms:Decrypt in statements."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, parameter in var.parameters : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name)) && !startswith(name, "AWS_") && can(regex("^([a-zA-Z0-9_.-]+|(/[a-zA-Z0-9_.-]+)+)$", parameter))])
+    error_message = "parameters must map variables' names (letters, digits, underscores, not AWS_) to names of SSM parameters, such as { STRIPE_KEY = \"/shop/stripe-key\" }: a name with a slash begins with one."
+  }
+
+  # sunup.parameters leaves a variable alone that is set.
+  validation {
+    condition = length(setintersection(
+      keys(var.parameters),
+      concat(keys(var.environment), ["DB_HOST", "DB_NAME", "DB_USER", "DB_IDLE_SESSION_TIMEOUT", "GATEWAY_TIMEOUT", "LOG_LEVEL", "TZ"]),
+    )) == 0
+    error_message = "parameters must not name a variable that environment or another setting sets already: the function would keep that value."
+  }
+}
+
+variable "statements" {
+  description = "What else the function may do: IAM statements with actions and resources, such as { actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::my-bucket/*\"] }."
+  type = list(object({
+    actions   = list(string)
+    resources = list(string)
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for each in var.statements : length(each.actions) > 0 && length(each.resources) > 0 && alltrue([for action in each.actions : can(regex("^[a-z0-9-]+:[A-Za-z][A-Za-z0-9]*[*]?$", action))])])
+    error_message = "statements must name actions such as s3:GetObject (not * and not s3:*) and resources."
+  }
+}
+
+variable "vpc" {
+  description = "For an ordinary cluster in a VPC: where the function's network interfaces are. An express cluster needs none. A function in a VPC reaches the internet through a NAT gateway only."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  default = null
+
+  validation {
+    condition = var.vpc == null ? true : length(var.vpc.subnet_ids) > 0 && length(var.vpc.security_group_ids) > 0 && alltrue(concat(
+      [for id in var.vpc.subnet_ids : startswith(id, "subnet-")],
+      [for id in var.vpc.security_group_ids : startswith(id, "sg-")],
+    ))
+    error_message = "vpc must name at least one subnet (subnet-...) and one security group (sg-...)."
+  }
+}
+
+variable "wake_schedule" {
+  description = "When to wake the database, before people come: an expression of EventBridge Scheduler such as cron(45 7 ? * MON-FRI *), null for never. Each wake costs about six minutes of the database."
+  type        = string
+  default     = null
+
+  validation {
+    # One of day of month and day of week is ? (EventBridge Scheduler User Guide, "Schedule types").
+    condition     = var.wake_schedule == null ? true : can(regex("^(cron\\(\\S+ \\S+ (\\? \\S+ [^ ?]+|[^ ?]+ \\S+ \\?) \\S+\\)|rate\\([1-9][0-9]* (minute|hour|day)s?\\)|at\\([0-9T:-]+\\))$", var.wake_schedule))
+    error_message = "wake_schedule must be an expression such as cron(45 7 ? * MON-FRI *): minute, hour, day of month, month, day of week, year, and a ? for one of the two days; or rate(1 day), or at(2030-01-31T07:45:00)."
+  }
+}
+
+variable "wake_timezone" {
+  description = "The time zone of wake_schedule."
+  type        = string
+  default     = "UTC"
+
+  validation {
+    condition     = can(regex("^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", var.wake_timezone))
+    error_message = "wake_timezone must be a time zone's name, such as Europe/Berlin."
   }
 }
 
@@ -343,5 +434,22 @@ variable "alarm_email" {
   validation {
     condition     = var.alarm_email == null ? true : var.alarms && can(regex("^[^@\\s]+@[^@\\s]+$", var.alarm_email))
     error_message = "alarm_email must be an e-mail address, and needs alarms = true."
+  }
+}
+
+variable "dashboard" {
+  description = "A CloudWatch dashboard of the function, the API and the database. An account's first three are free."
+  type        = bool
+  default     = false
+}
+
+variable "db_cluster_identifier" {
+  description = "The cluster's name, for the dashboard: the first part of db_host. Null leaves the database out of it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.db_cluster_identifier == null ? true : can(regex("^[a-z](-?[a-z0-9]){0,62}$", var.db_cluster_identifier))
+    error_message = "db_cluster_identifier must be a cluster's name, such as shop (not its endpoint)."
   }
 }
