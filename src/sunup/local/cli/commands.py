@@ -14,7 +14,7 @@ from sunup.local import stages
 from sunup.local.errors import CommandError
 from sunup.settings import SettingsError
 
-from . import database, deploy, dev, doctor, emulate, logs, migrate, new, package, pin, psql
+from . import ci, database, deploy, dev, doctor, emulate, logs, migrate, new, package, pin, psql
 
 app = typer.Typer(
     name="sunup",
@@ -75,6 +75,7 @@ app.command(name="package", rich_help_panel=_CLOUD)(package.package)
 app.command(name="deploy", rich_help_panel=_CLOUD)(deploy.deploy)
 app.command(name="releases", rich_help_panel=_CLOUD)(deploy.releases)
 app.command(name="rollback", rich_help_panel=_CLOUD)(deploy.rollback)
+app.add_typer(ci.app, name="ci", rich_help_panel=_CLOUD)
 app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)
 app.command(name="doctor", rich_help_panel=_CLOUD)(doctor.doctor)
 

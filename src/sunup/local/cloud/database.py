@@ -161,6 +161,7 @@ def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
             "DB_NAME": names.database,
             "DB_USER": names.app_user,
             MIGRATION_USER: names.migration_user,
+            "DB_CLUSTER_RESOURCE_ID": made.resource_id,
             "AWS_REGION": made.region,
         },
     )
