@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Twice as many as processors: many tests wait for clocks.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup dev test cover distribution soak check format docs bench pins clean
+.PHONY: help setup dev test cover distribution wheel release soak check format docs bench pins clean
 
 help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
@@ -13,6 +13,8 @@ help:
 	@echo "make test    check, then all tests; CI also runs cover and distribution"
 	@echo "make cover   all tests again, with a gate of 95 % of lines and branches"
 	@echo "make distribution   the sdist and the wheel, built and tried as a stranger would"
+	@echo "make wheel   dist/sunup-<version>-py3-none-any.whl, for other projects"
+	@echo "make release VERSION=1.2.3   version, changelog, sdist and wheel; commits nothing"
 	@echo "make soak    a million steps of the simulator, 300 sequences in real processes, 10,000 faults"
 	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
@@ -45,6 +47,14 @@ cover: setup
 	$(BIN)/python -m coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+# What other projects can install: dist/sunup-<version>-py3-none-any.whl.
+wheel: setup
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
+# Sets the version, dates the changelog, builds and tries both distributions; commits nothing.
+release: setup
+	$(BIN)/python scripts/release.py $(VERSION)
 
 distribution: setup
 	$(BIN)/python scripts/try_distribution.py

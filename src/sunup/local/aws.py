@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProxyConnectionError,
+)
 
 from sunup.settings import region_of
 
@@ -124,5 +132,11 @@ def explained(doing: str) -> Iterator[None]:
         raise CommandError(f"cannot {doing}: there are no AWS credentials", LOG_IN) from error
     except NoRegionError as error:
         raise CommandError(f"cannot {doing}: no AWS region is known", "Set AWS_REGION.") from error
+    except (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError) as error:
+        place = str(error.kwargs.get("endpoint_url") or error.kwargs.get("proxy_url") or "AWS")
+        raise CommandError(
+            f"cannot {doing}: {place} cannot be reached",
+            "Is this machine offline, or behind a proxy (HTTPS_PROXY)? Is the region right?",
+        ) from error
     except BotoCoreError as error:
         raise CommandError(f"cannot {doing}: {error}", LOG_IN) from error

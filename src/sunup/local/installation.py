@@ -29,14 +29,21 @@ def requirement(extra: str, folder: Path) -> str:
     return f"./vendor/{wheel_name()}[{extra}]"
 
 
+def uv_source(folder: Path) -> str:
+    """For `[tool.uv.sources]` of a project in `folder`; empty where sunup came from an index."""
+    origin = _origin()
+    vcs = origin.get("vcs_info")
+    if isinstance(vcs, dict):
+        return f'{{ git = "{origin["url"]}", rev = "{vcs["commit_id"]}" }}'
+    if not origin:
+        return ""
+    path = Path(url2pathname(urlsplit(str(origin["url"])).path))
+    return f'{{ path = "{Path(os.path.relpath(path, folder.resolve())).as_posix()}" }}'
+
+
 def wheel_name() -> str:
     """Of this version's wheel."""
     return f"sunup-{sunup.__version__}-py3-none-any.whl"
-
-
-def is_released() -> bool:
-    """Whether it came from an index."""
-    return not _origin()
 
 
 def _origin() -> dict[str, object]:

@@ -9,10 +9,18 @@ from pathspec import GitIgnoreSpec
 
 import sunup
 
+from . import installation
 from .errors import CommandError
 
 # In an installed sunup, and in a checkout of its repository.
 _PLACES = ("local/project_template", "../../examples/users")
+
+# For `uv sync` and `uv add`; `sunup pin` and `sunup package` need no index for sunup.
+_SOURCE = """
+# sunup is on no index yet. When it is, delete these two lines.
+[tool.uv.sources]
+sunup = {}
+"""
 
 # Where the example's own name stands: for AWS resources, and as a PostgreSQL name.
 _NAMES = {
@@ -25,6 +33,7 @@ _NAMES = {
         (r'^(db_name +)= "users"', r'\1= "{sql}"'),
         ("users_app", "{sql}_app"),
         (r"users\.cluster", "{name}.cluster"),
+        (r'(db_cluster_identifier +)= "users"', r'\1= "{name}"'),
         (r'audience = \["users"\]', 'audience = ["{name}"]'),
     ],
     "terraform/variables.tf": [
@@ -43,7 +52,9 @@ def make(folder: Path) -> str:
             f"{folder.resolve().name!r} is not a valid name",
             "Letters, digits and hyphens, at most 40, beginning with a letter.",
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (
+        folder.is_dir() and all(each.name == ".git" for each in folder.iterdir())
+    ):
         raise CommandError(f"{folder} exists and is not empty", "Name a new folder.")
     try:
         source = _source()
@@ -60,6 +71,10 @@ def make(folder: Path) -> str:
             text, count = re.subn(pattern, new, text, flags=re.MULTILINE | re.DOTALL)
             assert count, (file, pattern)
         path.write_text(text, encoding="utf-8")
+    source_of_sunup = installation.uv_source(folder)
+    if source_of_sunup:
+        with (folder / "pyproject.toml").open("a", encoding="utf-8") as opened:
+            opened.write(_SOURCE.format(source_of_sunup))
     return name
 
 

@@ -12,6 +12,7 @@ from sunup import __version__
 from sunup.failures import DatabaseUnavailable
 from sunup.local import stages
 from sunup.local.errors import CommandError
+from sunup.local.libpq import OF_LIBPQ
 from sunup.settings import SettingsError
 
 from . import ci, database, deploy, dev, doctor, emulate, logs, migrate, new, package, pin, psql
@@ -113,9 +114,8 @@ def _staged(arguments: list[str]) -> Iterator[list[str]]:
 def _run(arguments: list[str]) -> int:
     # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and
     # would silently lead elsewhere than DB_HOST says.
-    for name in [name for name in os.environ if name.startswith("PG")]:
-        if name != "PGPAGER":
-            del os.environ[name]
+    for name in OF_LIBPQ & os.environ.keys():
+        del os.environ[name]
     try:
         return int(app(arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:

@@ -37,18 +37,30 @@ def logs(
         str | None, typer.Option(help="The log group.", show_default="the deployed function's")
     ] = None,
     region: Annotated[str | None, typer.Option(help="Such as eu-central-1.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The log's lines as they are.")] = False,
+    access: Annotated[
+        bool,
+        typer.Option("--access", help="The gateway's log: also what never reached the function."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per request.")] = False,
 ) -> None:
     """Show the requests that the function answered.
 
     Each row: when, status, how long, how long the cold start took (INIT), how long it waited for a
-    sleeping database, how long its queries took, the memory it used.
+    sleeping database, how long its queries took, the memory it used. Below it what the app logged.
     """
     found = project.find(app_dir)
     back = reading.seconds_of(since)
-    group, region = _group(found, group, region)
+    output = "access_log_group_name" if access else "lambda_log_group_name"
+    group, region = _group(found, group, region, output)
     client = Aws(found.environ, region).client("logs")
     console = Console(highlight=False, soft_wrap=True)
+    if raw or access:
+        for event in reading.events(client, group, time.time() - back, follow=follow):
+            line = event.get("message", "").rstrip()
+            if line and not (errors and access and not reading.is_refusal(line)):
+                typer.echo(line if raw or as_json else _access_row(line))
+        return
     reader = reading.Reader()
     shown = False
 
@@ -78,7 +90,25 @@ def logs(
         console.print(f"No request{' that failed' if errors else ''} in the last {since}.")
 
 
-def _group(found: Project, group: str | None, region: str | None) -> tuple[str, str | None]:
+def _access_row(line: str) -> str:
+    """A line of the gateway's log; the function's own words where it failed."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return line
+    at = int(content.get("time") or 0) / 1000
+    reasons = [content.get(name) for name in ("integrationError", "authorizerError")]
+    told = "  ".join(each for each in reasons if each and each != "-")
+    return (
+        f"{time.strftime('%H:%M:%S', time.localtime(at))}  {content.get('status', ''):>3}  "
+        f"{content.get('latency', ''):>8}  {content.get('method', '')} {content.get('path', '')}"
+        f"  {told}"
+    ).rstrip()
+
+
+def _group(
+    found: Project, group: str | None, region: str | None, output: str
+) -> tuple[str, str | None]:
     """The log's name and region: those given, else what Terraform made."""
     if group is not None:
         return group, region
@@ -87,7 +117,8 @@ def _group(found: Project, group: str | None, region: str | None) -> tuple[str, 
     except CommandError:
         outputs = {}
     arn = Arn.parse(str(outputs.get("lambda_function_arn", "")))
-    name = outputs.get("lambda_log_group_name") or f"/aws/lambda/{found.name}"
+    prefix = "/aws/lambda" if output.startswith("lambda") else "/aws/vendedlogs/apigateway"
+    name = outputs.get(output) or f"{prefix}/{found.name}"
     return str(name), region or (None if arn is None else arn.region)
 
 
@@ -112,6 +143,8 @@ def _row(each: reading.Request) -> Text:
         text.append(f"  {each.code}", "magenta")
     if each.outcome not in ("", "success"):
         text.append(f"  {each.outcome}", "red")
+    for line in each.own:
+        text.append("\n          " + line.replace("\n", "\n          "), "dim")
     for line in each.lines:
         text.append("\n          " + line.replace("\n", "\n          "), "red")
     if each.cause and (each.status or 0) >= 500:

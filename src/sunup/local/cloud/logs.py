@@ -45,6 +45,8 @@ class Request:
     cause: str = ""
     outcome: str = ""
     lines: list[str] = field(default_factory=list)
+    # What the app logged itself, below ERROR.
+    own: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -83,6 +85,8 @@ class Reader:
             self._told(request, content)
         elif content.get("level") in ("ERROR", "CRITICAL", "FATAL"):
             request.lines.append(_line(content))
+        elif content.get("message"):
+            request.own.append(_line(content))
 
     def rest(self) -> Iterator[Request]:
         """The requests that have not been reported, oldest first."""
@@ -155,6 +159,12 @@ def events(client: Any, group: str, since: float, *, follow: bool) -> Iterator[d
             return
         yield {}
         time.sleep(POLL)
+
+
+def is_refusal(line: str) -> bool:
+    """Whether a line of the gateway's log is about a request that failed."""
+    content = _json(line) or {}
+    return not str(content.get("status", "")).startswith(("1", "2", "3"))
 
 
 def seconds_of(text: str) -> float:
