@@ -46,8 +46,8 @@ def main() -> None:
         folder = Path(name)
         sdist, wheel = build(folder)
         set_up(sdist, folder)
-        environment = install(wheel, folder)
-        try_project(environment, folder)
+        try_project(install(wheel, folder, "asyncpg,dev"), folder)
+        try_ci(install(wheel, folder, "deploy"), folder)
     print("The sdist and the wheel work.")
 
 
@@ -77,15 +77,15 @@ def set_up(sdist: Path, folder: Path) -> None:
     run(source / ".venv" / "bin" / "sunup", "--version")
 
 
-def install(wheel: Path, folder: Path) -> Path:
+def install(wheel: Path, folder: Path, extras: str) -> Path:
     """A virtual environment with the wheel and what it asks for, at the pinned versions."""
-    environment = folder / "clean"
+    environment = folder / extras
     run(sys.executable, "-m", "venv", environment)
     pinned = re.findall(r"^[\w.-]+==.*?(?= \\$|$)", requirements(), re.MULTILINE)
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(pinned))
     pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    run(*pip, "--disable-pip-version-check", "-c", constraints, f"{wheel}[asyncpg,dev]")
+    run(*pip, "--disable-pip-version-check", "-c", constraints, f"{wheel}[{extras}]")
     return environment / "bin" / "sunup"
 
 
@@ -107,6 +107,17 @@ def try_project(sunup: Path, folder: Path) -> None:
     emulate = ("emulate", shop / "lambda.zip", "--port", port, "--console-port", console)
     with served(sunup, *emulate, folder=folder):
         try_api(port)
+
+
+def try_ci(sunup: Path, folder: Path) -> None:
+    """As CI has it: what deploys, without the local AWS."""
+    run(sunup, "--help")
+    run(sunup, "pin", folder / "shop")
+    run(sunup, "package", folder / "shop")
+    tell(sunup, "emulate")
+    done = subprocess.run([sunup, "emulate"], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1, done
+    assert "pip install 'sunup[dev]'" in done.stderr, done
 
 
 def try_api(port: int) -> None:

@@ -15,7 +15,8 @@ from sunup.local.errors import CommandError
 from sunup.local.libpq import OF_LIBPQ
 from sunup.settings import SettingsError
 
-from . import ci, database, deploy, dev, doctor, emulate, logs, migrate, new, package, pin, psql
+from . import ci, database, deploy, doctor, logs, migrate, new, package, pin, psql
+from .optional import ANYTHING, command
 
 app = typer.Typer(
     name="sunup",
@@ -64,8 +65,10 @@ _CLOUD = "To AWS"
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
-app.command(name="dev", rich_help_panel=_FROM_NOTHING)(dev.dev)
-app.command(name="emulate", rich_help_panel=_FROM_NOTHING)(emulate.emulate)
+for _name in ("dev", "emulate"):
+    _found = command(_name)
+    _settings = ANYTHING if _found.__name__ != _name else None
+    app.command(name=_name, rich_help_panel=_FROM_NOTHING, context_settings=_settings)(_found)
 app.command(name="env", rich_help_panel=_FROM_NOTHING)(psql.env)
 app.add_typer(migrate.app, name="migrate", rich_help_panel=_DATABASE)
 app.command(name="psql", rich_help_panel=_DATABASE, context_settings=_REST)(psql.psql)
