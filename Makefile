@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Twice as many as processors: many tests wait for clocks.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup dev test cover distribution wheel release soak check format docs bench pins clean
+.PHONY: help setup dev test cover distribution wheel release live soak check format docs bench pins clean
 
 help:
 	@echo "make setup   a virtual environment in $(VENV) with pinned dependencies"
@@ -15,6 +15,7 @@ help:
 	@echo "make distribution   the sdist and the wheel, built and tried as a stranger would"
 	@echo "make wheel   dist/sunup-<version>-py3-none-any.whl, for other projects"
 	@echo "make release VERSION=1.2.3   version, changelog, sdist and wheel; commits nothing"
+	@echo "make live    with SUNUP_LIVE=1: AWS's own answers, written to docs/live"
 	@echo "make soak    a million steps of the simulator, 300 sequences in real processes, 10,000 faults"
 	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
@@ -55,6 +56,10 @@ wheel: setup
 # Sets the version, dates the changelog, builds and tries both distributions; commits nothing.
 release: setup
 	$(BIN)/python scripts/release.py $(VERSION)
+
+# In an AWS account, with SUNUP_LIVE=1: says what it costs first, and destroys what it made.
+live: setup
+	$(BIN)/python -m scripts.live
 
 distribution: setup
 	$(BIN)/python scripts/try_distribution.py
