@@ -16,6 +16,7 @@ import pytest
 from sunup.local.cloud.function import Function, digest
 from sunup.local.cloud.releases import Releases
 from sunup.local.emulator import AuroraOptions, Emulator
+from sunup.local.errors import CommandError
 from sunup.local.testing import Emulate
 from tests.local.cli.cloud import FakeTerraform, like_lambda, moto_server
 from tests.local.cli.conftest import LONG_RESUME, Cli
@@ -226,6 +227,18 @@ def test_old_releases_are_deleted_but_not_what_an_alias_uses(
         told = deploy(f"N = {number}")
     assert told["Release"].endswith("deleted 3")
     assert versions(client) == ["1", "4", "5"]
+
+
+def test_old_releases_that_may_not_be_deleted_do_not_fail_the_deployment(
+    client: Any, deploy: Deploy, app_dir: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise CommandError("cannot delete", "lambda:DeleteFunction")
+
+    monkeypatch.setattr(Releases, "prune", denied)
+    status, out, err = cli("deploy", app_dir, "--yes")
+    assert (status, "Warning: cannot delete" in err) == (0, True)
+    assert "1 is live" in out
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_secrets_stay_out_and_are_named_unless_git_ignores_them(
     public = {
         "roots.pem": "-----BEGIN CERTIFICATE-----\nMIIB",
         "secrets.py": "",
+        "lib/secrets/vault.py": "",
         ".env.example": "",
     }
     app = write(
@@ -73,7 +74,9 @@ def test_secrets_stay_out_and_are_named_unless_git_ignores_them(
         git(app.folder, "init", "-q")
         git(app.folder, "add", "lambda_function.py", "tls.key")
     copied = application.copy(app, tmp_path / "out")
-    assert files(tmp_path / "out") == {"roots.pem", "secrets.py", "lambda_function.py"}
+    assert files(tmp_path / "out") == {
+        "roots.pem", "secrets.py", "lib/secrets/vault.py", "lambda_function.py",
+    }  # fmt: skip
     (note,) = copied.notes
     assert "tls.key" in note or "more" in note
     assert "credentials.json" not in note
@@ -181,3 +184,18 @@ def test_of_sunup_only_the_run_time_room_goes_in(tmp_path: Path) -> None:
     assert not [name for name in found if name.startswith("sunup/local")]
     assert not [name for name in found if name.endswith((".pyc", ".html"))]
     assert os.sep not in {name.split("/")[0] for name in found}
+
+
+def test_the_migrations_stay_out_wherever_they_are(tmp_path: Path, write: Write) -> None:
+    app = write(
+        {
+            "pyproject.toml": '[tool.sunup]\nmigrations = "db/alembic"',
+            "db/alembic/env.py": "",
+            "db/models.py": "",
+            "alembic/data.txt": "",
+        }
+    )
+    assert app.migrations == app.folder / "db" / "alembic"
+    assert application.copy(app, tmp_path / "out").names == {
+        "db/models.py", "alembic/data.txt", "lambda_function.py",
+    }  # fmt: skip

@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from sunup.local import git
 from sunup.local.errors import CommandError
 from sunup.local.installation import requirement
 from sunup.local.project import MIGRATION_USER, Project
@@ -99,12 +98,12 @@ def write(
 
 
 def _root(folder: Path) -> Path:
-    found = _git(folder, "rev-parse", "--show-toplevel")
-    return Path(found).resolve() if found else folder
+    found = git.asked(folder, "rev-parse", "--show-toplevel")
+    return Path(found.strip()).resolve() if found else folder
 
 
 def _origin(folder: Path) -> str | None:
-    url = _git(folder, "remote", "get-url", "origin") or ""
+    url = (git.asked(folder, "remote", "get-url", "origin") or "").strip()
     found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", url)
     return found[1] if found else None
 
@@ -115,13 +114,3 @@ def _in_tfvars(project: Project) -> str | None:
     text = project.tfvars.read_text(encoding="utf-8")
     found = re.search(r'^\s*db_cluster_resource_id\s*=\s*"([^"]+)"', text, re.MULTILINE)
     return found[1] if found else None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    git = shutil.which("git")
-    if git is None:
-        return None
-    result = subprocess.run(  # noqa: S603
-        [git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-    )
-    return result.stdout.strip() if result.returncode == 0 else None

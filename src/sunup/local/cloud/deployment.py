@@ -235,12 +235,19 @@ class Deployment:
             self._go_live(releases, before, number, outputs, aws)
             releases.verify(number, sha256)
             tell("Deleting old releases")
-            deleted = releases.prune(self.project.number("releases", KEPT))
+            deleted = self._prune(releases)
         gone = f"; deleted {', '.join(map(str, deleted))}" if deleted else ""
         was = f", was {before.number}" if before.number else ""
         took = f"{time.monotonic() - began:.0f} s"
         self.progress.done("Release", f"{number} is live{was} ({took}){gone}")
         return number
+
+    def _prune(self, releases: Releases) -> list[int]:
+        try:
+            return releases.prune(self.project.number("releases", KEPT))
+        except CommandError as error:  # the release is live all the same
+            self.progress.warn(f"Warning: {error.what}. {error.cure}")
+            return []
 
     def _go_live(
         self,

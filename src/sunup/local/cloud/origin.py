@@ -1,10 +1,8 @@
 """Where a release comes from: the commit, who deploys, the migrations that its code knows."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
+from sunup.local import git
 from sunup.local.aws import Aws
 from sunup.local.errors import CommandError
 from sunup.local.migrations.folder import has_migrations, open_folder
@@ -29,25 +27,11 @@ def heads(project: Project) -> tuple[str, ...]:
 
 def _commit(folder: Path) -> tuple[str, bool]:
     """The commit, and whether tracked files differ from it; nothing where git knows nothing."""
-    head = _git(folder, "rev-parse", "--short=12", "HEAD")
+    head = git.asked(folder, "rev-parse", "--short=12", "HEAD")
     if head is None:
         return "", False
-    return head, bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "--", "."))
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    git = shutil.which("git")
-    if git is None:
-        return None
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    result = subprocess.run(  # noqa: S603
-        [git, "-C", str(folder), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environ,
-    )
-    return result.stdout.strip() if result.returncode == 0 else None
+    changes = git.asked(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return head.strip(), bool(changes)
 
 
 def _who(aws: Aws) -> str:

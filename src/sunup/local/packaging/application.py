@@ -57,7 +57,8 @@ def copy(project: Project, target: Path) -> Copied:
     """
     source = project.folder
     include = GitIgnoreSpec.from_lines(project.texts("include"))
-    patterns = [*NOT_THE_APP, f"/{project.migrations.name}/", *project.texts("exclude")]
+    migrations = project.text("migrations") or "migrations"
+    patterns = [*NOT_THE_APP, f"/{migrations}/", *project.texts("exclude")]
     exclude = GitIgnoreSpec.from_lines(patterns)
     wanted = {path for path in known.files(source) if not exclude.match_file(path.as_posix())}
     found = secrets.looked_for(source, wanted)

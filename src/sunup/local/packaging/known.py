@@ -1,12 +1,12 @@
 """The files of a folder: those that git knows, or, where there is no git, those not ignored."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+
+from sunup.local import git
 
 # Where nothing of the app is, however it is asked for.
 _NEVER = frozenset({".git", "__pycache__", ".venv", ".sunup", ".terraform"})
@@ -60,16 +60,7 @@ def walked(folder: Path, *, ignored: bool = False) -> Iterator[Path]:
 
 def _listed(folder: Path) -> list[Path] | None:
     """By `git ls-files`; None where there is no git, or where it ignores the whole folder."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = [git, "-C", str(folder), "ls-files", "-z", "--cached", "--others"]
-    result = subprocess.run(  # noqa: S603
-        [*command, "--exclude-standard", "--deduplicate"],
-        capture_output=True,
-        check=False,
-        env=environ,
-    )
-    names = [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
-    return [Path(name) for name in names] if not result.returncode and names else None
+    options = ("--cached", "--others", "--exclude-standard", "--deduplicate")
+    said = git.asked(folder, "ls-files", "-z", *options)
+    names = [Path(each) for each in (said or "").split("\0") if each]
+    return names or None
