@@ -66,7 +66,7 @@ def test_secrets_stay_out_and_are_named_unless_git_ignores_them(
         {
             **SECRETS,
             **public,
-            ".gitignore": "credentials.json\nsecrets/\nignored/\n",
+            ".gitignore": "credentials.json\n/secrets/\nignored/\n",
             "ignored/x": "",
         }
     )
