@@ -107,3 +107,12 @@ def test_a_wrong_table_is_told(stage: Stage, text: str, says: str) -> None:
 )
 def test_another_machine_s_database_is_remote(host: str, *, remote: bool) -> None:
     assert is_remote(Settings(host=host)) is remote
+
+
+def test_the_app_is_called_as_pyproject_says_wherever_it_lies(stage: Stage) -> None:
+    (stage.folder / "pyproject.toml").write_text(
+        "[project]\nname = 'my_shop.api'\n[tool.sunup.stages.prod]\n"
+    )
+    assert (stage().name, stage("prod").name) == ("my_shop.api", "my-shop-api-prod")
+    (stage.folder / "pyproject.toml").write_text("[tool.sunup.stages.prod]\n")
+    assert stage().name == stage.folder.name

@@ -49,19 +49,21 @@ class Project:
     dotenv: Mapping[str, str] = field(default_factory=dict, repr=False)
     table: Mapping[str, object] = field(default_factory=dict)
     stage: stages.Stage | None = None
+    declared: str = ""
 
     @property
     def app_name(self) -> str:
-        """The app's name, whatever the stage."""
+        """The app's name, whatever the stage: of `[tool.sunup]`, `[project]`, or the folder's."""
         value = self.table.get("name")
-        return value if isinstance(value, str) and value else self.folder.name
+        return value if isinstance(value, str) and value else self.declared or self.folder.name
 
     @property
     def name(self) -> str:
         """What the function is called: the app's name, with the stage's."""
         if self.stage is None:
             return self.app_name
-        return self.stage.texts.get("name") or f"{self.app_name}-{self.stage.name}"
+        own = re.sub(r"[^A-Za-z0-9]+", "-", self.app_name).strip("-")
+        return self.stage.texts.get("name") or f"{own}-{self.stage.name}"
 
     @property
     def env_file(self) -> Path:
@@ -189,7 +191,7 @@ def find(folder: Path) -> Project:
     folder = folder.resolve()
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}", "Name the folder of your app.")
-    table = _tool_table(folder / "pyproject.toml")
+    table, declared = _read(folder / "pyproject.toml")
     stage = stages.chosen(table, str(folder / "pyproject.toml"))
     file = folder / (".env" if stage is None else stage.env_file)
     try:
@@ -210,12 +212,14 @@ def find(folder: Path) -> Project:
         dotenv=dotenv,
         table=table,
         stage=stage,
+        declared=declared,
     )
 
 
-def _tool_table(path: Path) -> dict[str, object]:
+def _read(path: Path) -> tuple[dict[str, object], str]:
+    """`[tool.sunup]`, and the name that `[project]` declares."""
     if not path.is_file():
-        return {}
+        return {}, ""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -233,7 +237,8 @@ def _tool_table(path: Path) -> dict[str, object]:
         )
         if not fits:
             raise CommandError(f"[tool.sunup] in {path} is not as expected: {key}", _EXPECTED)
-    return table
+    declared = content.get("project", {}).get("name")
+    return table, declared if isinstance(declared, str) else ""
 
 
 def database_variables(url: str) -> dict[str, str]:
