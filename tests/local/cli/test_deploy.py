@@ -514,3 +514,22 @@ def test_what_is_missing_is_told_before_anything_is_made(
     assert "there is no Terraform in" in cli("deploy", tmp_path / "empty")[2]
     assert not (app_dir / "lambda.zip").exists()
     assert "--canary 'half' is no share" in cli("deploy", app_dir, "--canary", "half")[2]
+
+
+def test_a_canary_goes_live_when_no_alarm_goes_off_and_is_taken_back_when_one_does(
+    api: Emulator, terraform: FakeTerraform, client: Any, app_dir: Path, cli: Cli, deploy: Deploy
+) -> None:
+    deploy("N = 0")
+    (app_dir / "more.py").write_text("N = 1")
+    canary = ("deploy", app_dir, "--yes", "--canary", "10%", "--bake", "1")
+    assert "no alarms to judge by" in cli(*canary)[2]
+    cloudwatch = botocore.session.Session().create_client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    terraform.answers(outputs(api, alarm_names=["errors"]))
+    for state, status, version in (("ALARM", 1, "1"), ("OK", 0, "2")):
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
+        assert cli(*canary)[0] == status
+        assert live(client)["Version"] == version

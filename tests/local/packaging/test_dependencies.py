@@ -13,7 +13,7 @@ import pytest
 import sunup
 from sunup.local import project
 from sunup.local.errors import CommandError
-from sunup.local.packaging import dependencies, uv
+from sunup.local.packaging import dependencies, poetry, uv
 from sunup.local.packaging.target import Target
 from sunup.local.project import Project
 
@@ -314,3 +314,32 @@ def test_without_uv_it_is_told(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(CommandError, match="uv is not installed"):
         install(write({"requirements.txt": "one==1"}), tmp_path)
+
+
+def test_poetry_s_paths_repositories_and_urls_are_kept(tmp_path: Path) -> None:
+    lock = tmp_path / "poetry.lock"
+    entry = (
+        '[[package]]\nname = "{0}"\nversion = "1"\ngroups = ["main"]\nfiles = []\n'
+        "[package.source]\n{1}\n"
+    )
+    sources = {
+        "here": 'type = "directory"\nurl = "../lib"',
+        "repo": 'type = "git"\nurl = "https://x.example/r.git"\nresolved_reference = "abc"',
+        "away": 'type = "url"\nurl = "https://x.example/a.whl"',
+    }
+    lock.write_text("".join(entry.format(*each) for each in sources.items()))
+    library = (tmp_path.parent / "lib").resolve().as_uri()
+    assert poetry.requirements(lock).splitlines() == [
+        f"here @ {library}",
+        "repo @ git+https://x.example/r.git@abc",
+        "away @ https://x.example/a.whl",
+    ]
+    lock.write_text("[metadata]")
+    with pytest.raises(CommandError, match="cannot be read"):
+        poetry.requirements(lock)
+
+
+def test_a_requirements_file_that_is_named_must_be_there(tmp_path: Path, write: Write) -> None:
+    app = write({"pyproject.toml": '[tool.sunup]\nrequirements = "pins.txt"'})
+    with pytest.raises(CommandError, match=r"there is no pins\.txt"):
+        install(app, tmp_path)
