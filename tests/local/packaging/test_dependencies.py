@@ -343,3 +343,30 @@ def test_a_requirements_file_that_is_named_must_be_there(tmp_path: Path, write: 
     app = write({"pyproject.toml": '[tool.sunup]\nrequirements = "pins.txt"'})
     with pytest.raises(CommandError, match=r"there is no pins\.txt"):
         install(app, tmp_path)
+
+
+def test_pylock_is_read_and_boto3_is_lambda_s_also_there(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    for name in ("one", "boto3"):
+        wheels(name)
+    app = write({"requirements.in": "one\nboto3\n"})
+    command = [uv.program(), "pip", "compile", "--quiet", "--python", sys.executable]
+    command += ["requirements.in", "--format", "pylock.toml", "--output-file", "pylock.toml"]
+    subprocess.run(command, cwd=app.folder, check=True)
+    wheels("one", "2")
+    names, notes = install(app, tmp_path)
+    assert names == {"one"}
+    assert "VERSION = '1'" in (tmp_path / "out/one/__init__.py").read_text()
+    assert notes[0].startswith("Left to Lambda's own runtime: boto3.")
+
+
+def test_what_newer_pythons_have_a_wheel_for_is_told(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    wheels("front", requires=("native[fast]==1; python_version > '3'",))
+    wheels("native", tag="cp311-cp311-manylinux_2_28_aarch64")
+    app = write({"requirements.txt": "front==1"})
+    with pytest.raises(CommandError, match=r"^native 1 has no wheel for Python 3\.11 on") as raised:
+        install(app, tmp_path, Target("3.11", "arm64"))
+    assert "--python 3.13" in raised.value.cure

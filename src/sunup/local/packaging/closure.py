@@ -34,6 +34,14 @@ def owners(folder: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
+def remove(folder: Path, names: Iterable[str]) -> None:
+    """Take distributions out again, with all that they brought."""
+    found = _distributions(folder)
+    for name in set(names) & found.keys():
+        for file in found[name].files or ():
+            (folder / file).unlink(missing_ok=True)
+
+
 def missing(
     folder: Path, target: Target, asked: Iterable[str], left_out: Iterable[str] = ()
 ) -> list[str]:
@@ -73,7 +81,8 @@ def missing(
 
 
 def _distributions(folder: Path) -> dict[str, Distribution]:
-    found = (Distribution.at(path) for path in sorted(folder.glob("*.dist-info")))
+    infos = [path for path in sorted(folder.glob("*.dist-info")) if (path / "METADATA").is_file()]
+    found = (Distribution.at(path) for path in infos)
     return {canonicalize_name(each.metadata["Name"] or ""): each for each in found}
 
 

@@ -39,7 +39,9 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
     excluded.write_text("".join(f"{name}\n" for name in sorted(left_out)))
     arguments = ["--requirement", str(source.file), "--excludes", str(excluded)]
     # Where all have hashes sunup has one too, or is not among them.
-    own = None if source.hashed else room.override(source.requirements, scratch)
+    # A pylock.toml is taken as it is: uv neither overrides nor excludes anything of it.
+    fixed = source.hashed or source.is_pylock
+    own = None if fixed else room.override(source.requirements, scratch)
     if own is not None:
         arguments += ["--overrides", str(own)]
     if source.hashed:
@@ -47,6 +49,7 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
     built = uv.install(arguments, target, folder, project.folder)
     shutil.rmtree(folder / "bin", ignore_errors=True)  # the wheels' scripts
     (folder / ".lock").unlink(missing_ok=True)  # uv's own
+    closure.remove(folder, left_out)
     room.prepare(folder)
     asked = [*sources.dependencies(project.folder), *source.requirements]
     problems = closure.missing(folder, target, asked, {*left_out, "sunup"})

@@ -53,7 +53,7 @@ class Source:
     @property
     def names(self) -> set[str]:
         """The distributions that it names, as far as its text shows."""
-        if self.locked and self.file.suffix == ".toml":
+        if self.is_pylock:
             found = re.findall(r"""["']?name["']?\s*=\s*["']([\w.-]+)""", self.text)
             return {canonicalize_name(each) for each in found}
         return {canonicalize_name(each["name"]) for each in self._matches}
@@ -67,6 +67,11 @@ class Source:
     def locked(self) -> bool:
         """Whether it is a lock, made by a tool."""
         return self.shown.endswith(".lock") or self.shown.startswith("pylock")
+
+    @property
+    def is_pylock(self) -> bool:
+        """Whether it is of PEP 751."""
+        return self.locked and self.file.suffix == ".toml"
 
     @property
     def hashed(self) -> bool:

@@ -17,6 +17,12 @@ from sunup.local.errors import CommandError
 
 from .target import Target
 
+# A distribution, with its extras and markers, and its version, in uv's words.
+_NO_WHEEL = re.compile(
+    r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\]|\{[^}]*\})*(?:[=><]=?(\S+))? has no (?:usable )?wheels"
+)
+_ON_AMAZON_LINUX_2 = "3.11"
+
 # Enough for a project whose parts lie in folders of their own.
 _MOST_LOCAL = 50
 
@@ -84,14 +90,16 @@ def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess
 
 def _failure(output: str, target: Target | None) -> CommandError:
     said = " ".join(output.split())
-    missing = re.search(
-        r"(?:Because )?([\w.-]+(?:==\S+)?)(?:\[\S+\])? has no (?:usable )?wheels", said
-    )
+    missing = _NO_WHEEL.search(said)
     if missing and target is not None:
+        older = target.python == _ON_AMAZON_LINUX_2
         return CommandError(
-            f"{missing[1].replace('==', ' ')} has no wheel for {target} (glibc {target.glibc})",
-            "Choose another version or another target, or build the wheel and name its folder: "
-            "UV_FIND_LINKS=folder.",
+            f"{missing[1]}{f' {missing[2]}' if missing[2] else ''} has no wheel for {target} "
+            f"(glibc {target.glibc})",
+            "Lambda's newer Pythons take newer wheels: --python 3.13."
+            if older
+            else "Choose another version or another target, or build the wheel and name its "
+            "folder: UV_FIND_LINKS=folder.",
         )
     unhashed = re.search(r"no trusted hash was provided for: (\S+)", said)
     if unhashed:
