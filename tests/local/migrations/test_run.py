@@ -34,7 +34,7 @@ class Folder:
         (path / "env.py").write_text(ENV.format(each=False))
         (path / "script.py.mako").write_text(
             'revision = "${up_revision}"\ndown_revision = ${repr(down_revision)}\n'
-            "def upgrade(): ${upgrades if upgrades else 'pass'}\n"
+            "def upgrade(): ${upgrades if upgrades else 'pass'}\ndef downgrade(): pass\n"
         )
 
     def add(self, number: str, body: str, after: str | None = None, name: str = "x") -> Path:
@@ -250,6 +250,10 @@ def test_two_ends_are_named_and_can_be_joined(settings: Settings, folder: Folder
         assert "sunup migrate merge" in raised.value.cure
     assert writing.merge(folder.path, "both").name == "0004_both.py"
     assert migrations.upgrade(settings, folder.path)[-1] == "0004"
+    with pytest.raises(CommandError, match="two ways back"):
+        migrations.downgrade(settings, folder.path)
+    assert migrations.downgrade(settings, folder.path, to="0001") == ["0004", "0003", "0002"]
+    assert migrations.upgrade(settings, folder.path) == ["0002", "0003", "0004"]
     with pytest.raises(CommandError, match="there is nothing to join"):
         writing.merge(folder.path, "again")
 

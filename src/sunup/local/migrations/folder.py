@@ -85,6 +85,11 @@ def explained(folder: Path) -> Iterator[None]:
         with importable(folder.parent):
             yield
     except (AlembicError, RevisionError) as error:
+        if "Ambiguous walk" in str(error):
+            raise CommandError(
+                "there are two ways back from here: the last migration joins two",
+                "Name the revision: sunup migrate down --to 0001",
+            ) from None
         raise CommandError(
             f"the migrations in {folder} cannot be applied: {error}",
             "Is the database another app's, or is a file of versions/ gone?",
