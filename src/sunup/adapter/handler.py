@@ -12,7 +12,7 @@ from sunup.settings import Settings
 
 from . import alarm, answers, ending, lifecycle, startup
 from .event_parts import BadEvent, prefix_of
-from .events import WAKE, UnknownEvent, format_of
+from .events import format_of
 from .http import Answer, Call
 from .loading import Interface, interface_of, load
 from .protocols import LambdaContext, Runner, StartableDatabase, remaining_ms, request_id
@@ -116,14 +116,7 @@ class Handler:
         """Answer one invocation. Raises `UnknownEvent` for one that nobody handles."""
         form = format_of(event)
         if form is None:
-            events = self._events
-            if event == WAKE and self._database is not None:
-                from .wake import woken
-
-                events = woken(self._database)
-            if events is None:
-                raise UnknownEvent(event)
-            return self._answer_event(events, event, context)
+            return self._answer_event(event, context)
         try:
             call = form.read(event)
         except BadEvent as error:
@@ -204,9 +197,10 @@ class Handler:
             answer.headers.append(("x-lambda-log-stream", self._stream))
         return answer
 
-    def _answer_event(self, events: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
+    def _answer_event(self, event: Any, context: Any) -> Any:
         from . import triggers
 
+        events = triggers.function_for(event, self._events, self._database)
         current = request.Request(
             method="EVENT", id=request_id(context), cold_start=self._cold, started=time.time()
         )

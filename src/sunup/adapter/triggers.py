@@ -7,12 +7,26 @@ from sunup import deadline, request
 from sunup.privacy import strip_data
 
 from . import alarm, answers
+from .events import WAKE, UnknownEvent
 from .loop import Loop, Overrun, finish
-from .protocols import remaining_ms
+from .protocols import StartableDatabase, remaining_ms
 
 T = TypeVar("T")
 
 _TOO_LONG = "the event took too long: the function's time is up"
+
+
+def function_for(
+    event: Any, events: Callable[[Any, Any], Any] | None, database: StartableDatabase | None
+) -> Callable[[Any, Any], Any]:
+    """What answers an event that is no HTTP request. Raises `UnknownEvent`."""
+    if event == WAKE and database is not None:
+        from .wake import woken
+
+        return woken(database)
+    if events is None:
+        raise UnknownEvent(event)
+    return events
 
 
 def answer(

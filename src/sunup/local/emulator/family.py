@@ -69,6 +69,17 @@ class Family:
         return found
 
 
+def ended(status: int) -> str:
+    """In the words of Lambda's own log lines; a negative `status` is a signal's number."""
+    if status == 0:
+        return "Runtime exited without providing a reason"
+    if status > 0:
+        return f"Runtime exited with error: exit status {status}"
+    # Go's os/exec, in which Lambda's supervisor is written: strsignal's words, in small letters.
+    words = signal.strsignal(-status) or f"signal {-status}"
+    return f"Runtime exited with error: signal: {words.lower()}"
+
+
 def _is_zombie(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

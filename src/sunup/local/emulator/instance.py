@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .family import Family
+from .family import Family, ended
 from .limits import ProcessorShare, peak_megabytes
 from .output import Output
 from .runtime_api import Invocation, Outcome, RuntimeApi
@@ -252,17 +252,6 @@ class Instance:
             self._family.signal(number)
         except ProcessLookupError:
             self.state = "gone"
-
-
-def ended(status: int) -> str:
-    """In the words of Lambda's own log lines; a negative `status` is a signal's number."""
-    if status == 0:
-        return "Runtime exited without providing a reason"
-    if status > 0:
-        return f"Runtime exited with error: exit status {status}"
-    # Go's os/exec, in which Lambda's supervisor is written: strsignal's words, in small letters.
-    words = signal.strsignal(-status) or f"signal {-status}"
-    return f"Runtime exited with error: signal: {words.lower()}"
 
 
 def _trace(root: str | None) -> str:
