@@ -25,9 +25,11 @@ for each in arguments:
     if each.startswith("-var-file=") and each.endswith("values.tfvars.json"):
         (home / "values").write_text(pathlib.Path(each.partition("=")[2]).read_text())
 command = arguments[0]
-if command == "init":
+if command in ("init", "workspace"):
     data = pathlib.Path(os.environ.get("TF_DATA_DIR") or pathlib.Path(sys.argv[1].partition("=")[2]) / ".terraform")
     data.mkdir(parents=True, exist_ok=True)
+    if command == "workspace" and "workspace" not in state.get("fails", []):
+        (data / "environment").write_text(arguments[-1])
 if command in state.get("fails", []):
     sys.exit("Error: no good " + command)
 if command == "show":

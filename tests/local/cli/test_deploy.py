@@ -467,6 +467,12 @@ def test_a_stage_has_its_own_settings_state_and_names(
     monkeypatch.delenv("DB_HOST")
     assert "has no stage 'tset'" in cli("--stage", "tset", "deploy", app_dir)[2]
     assert cli("deploy", app_dir, "--yes", "--stage=prod")[0] == 0
+    # Cut off before the workspace was selected: the default one's state would have been changed.
+    (data / "environment").unlink()
+    terraform.calls  # noqa: B018  # forgotten
+    assert cli("deploy", app_dir, "--yes", "--stage=prod")[0] == 0
+    assert [call[0] for call in terraform.calls][:3] == ["init", "workspace", "plan"]
+    assert terraform.environ["TF_WORKSPACE"] == "prod"
 
 
 def test_a_sleeping_database_is_waited_for(api: Emulator, deploy: Deploy) -> None:

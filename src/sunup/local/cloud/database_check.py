@@ -3,7 +3,7 @@
 from sunup.local.errors import CommandError
 from sunup.local.migrations import compatibility
 from sunup.local.migrations.folder import has_migrations, open_folder
-from sunup.local.project import Project
+from sunup.local.project import MIGRATION_USER, Project
 
 from .plan import Plan
 
@@ -23,10 +23,11 @@ def same(project: Project, plan: Plan) -> None:
                 "Migrations and code would be for different databases: make them agree.",
             )
     theirs = plan.environment.get("DB_USER")
-    if theirs is not None and theirs == settings.user:
+    owner = project.environ.get(MIGRATION_USER)
+    if owner and theirs == owner:
         raise CommandError(
             f"the function would be {theirs}, which owns the tables",
-            "DB_MIGRATION_USER names the role for migrations; sunup database create makes both.",
+            f"{MIGRATION_USER} is for migrations; db_user names the app's role.",
         )
 
 

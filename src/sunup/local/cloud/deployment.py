@@ -69,7 +69,7 @@ class Deployment:
         with tempfile.TemporaryDirectory(prefix="sunup-plan-") as name:
             folder = Path(name)
             plan = self._plan(terraform, package, folder)
-            if self.options.migrate:
+            if self.options.migrate or self.project.environ.get("DB_HOST"):
                 database_check.same(self.project, plan)
             live = self._live(terraform)
             pending = self._pending()

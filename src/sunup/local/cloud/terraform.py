@@ -46,8 +46,12 @@ class Terraform:
 
     @property
     def begun(self) -> bool:
-        """Whether it was initialised here."""
-        return self._data.is_dir()
+        """Whether it was initialised here, and is in the stage's workspace."""
+        stage = self._project.stage
+        if stage is None:
+            return self._data.is_dir()
+        chosen = self._data / "environment"  # where Terraform keeps the workspace's name
+        return chosen.is_file() and chosen.read_text(encoding="utf-8").strip() == stage.name
 
     def init(self) -> None:
         """Fetch the providers, join the state; a stage's state is a workspace of its own."""
@@ -110,13 +114,16 @@ class Terraform:
         found = {name: environ.get(variable) for name, variable in _OF_SETTINGS.items()}
         return {name: value for name, value in found.items() if value}
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, command: str) -> dict[str, str]:
         # Of the lowest rank: terraform.tfvars and TF_VAR_* of the caller win.
         lowest = {f"TF_VAR_{name}": value for name, value in self._of_settings.items()}
         environ = {**lowest, **os.environ, **self._project.environ, "TF_IN_AUTOMATION": "1"}
         if self._project.stage is not None:
             environ["TF_DATA_DIR"] = str(self._data.resolve())
-            environ.pop("TF_WORKSPACE", None)
+            # Never in another's, whatever was selected; what selects must not be told.
+            environ["TF_WORKSPACE"] = self._project.stage.name
+            if command in ("init", "workspace"):
+                del environ["TF_WORKSPACE"]
         return environ
 
     def _run(self, command: str, *arguments: str) -> str:
@@ -134,7 +141,7 @@ class Terraform:
             capture_output=True,
             text=True,
             check=False,
-            env=self._environment(),
+            env=self._environment(command),
         )
         if result.returncode:
             if command not in ("init", "workspace") and _WANTS_INIT.search(result.stderr):
