@@ -78,6 +78,9 @@ def install(arguments: Sequence[str], target: Target, into: Path, folder: Path) 
 
 def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    # This machine's certificates, as pip takes them: a company's proxy has its own authority.
+    for name in ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"):  # the second is its name in older versions
+        environ.setdefault(name, "true")
     return subprocess.run(  # noqa: S603
         [program(), *arguments],
         cwd=folder,
