@@ -3,6 +3,7 @@
 Works on any host, since only their metadata is read.
 """
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution
@@ -40,6 +41,9 @@ def remove(folder: Path, names: Iterable[str]) -> None:
     for name in set(names) & found.keys():
         for file in found[name].files or ():
             (folder / file).unlink(missing_ok=True)
+    for info in folder.glob("*.dist-info"):
+        if not (info / "METADATA").is_file():
+            shutil.rmtree(info)
 
 
 def missing(
@@ -81,8 +85,7 @@ def missing(
 
 
 def _distributions(folder: Path) -> dict[str, Distribution]:
-    infos = [path for path in sorted(folder.glob("*.dist-info")) if (path / "METADATA").is_file()]
-    found = (Distribution.at(path) for path in infos)
+    found = (Distribution.at(path) for path in sorted(folder.glob("*.dist-info")))
     return {canonicalize_name(each.metadata["Name"] or ""): each for each in found}
 
 
