@@ -89,6 +89,16 @@ def test_a_mark_says_which_code_works(tmp_path: Path) -> None:
     assert blocked(folder, everything, ["0004"]) == []
 
 
+def test_a_text_that_has_a_name_is_read_too(tmp_path: Path) -> None:
+    folder = write(tmp_path / "migrations", ADDS, "op.execute(SQL)")
+    file = folder / "versions" / "0002_x.py"
+    text = file.read_text()
+    file.write_text(text.replace("def upgrade", 'SQL = f"""drop table {1}"""\ndef upgrade'))
+    assert blocked(folder, ["0002"], ["0001"]) == ["0002 executes DROP TABLE"]
+    file.write_text(text.replace("def upgrade", 'SQL = "create table x ()"\ndef upgrade'))
+    assert blocked(folder, ["0002"], ["0001"]) == []
+
+
 def test_what_has_no_file_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path / "migrations", ADDS, ADDS, marks={2: "0009"})
     for applied, code, says in (

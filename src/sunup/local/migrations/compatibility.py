@@ -8,7 +8,7 @@ breaks older code.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,13 +124,23 @@ def _breaks(each: Script) -> Iterator[str]:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name not in ("upgrade", "downgrade")
     ]
+    named = dict(_constants(tree))
     for function in [*upgrades, *helpers]:
         for node in ast.walk(function):
             if isinstance(node, ast.Call):
-                yield from _of_call(node)
+                yield from _of_call(node, named)
 
 
-def _of_call(node: ast.Call) -> Iterator[str]:
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """The module's own names for what may be an SQL text."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, node.value
+
+
+def _of_call(node: ast.Call, named: Mapping[str, ast.expr]) -> Iterator[str]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
     given = {each.arg: each.value for each in node.keywords}
@@ -147,7 +157,12 @@ def _of_call(node: ast.Call) -> Iterator[str]:
     elif name == "add_column" and any(_is_required(each) for each in node.args):
         yield f"adds a column to {subject} that is not null and has no default"
     elif name in ("execute", "text", "exec_driver_sql"):
-        for text in _texts_in(node):
+        meant = [
+            named[each.id]
+            for each in ast.walk(node)
+            if isinstance(each, ast.Name) and each.id in named
+        ]
+        for text in (text for part in (node, *meant) for text in _texts_in(part)):
             match = _BREAKS_IN_SQL.search(text)
             if match:
                 yield f"executes {' '.join(match[0].split()).upper()}"
