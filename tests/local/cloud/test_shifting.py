@@ -115,6 +115,24 @@ def test_what_somebody_else_made_live_meanwhile_stays(cloud: Cloud) -> None:
     assert cloud.releases.live().version == str(third)
 
 
+@pytest.mark.parametrize(("live", "after"), [("1", 1), ("1", 3), ("3", 1), ("3", 3)])
+def test_a_rollback_or_a_deployment_ends_a_shift_that_is_under_way(
+    cloud: Cloud, live: str, after: int
+) -> None:
+    cloud.publish()
+
+    def by_somebody_else() -> None:
+        if len(cloud.seen) == after:  # 3: while it sleeps for the last time
+            cloud.releases.point(cloud.releases.live(), int(live))
+
+    with pytest.raises(CommandError, match=f"ended the gradual shift of release 2: {live} is live"):
+        cloud.shift(by_somebody_else)
+    assert (cloud.releases.live().version, cloud.releases.live().weights) == (live, {})
+    cloud.releases.point(cloud.releases.live(), 1)
+    cloud.shift()
+    assert cloud.releases.live().version == "2"
+
+
 def test_without_alarms_nobody_could_judge(cloud: Cloud) -> None:
     with pytest.raises(CommandError, match="no alarms to judge by"):
         Alarms(cloud.cloudwatch, []).check()

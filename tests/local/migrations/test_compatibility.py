@@ -42,26 +42,43 @@ ADDS = "op.create_table('t', sa.Column('id', sa.Integer, nullable=False))"
         ("op.create_index('i', 't', ['x'])", None),
         ("op.execute('update t set x = 1 -- drop table t')", None),
         ("op.alter_column('t', 'x', server_default='1')", None),
-        ("op.drop_index('i')", None),
+        ("op.add_column('t', sa.Column('x', sa.Integer, sa.Identity(), nullable=False))", None),
+        (f"{ADDS}; op.create_index('i', 't', ['id'], unique=True)", None),
+        ("op.get_bind().execute(sa.text('update t set x = 1'))", None),
+        (
+            "for each in ['a', 'b']: op.execute(f'alter table t drop {each}')",
+            "drops the column t.a",
+        ),
+        (
+            "op.get_bind().execute(sa.text('select 1')).scalar()",
+            (
+                "cannot be judged without a database "
+                "(AttributeError: 'NoneType' object has no attribute 'scalar')"
+            ),
+        ),
+        ("op.create_unique_constraint('u', 't', ['x'])", "adds a constraint to t"),
+        ("op.alter_column('t', 'x', server_default=None)", "drops the default of the column t.x"),
+        ("sa.Table('t', sa.MetaData()).drop(op.get_bind(), checkfirst=False)", "drops the table t"),
+        ("op.drop_index('i')", "drops the index i, which ON CONFLICT may need"),
         ("op.drop_column('t', 'x')", "drops the column t.x"),
         ("op.drop_table('t')", "drops the table t"),
-        ("op.rename_table('t', 'u')", "renames the table t.u"),
+        ("op.rename_table('t', 'u')", "renames the table t"),
         ("op.alter_column('t', 'x', new_column_name='y')", "renames the column t.x"),
         ("op.alter_column('t', 'x', nullable=False)", "makes the column t.x not null"),
         ("op.alter_column('t', 'x', type_=sa.Integer)", "changes the type of the column t.x"),
         (
             "op.add_column('t', sa.Column('x', sa.Text, nullable=False))",
-            "adds a column to t that is not null and has no default",
+            "adds the column t.x that is not null and has no default",
         ),
-        ("op.execute('ALTER TABLE t DROP  COLUMN x')", "executes DROP COLUMN"),
-        ("op.execute(sa.text('alter table t rename to u'))", "executes RENAME TO"),
+        ("op.execute('ALTER TABLE t DROP  COLUMN x')", "drops the column t.x"),
+        ("op.execute(sa.text('alter table t rename to u'))", "renames the table t"),
         (
             "op.get_bind().execute(sa.text('alter table t alter x set not null'))",
-            "executes SET NOT NULL",
+            "makes the column t.x not null",
         ),
         (
             "with op.batch_alter_table('t') as batch_op: batch_op.drop_column('x')",
-            "drops the column x",
+            "drops the column t.x",
         ),
     ],
 )
@@ -94,7 +111,7 @@ def test_a_text_that_has_a_name_is_read_too(tmp_path: Path) -> None:
     file = folder / "versions" / "0002_x.py"
     text = file.read_text()
     file.write_text(text.replace("def upgrade", 'SQL = f"""drop table {1}"""\ndef upgrade'))
-    assert blocked(folder, ["0002"], ["0001"]) == ["0002 executes DROP TABLE"]
+    assert blocked(folder, ["0002"], ["0001"]) == ["0002 drops the table 1"]
     file.write_text(text.replace("def upgrade", 'SQL = "create table x ()"\ndef upgrade'))
     assert blocked(folder, ["0002"], ["0001"]) == []
 

@@ -1,5 +1,6 @@
 """Migrations that meet other sessions, or fail half-way, on a real PostgreSQL."""
 
+import ast
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -195,6 +196,202 @@ def test_after_an_autocommit_block_the_truth_is_told(
         file.read_text().replace("create table stays", "create table if not exists stays")
     )
     assert migrations.upgrade(settings, folder.path) == ["0002"]
+
+
+def test_what_committed_on_its_own_is_recorded_though_a_later_migration_fails(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    """Its version was rolled back with the later one, and it could never be applied again."""
+    folder.add("0002", CONCURRENTLY, "0001")
+    body = "op.execute('create table u (x int)')\nraise KeyError('boom')"
+    file = folder.add("0003", body, "0002")
+    with pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path)
+    assert raised.value.what == "0003_x.py: KeyError: 'boom'"
+    assert raised.value.cure.startswith(
+        "0001, 0002 were done before it. Its transaction was rolled back."
+    )
+    assert admin("select version_num, to_regclass('u') from alembic_version") == [("0002", None)]
+    file.write_text(file.read_text().replace("raise KeyError('boom')", "pass"))
+    assert migrations.upgrade(settings, folder.path) == ["0003"]
+
+
+def test_a_retry_does_not_repeat_what_committed_on_its_own(
+    settings: Settings,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    # An index waits for every transaction that was there before it: so the reader comes after.
+    migrations.upgrade(settings, folder.path)
+    folder.add("0002", CONCURRENTLY, "0001")
+    folder.add("0003", "op.execute('select pg_notify($$go$$, null)')", "0002")
+    folder.add("0004", "import time\ntime.sleep(1)\nop.execute('alter table t add y int')", "0003")
+    with session() as reader, session() as other, ThreadPoolExecutor(1) as threads:
+        run = threads.submit(migrations.upgrade, settings, folder.path)
+        while not other.execute("select to_regclass('i') is not null").fetchone()[0]:  # type: ignore[index]
+            time.sleep(0.02)
+        with holding(reader, 2.5):
+            assert run.result() == ["0002", "0003", "0004"]
+    assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_what_waits_for_a_table_outside_a_transaction_stops_nobody_either(
+    settings: Settings,
+    admin: Admin,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    migrations.upgrade(settings, folder.path)
+    block = CONCURRENTLY.replace("create index concurrently i on t (x)", "alter table t add y int")
+    folder.add("0002", CONCURRENTLY + block, "0001")
+    with session() as reader, session() as writer, holding(reader):
+        writer.execute("begin")
+        writer.execute("insert into t values (1)")
+        with ThreadPoolExecutor(1) as threads:
+            # The index waits for the writer as long as it takes, the ALTER for PATIENCE.
+            run = threads.submit(migrations.upgrade, settings, folder.path)
+            time.sleep(2)
+            assert not run.done()
+            writer.execute("commit")
+            with pytest.raises(CommandError, match="LockNotAvailable") as raised:
+                run.result()
+        assert "Run it again later" in raised.value.cure
+    admin("drop index i")
+    assert migrations.upgrade(settings, folder.path) == ["0002"]
+
+
+def test_what_is_left_of_some_steps_is_named(
+    settings: Settings,
+    folder: Folder,
+    session: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE", 1)
+    (folder.path / "env.py").write_text(ENV.format(each=True))
+    migrations.upgrade(settings, folder.path)
+    folder.add("0002", "pass", "0001")
+    folder.add("0003", "op.execute('alter table t add y int')", "0002")
+    folder.add("0004", "pass", "0003")
+    with session() as reader, holding(reader), pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path, to="+2")
+    assert raised.value.cure == (
+        "0002 was done before it. Its transaction was rolled back. Run it again later, with --to 0003."
+    )
+    assert migrations.upgrade(settings, folder.path, to="0003") == ["0003"]
+
+
+def test_what_was_applied_after_the_question_is_not_undone(
+    settings: Settings, folder: Folder
+) -> None:
+    migrations.upgrade(settings, folder.path)
+    seen = {each.revision for each in migrations.status(settings, folder.path)}
+    folder.add("0002", "pass", "0001")
+    migrations.upgrade(settings, folder.path)
+    with pytest.raises(CommandError, match="another run has changed the database meanwhile"):
+        migrations.downgrade(settings, folder.path, seen=seen)
+    assert migrations.downgrade(settings, folder.path, seen={*seen, "0002"}) == ["0002"]
+
+
+def test_a_migration_that_executes_commit_is_told_as_one_that_does(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    body = "op.execute('create table a (x int)')\nop.execute('COMMIT')\nop.execute('select 1/0')"
+    file = folder.add("0002", body, "0001")
+    with pytest.raises(CommandError, match="DivisionByZero") as raised:
+        migrations.upgrade(settings, folder.path)
+    assert "what ran before that stays in the database" in raised.value.cure
+    assert admin("select to_regclass('a') is not null") == [(True,)]
+    admin("drop table a")
+    file.write_text(file.read_text().replace("1/0", "1/1"))
+    assert migrations.upgrade(settings, folder.path)[-1] == "0002"
+    assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_an_invalid_index_is_not_taken_for_the_one_that_is_wanted(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    admin("create table d (x int)")
+    admin("insert into d values (1), (1)")
+    unique = CONCURRENTLY.replace(
+        "create index concurrently i on t", "create unique index concurrently if not exists i on d"
+    )
+    folder.add("0002", unique, "0001")
+    with pytest.raises(CommandError, match="could not create unique index"):
+        migrations.upgrade(settings, folder.path)
+    admin("delete from d")
+    with pytest.raises(CommandError, match=r"the index public\.i is there, but invalid") as raised:
+        migrations.upgrade(settings, folder.path)
+    assert "drop index concurrently public.i" in raised.value.cure
+    admin("drop index concurrently public.i")
+    assert migrations.upgrade(settings, folder.path) == ["0002"]
+
+
+def test_a_connection_of_a_migrations_own_is_another_one(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    body = """
+op.execute('create table a (x int)')
+with op.get_bind().engine.begin() as other:
+    other.execute(sa.text('create table b (x int)'))
+op.execute('create table c (x int)')
+"""
+    folder.add("0002", body, "0001")
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+    assert admin("select to_regclass('a') is not null, to_regclass('c') is not null") == [
+        (True, True)
+    ]
+    assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_alembics_table_may_have_another_name(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    """It was asked for under its usual one: nothing was ever applied, and `down` dropped tables."""
+    admin("create schema book")
+    named = '(version_table="Versions", version_table_schema="book", connection'
+    (folder.path / "env.py").write_text(ENV.replace("(connection", named).format(each=False))
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+    assert [each.state for each in migrations.status(settings, folder.path)] == ["applied"]
+    assert "create table" not in migrations.sql(settings, folder.path)
+    assert migrations.downgrade(settings, folder.path) == ["0001"]
+    assert migrations.downgrade(settings, folder.path) == []
+    admin("drop table t")
+    admin('grant update on book."Versions" to public')
+    assert migrations.upgrade(settings, folder.path, to="head") == ["0001"]
+    rights = "select relacl::text ~ '[{,]=w' from pg_class where relname = 'Versions'"
+    assert admin(rights) == [(False,)]
+
+
+@pytest.mark.parametrize("to", ["", "0009", "abc", "-x"])
+def test_a_revision_that_is_not_there_is_told(settings: Settings, folder: Folder, to: str) -> None:
+    for attempt in (migrations.upgrade, migrations.downgrade):
+        with pytest.raises(CommandError, match=f"there is no revision {to!r}") as raised:
+            attempt(settings, folder.path, to=to)
+        assert "There are 0001" in raised.value.cure
+    with pytest.raises(CommandError, match="there are no 5 migrations in that direction"):
+        migrations.upgrade(settings, folder.path, to="+5")
+    assert migrations.upgrade(settings, folder.path, to="+1") == ["0001"]
+
+
+def test_of_two_applied_ends_none_is_undone_by_chance(settings: Settings, folder: Folder) -> None:
+    folder.add("0002", "pass", "0001", "ours")
+    folder.add("0003", "pass", "0001", "theirs")
+    migrations.upgrade(settings, folder.path, to="heads")
+    with pytest.raises(CommandError, match=r"two ways back from here: 000._.* and 000._"):
+        migrations.downgrade(settings, folder.path)
+    assert sorted(migrations.downgrade(settings, folder.path, to="0001")) == ["0002", "0003"]
+
+
+@pytest.mark.parametrize("message", ['a """ b \\ c', "a \\", '"a"', "a '''"])
+def test_any_message_makes_a_migration_that_can_be_read(folder: Folder, message: str) -> None:
+    template = '"""${message}\n"""\n' + (folder.path / "script.py.mako").read_text()
+    (folder.path / "script.py.mako").write_text(template)
+    written = writing.write(folder.path, message)
+    assert ast.get_docstring(ast.parse(written.path.read_text()), clean=False) == f"{message}\n"
 
 
 def test_an_error_is_told_with_its_statement_and_without_its_values(

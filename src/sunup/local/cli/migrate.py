@@ -75,12 +75,25 @@ def down(
     """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
     found = project.find(app_dir)
     settings = found.migration_settings
+    seen = None
     if not yes:
         where = f"{settings.database} on {settings.host}"
+        with waiting(waking(settings.user)):
+            states = migrations.status(settings, found.migrations, credentials=found.credentials)
+        seen = {each.revision for each in states if each.state != "pending"}
+        if not seen:
+            typer.echo("Nothing to undo.")
+            return
         confirm(f"Undo migrations of {where}, with the data they drop?")
-    with waiting(waking(settings.user)):
+    with waiting(waking(settings.user)) as tell:
         undone = migrations.downgrade(
-            settings, found.migrations, to=to, credentials=found.credentials
+            settings,
+            found.migrations,
+            to=to,
+            seen=seen,
+            credentials=found.credentials,
+            on_wait=lambda: tell("Another run is migrating; waiting for it"),
+            on_retry=tell,
         )
     typer.echo(f"Undone: {', '.join(undone)}." if undone else "Nothing to undo.")
 

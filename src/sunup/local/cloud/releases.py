@@ -157,20 +157,27 @@ class Releases:
         return int(made["Version"])
 
     def point(self, live: Live, number: int, weights: Mapping[str, float] | None = None) -> None:
-        """Move the alias, unless somebody has moved it since `live` was read."""
+        """Move the alias, unless somebody has moved it since `live` was read.
+
+        Where an answer was lost, botocore asks again, with a revision that is the old one now: so
+        what the alias says then counts.
+        """
+        wanted = dict(weights or {})
         with explained(f"move the alias {self._alias} of {self._name}"):
             try:
                 self._lambda.update_alias(
                     FunctionName=self._name,
                     Name=self._alias,
                     FunctionVersion=str(number),
-                    RoutingConfig={"AdditionalVersionWeights": dict(weights or {})},
+                    RoutingConfig={"AdditionalVersionWeights": wanted},
                     **({"RevisionId": live.revision} if live.revision else {}),
                 )
             except ClientError as error:
-                if code_of(error) == "PreconditionFailedException":
+                if code_of(error) != "PreconditionFailedException":
+                    raise
+                now = self.live()
+                if (now.version, dict(now.weights)) != (str(number), wanted):
                     raise overtaken(self._name) from None
-                raise
 
     def verify(self, number: int, sha256: str | None = None) -> None:
         """Ask Lambda what is live, and compare."""

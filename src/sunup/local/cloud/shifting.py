@@ -82,22 +82,34 @@ def shift(
     if old is None or old == number:
         releases.point(live, number)
         return
-    releases.point(live, old, {str(number): canary.share})
-    until = clock() + canary.seconds
     try:
+        releases.point(live, old, {str(number): canary.share})
+        until = clock() + canary.seconds
         while (left := until - clock()) > 0:
             tell(f"Release {number} has {canary.share:.0%} of the requests for {left:.0f} s more")
             sleep(min(_POLL, left))
+            _ours(releases, old, number)
             ringing = alarms.ringing()
             if ringing:
                 raise CommandError(  # noqa: TRY301
                     f"release {number} was taken back: {', '.join(ringing)} went off",
                     f"Release {old} is live. sunup logs --errors shows what went wrong.",
                 )
-        releases.point(releases.live(), number)
+        releases.point(_ours(releases, old, number), number)
     except BaseException:
         # Not where somebody else has moved the alias meanwhile.
         now = releases.live()
         if now.version == str(old) and str(number) in now.weights:
             releases.point(now, old)
         raise
+
+
+def _ours(releases: Releases, old: int, number: int) -> Live:
+    """The alias, where the shift is still under way: a rollback or another deployment ends it."""
+    now = releases.live()
+    if now.version != str(old) or set(now.weights) != {str(number)}:
+        raise CommandError(
+            f"somebody else ended the gradual shift of release {number}: {now.version} is live",
+            "sunup releases shows it. Run the command again to deploy yours.",
+        )
+    return now

@@ -2,35 +2,29 @@
 
 A migration may say `compatible_with = "0002"`: the oldest revision whose code works with the
 database after it; its own revision, if only code that knows it does. One that says nothing is
-judged by its text, which is read and never executed: what drops, renames or tightens something
-breaks older code.
+judged by the statements that Alembic's offline mode makes of it (as `sunup migrate sql`): what
+only adds keeps older code working, all else may break it (`statements`).
 """
 
-import ast
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 
 from sunup.local.errors import CommandError
 
-MARK = "compatible_with"
+from .importing import importable
+from .statements import breaks
 
-# Of Alembic's operations (`op.`, `batch_op.`): what they do to what older code relies on.
-_DROPS = {
-    "drop_column": "drops the column",
-    "drop_table": "drops the table",
-    "rename_table": "renames the table",
-}
-_BREAKS_IN_SQL = re.compile(
-    r"\b(?:drop\s+(?:table|column|view|materialized\s+view|type|schema|function|sequence)"
-    r"|rename\s+(?:to|column|constraint)|set\s+not\s+null|alter\s+(?:column\s+)?\S+\s+type)\b",
-    re.IGNORECASE,
-)
+MARK = "compatible_with"
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def blocking(script: ScriptDirectory, applied: Iterable[str], code: Iterable[str
             if mark not in known:
                 found.append(_blocked(each, f"says {MARK} {mark}"))
             continue
-        reason = next(_breaks(each), None)
+        reason = next(_breaks(each, Path(script.dir)), None)
         if reason is not None:
             found.append(_blocked(each, reason))
     return found
@@ -68,7 +62,7 @@ def risky(script: ScriptDirectory, files: Iterable[str]) -> list[Blocked]:
     found = []
     for each in script.walk_revisions():
         if _name(each) in names and _mark(each) is None:
-            reason = next(_breaks(each), None)
+            reason = next(_breaks(each, Path(script.dir)), None)
             if reason is not None:
                 found.append(_blocked(each, reason))
     return found[::-1]
@@ -112,75 +106,22 @@ def _blocked(each: Script, reason: str) -> Blocked:
     return Blocked(each.revision, _name(each), reason)
 
 
-def _breaks(each: Script) -> Iterator[str]:
-    """What in `upgrade` breaks code that does not know it, in words."""
-    tree = ast.parse(Path(each.path).read_bytes())
-    upgrades = [
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "upgrade"
-    ]
-    # What it calls may lie beside it: then the whole file counts, but for downgrade.
-    helpers = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name not in ("upgrade", "downgrade")
-    ]
-    named = dict(_constants(tree))
-    for function in [*upgrades, *helpers]:
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call):
-                yield from _of_call(node, named)
+def _breaks(each: Script, folder: Path) -> Iterator[str]:
+    """What in `upgrade` may break code that does not know it, in words."""
+    try:
+        yield from breaks(_sql(each, folder))
+    except Exception as error:
+        # It asks the database, such as op.get_bind(), or what this machine does not have.
+        what = str(error).partition("\n")[0]
+        yield f"cannot be judged without a database ({type(error).__name__}: {what})"
 
 
-def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """The module's own names for what may be an SQL text."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    yield target.id, node.value
-
-
-def _of_call(node: ast.Call, named: Mapping[str, ast.expr]) -> Iterator[str]:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
-    given = {each.arg: each.value for each in node.keywords}
-    subject = ".".join(each for each in texts[:2] if isinstance(each, str)) or "something"
-    if name in _DROPS:
-        yield f"{_DROPS[name]} {subject}"
-    elif name == "alter_column":
-        if "new_column_name" in given:
-            yield f"renames the column {subject}"
-        elif _is(given.get("nullable"), value=False):
-            yield f"makes the column {subject} not null"
-        elif "type_" in given:
-            yield f"changes the type of the column {subject}"
-    elif name == "add_column" and any(_is_required(each) for each in node.args):
-        yield f"adds a column to {subject} that is not null and has no default"
-    elif name in ("execute", "text", "exec_driver_sql"):
-        meant = [
-            named[each.id]
-            for each in ast.walk(node)
-            if isinstance(each, ast.Name) and each.id in named
-        ]
-        for text in (text for part in (node, *meant) for text in _texts_in(part)):
-            match = _BREAKS_IN_SQL.search(text)
-            if match:
-                yield f"executes {' '.join(match[0].split()).upper()}"
-
-
-def _texts_in(node: ast.AST) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield re.sub(r"--[^\n]*|/\*.*?\*/", " ", each.value, flags=re.DOTALL)
-
-
-def _is(node: ast.AST | None, *, value: bool) -> bool:
-    return isinstance(node, ast.Constant) and node.value is value
-
-
-def _is_required(node: ast.AST) -> bool:
-    """`sa.Column(...)` that an INSERT of older code would not fill."""
-    if not isinstance(node, ast.Call):
-        return False
-    given = {each.arg: each.value for each in node.keywords}
-    return _is(given.get("nullable"), value=False) and "server_default" not in given
+def _sql(each: Script, folder: Path) -> str:
+    """The statements of `upgrade`, as Alembic's offline mode makes them: nothing is executed."""
+    output = StringIO()
+    context = MigrationContext.configure(
+        dialect_name="postgresql", opts={"as_sql": True, "output_buffer": output}
+    )
+    with importable(folder.parent), Operations.context(context), redirect_stdout(sys.stderr):
+        each.module.upgrade()
+    return output.getvalue()

@@ -20,7 +20,7 @@ _WRITERS = """
     select n.nspname as schema, c.relname as name, pg_get_userbyid(nullif(a.grantee, 0)) as grantee,
            string_agg(a.privilege_type, ', ') as rights
     from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
-    where c.oid in (to_regclass('alembic_version'), to_regclass('sunup_migrations'))
+    where c.oid in (to_regclass(:versions), to_regclass('sunup_migrations'))
       and c.relowner = current_user::regrole and a.grantee <> c.relowner
       and a.privilege_type <> 'SELECT'
     group by 1, 2, 3
@@ -89,14 +89,15 @@ def changed(connection: Connection, script: ScriptDirectory) -> list[str]:
     )
 
 
-def protect(connection: Connection) -> None:
-    """Let the owner alone write what says which migrations are applied.
+def protect(connection: Connection, table: str, schema: str | None) -> None:
+    """Let the owner alone write what says which migrations are applied; `table` is Alembic's.
 
     The app's role has rights on all tables by default, and could make migrations be skipped.
     """
     connection.rollback()
     quote = connection.dialect.identifier_preparer.quote
-    for row in connection.execute(text(_WRITERS)).all():
+    versions = ".".join(quote(each) for each in (schema, table) if each)
+    for row in connection.execute(text(_WRITERS), {"versions": versions}).all():
         grantee = quote(row.grantee) if row.grantee is not None else "public"
         table = f"{quote(row.schema)}.{quote(row.name)}"
         connection.execute(text(f"revoke {row.rights} on {table} from {grantee}"))

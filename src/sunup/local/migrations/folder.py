@@ -34,7 +34,14 @@ def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
     _check_numbers(folder)
     with explained(folder):
         script = ScriptDirectory.from_config(config)
-        script.get_heads()
+        try:
+            script.get_heads()
+        except KeyError as error:
+            # Alembic's map of revisions: a down_revision that no file has.
+            raise CommandError(
+                f"a migration in {folder} follows {error}, which no file is",
+                "Set its down_revision to one that is there.",
+            ) from None
     return config, script
 
 
@@ -90,15 +97,15 @@ def explained(folder: Path) -> Iterator[None]:
                 "there are two ways back from here: the last migration joins two",
                 "Name the revision: sunup migrate down --to 0001",
             ) from None
+        steps = re.search(r"Relative revision (\S+) didn't produce", str(error))
+        if steps:
+            raise CommandError(
+                f"there are no {steps[1][1:]} migrations in that direction",
+                "sunup migrate status lists them.",
+            ) from None
         raise CommandError(
             f"the migrations in {folder} cannot be applied: {error}",
             "Is the database another app's, or is a file of versions/ gone?",
-        ) from None
-    except KeyError as error:
-        # Alembic's map of revisions: a down_revision that no file has.
-        raise CommandError(
-            f"a migration in {folder} follows {error}, which no file is",
-            "Set its down_revision to one that is there.",
         ) from None
     except SyntaxError as error:
         raise CommandError(f"{error.filename}, line {error.lineno}: {error.msg}") from None

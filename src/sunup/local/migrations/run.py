@@ -3,14 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from sunup.failures import plain_text
@@ -19,7 +17,9 @@ from sunup.local.errors import CommandError
 
 from . import files as migration_files
 from . import locking
-from .folder import explained, file_of
+from .environment import bookkeeping, run_env
+from .folder import file_of
+from .statements import ends_transaction
 
 # Of a statement in a message.
 _LONGEST_STATEMENT = 200
@@ -29,13 +29,6 @@ _INVALID_INDEXES = """
     from pg_index i join pg_class c on c.oid = indexrelid
     join pg_namespace n on n.oid = c.relnamespace where not indisvalid
 """
-
-
-def applied(connection: Connection, script: ScriptDirectory) -> set[str]:
-    """The revisions that the database has."""
-    heads = MigrationContext.configure(connection).get_current_heads()
-    connection.rollback()
-    return {each.revision for head in heads for each in script.iterate_revisions(head, "base")}
 
 
 class Run:
@@ -58,12 +51,23 @@ class Run:
         self._backwards = backwards
         self._retries = locking.Retries(on_retry)
         self._current = ""
+        self._before: set[str] = set()
+        self._statements: list[str] = []
+        # What "+2" meant when this run began.
+        self._target = ""
         # The migrations that had an autocommit block in this run: not all of them can be undone.
         self._committed: set[str] = set()
 
     def all(self) -> list[str]:
         """Do it; returns what was done, in its order. Raises `CommandError`."""
-        before = self._applied()
+        event.listen(self._connection, "before_cursor_execute", self._note)
+        try:
+            return self._all()
+        finally:
+            event.remove(self._connection, "before_cursor_execute", self._note)
+
+    def _all(self) -> list[str]:
+        self._before = before = self._applied()
         while True:
             try:
                 self._attempt()
@@ -81,7 +85,7 @@ class Run:
         ]
 
     def _applied(self) -> set[str]:
-        return applied(self._connection, self._script)
+        return bookkeeping(self._connection, self._config, self._script).applied(self._script)
 
     def _may_repeat(self, before: set[str]) -> bool:
         """Not what has no beginning any more: half a migration, or "-1" after one step of two."""
@@ -92,34 +96,43 @@ class Run:
         self._current = ""
         locking.wait_for_tables(self._connection, locking.PATIENCE)
         self._connection.commit()
-        self._config.attributes["connection"] = self._connection
-        with (
-            explained(Path(self._script.dir)),
-            EnvironmentContext(
-                self._config,
-                self._script,
-                fn=self._steps,
-                as_sql=False,
-                starting_rev=None,
-                destination_rev=self._to,
-            ),
-        ):
-            self._script.run_env()
+        run_env(
+            self._connection,
+            self._config,
+            self._script,
+            self._steps,
+            starting_rev=None,
+            destination_rev=self._to,
+        )
         self._connection.commit()
 
     def _steps(self, revision: Any, context: MigrationContext) -> Any:
         script = self._script
         find = script._downgrade_revs if self._backwards else script._upgrade_revs  # noqa: SLF001
         found = find(self._to, revision)
+        if found and not self._target:
+            self._target = found[-1].revision.revision
         for step in found:
             step.migration_fn = self._counted(step.migration_fn, step.revision.revision)
-        context.autocommit_block = self._noted(context.autocommit_block)  # type: ignore[method-assign]
+        block = context.autocommit_block
+        context.autocommit_block = self._noted(block)  # type: ignore[method-assign]
+
+        def after(**_: Any) -> None:
+            # What cannot be undone is not to be applied twice: its version is committed with it,
+            # not with the migrations that follow in the same transaction.
+            if self._current in self._committed:
+                with block():
+                    pass
+
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, after)
         return found
 
     def _counted(self, function: Callable[..., Any], revision: str) -> Callable[..., Any]:
         def run(**options: Any) -> None:
             self._current = revision
+            self._statements.clear()
             function(**options)
+            self._check_indexes()
             # In the migration's own transaction: both or neither.
             if self._backwards:
                 migration_files.forget(self._connection, revision)
@@ -133,12 +146,34 @@ class Run:
         def noted() -> Iterator[None]:
             self._committed.add(self._current)
             with block():
-                # CREATE INDEX CONCURRENTLY waits for all transactions, and stops nobody.
-                locking.wait_for_tables(self._connection, 0)
                 yield
                 locking.wait_for_tables(self._connection, locking.PATIENCE)
 
         return noted
+
+    def _note(self, *event: Any) -> None:
+        """SQLAlchemy's `before_cursor_execute`: what a migration does to its transaction itself."""
+        _, cursor, statement, *_ = event
+        self._statements.append(statement)
+        if ends_transaction(statement):
+            self._committed.add(self._current)
+        if self._current in self._committed:
+            # CREATE INDEX CONCURRENTLY waits for all transactions, and stops nobody.
+            stops = re.search(r"\bconcurrently\b", statement, re.IGNORECASE) is None
+            cursor.execute(f"set lock_timeout = '{locking.PATIENCE if stops else 0}s'")
+
+    def _check_indexes(self) -> None:
+        """CREATE INDEX CONCURRENTLY IF NOT EXISTS takes the invalid one of a run that failed."""
+        if self._current not in self._committed:
+            return
+        said = " ".join(self._statements)
+        for each in self._connection.execute(text(_INVALID_INDEXES)).scalars():
+            if re.search(rf"\b{re.escape(each.rpartition('.')[2])}(?!\w)", said):
+                raise CommandError(
+                    f"{file_of(self._script, self._current)}: the index {each} is there, but "
+                    "invalid: it was left by a run that failed",
+                    f"drop index concurrently {each}; then run it again.",
+                )
 
     def _failure(self, error: Exception) -> CommandError:
         original = getattr(error, "orig", None)
@@ -152,23 +187,29 @@ class Run:
             what += f", in: {short}"
         if locking.is_lock_timeout(error):
             who = locking.blockers(self._connection)
-            return CommandError(f"{what} ({who})", f"{self._left()} Run it again later.")
+            again = "Run it again later"
+            if self._target and self._to.startswith("+") and self._before != self._applied():
+                again += f", with --to {self._target}"
+            return CommandError(f"{what} ({who})", f"{self._left()} {again}.")
         return CommandError(
             what, _missing_extension(reason) or f"{self._left()} Fix the file, then run it again."
         )
 
     def _left(self) -> str:
         """What of the failed migration is in the database."""
+        done = sorted(self._applied() ^ self._before)
+        others = f"{', '.join(done)} {'were' if len(done) > 1 else 'was'} done before it. "
+        others = others if done else ""
         if self._current not in self._committed:
-            return "Its transaction was rolled back."
+            return f"{others}Its transaction was rolled back."
         rows = self._connection.execute(text(_INVALID_INDEXES)).scalars().all()
         self._connection.rollback()
         drops = "".join(
             f" An invalid index is left: drop index concurrently {each};" for each in rows
         )
         return (
-            "It has an autocommit block: what ran before and in it stays in the database, and only "
-            f"what came after it was rolled back.{drops}"
+            f"{others}It commits on its own (an autocommit block, or COMMIT): what ran before that "
+            f"stays in the database, and only what came after it was rolled back.{drops}"
         )
 
 

@@ -4,16 +4,18 @@ Everything that changes the database happens under one advisory lock, so that tw
 apply twice. What was applied is remembered with a checksum (`files`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError as AlembicError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -26,8 +28,9 @@ from sunup.settings import Settings
 
 from . import files as migration_files
 from . import locking
-from .folder import explained, file_of, one_head, open_folder
-from .run import Run, applied
+from .environment import bookkeeping, run_env
+from .folder import file_of, one_head, open_folder
+from .run import Run
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ def upgrade(
     config, script = open_folder(folder)
     if to == "head":
         one_head(script)
+    _check(script, to)
     with _locked(settings, credentials, on_wait) as connection:
-        before = _applied(connection, script, folder)
+        found = bookkeeping(connection, config, script)
         migration_files.create_table(connection)
         migration_files.accept(connection, script, accept)
         changed = migration_files.changed(connection, script)
@@ -71,13 +75,13 @@ def upgrade(
                 f"Restore it and write a new migration. If the change is harmless: "
                 f"sunup migrate up --accept {changed[0]}.",
             )
-        migration_files.adopt(connection, script, before)
+        migration_files.adopt(connection, script, found.applied(script))
         connection.commit()
         try:
             run = Run(connection, config, script, to, on_retry=on_retry)
             return run.all()
         finally:
-            migration_files.protect(connection)
+            migration_files.protect(connection, found.table, found.schema)
 
 
 def downgrade(
@@ -85,31 +89,47 @@ def downgrade(
     folder: Path,
     *,
     to: str = "-1",
+    seen: Collection[str] | None = None,
     credentials: CredentialSource | None = None,
     on_wait: Callable[[], None] = lambda: None,
+    on_retry: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
-    """Undo migrations down to `to` (`-1`: the last one; `base`: all); newest first."""
+    """Undo migrations down to `to` (`-1`: the last one; `base`: all); newest first.
+
+    `seen` are the applied ones that somebody was asked about: where they are others now, nothing is
+    undone. Raises `CommandError`.
+    """
     config, script = open_folder(folder)
+    _check(script, to)
     with _locked(settings, credentials, on_wait) as connection:
-        _applied(connection, script, folder)
+        found = bookkeeping(connection, config, script)
+        applied = found.applied(script)
+        if seen is not None and applied != set(seen):
+            raise CommandError(
+                "another run has changed the database meanwhile: nothing was undone",
+                "sunup migrate status shows what is applied now.",
+            )
+        if not applied:
+            return []
+        if to.startswith("-") and len(found.heads) > 1:
+            names = " and ".join(file_of(script, head) for head in found.heads)
+            raise CommandError(
+                f"there are two ways back from here: {names}",
+                "Name the revision: sunup migrate down --to 0001",
+            )
         migration_files.create_table(connection)
         connection.commit()
-        return Run(connection, config, script, to, backwards=True).all()
+        return Run(connection, config, script, to, backwards=True, on_retry=on_retry).all()
 
 
 def status(
     settings: Settings, folder: Path, *, credentials: CredentialSource | None = None
 ) -> list[Revision]:
     """Each migration and whether it is applied, oldest first. Changes nothing."""
-    _, script = open_folder(folder)
+    config, script = open_folder(folder)
     with _connection(settings, credentials) as connection:
-        return states(connection, script, folder)
-
-
-def states(connection: Connection, script: ScriptDirectory, folder: Path) -> list[Revision]:
-    """As `status`, on an open connection."""
-    applied = _applied(connection, script, folder)
-    changed = migration_files.changed(connection, script)
+        applied = bookkeeping(connection, config, script).applied(script)
+        changed = migration_files.changed(connection, script)
     return [
         Revision(
             each.revision,
@@ -134,36 +154,52 @@ def sql(
 ) -> str:
     """The statements that `upgrade` would execute, or all from the first migration on."""
     config, script = open_folder(folder)
+    one_head(script)
     output = StringIO()
     with _connection(settings, credentials) as connection:
-        applied = () if everything else MigrationContext.configure(connection).get_current_heads()
-        _applied(connection, script, folder)
+        found = bookkeeping(connection, config, script)
+        found.applied(script)
 
         def steps(revision: Any, _: MigrationContext) -> Any:
             return script._upgrade_revs("head", revision)  # noqa: SLF001  # as Alembic's cookbook
 
-        config.attributes["connection"] = connection
-        with (
-            explained(folder),
-            EnvironmentContext(
-                config,
-                script,
-                fn=steps,
-                as_sql=True,
-                starting_rev=tuple(applied) or None,
-                destination_rev="head",
-                output_buffer=output,
-            ),
-        ):
-            script.run_env()
+        run_env(
+            connection,
+            config,
+            script,
+            steps,
+            as_sql=True,
+            starting_rev=(() if everything else found.heads) or None,
+            destination_rev="head",
+            output_buffer=output,
+        )
     return output.getvalue()
+
+
+def _check(script: ScriptDirectory, to: str) -> None:
+    """Raise `CommandError` unless `to` can be a revision here: a number of steps, a name."""
+    if to in ("base", "head", "heads") or re.fullmatch(r"[+-]\d+", to):
+        return
+    with suppress(AlembicError, RevisionError):
+        if to and script.get_revision(to) is not None:
+            return
+    known = [each.revision for each in script.walk_revisions()][::-1]
+    raise CommandError(
+        f"there is no revision {to!r}",
+        f"There are {', '.join(known) or 'none'}; sunup migrate status lists them.",
+    )
 
 
 @contextmanager
 def _connection(settings: Settings, credentials: CredentialSource | None) -> Iterator[Connection]:
     """A SQLAlchemy connection, after the database has woken up."""
-    opened = open_connection(settings, credentials)
-    engine = create_engine("postgresql+psycopg://", creator=lambda: opened, poolclass=NullPool)
+    # A migration may open another one by itself: op.get_bind().engine.connect().
+    first = [open_connection(settings, credentials)]
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: first.pop() if first else open_connection(settings, credentials),
+        poolclass=NullPool,
+    )
     try:
         with engine.connect() as connection:
             yield connection
@@ -186,9 +222,3 @@ def _locked(
     with _connection(settings, credentials) as connection:
         locking.be_the_only_one(connection, on_wait)
         yield connection
-
-
-def _applied(connection: Connection, script: ScriptDirectory, folder: Path) -> set[str]:
-    """The revisions that the database has. Raises `CommandError` when one has no file."""
-    with explained(folder):
-        return applied(connection, script)

@@ -66,13 +66,13 @@ def write(folder: Path, message: str) -> Written:
             options = {"rev_id": revision, "process_revision_directives": count}
             compared = True
             try:
-                made = command.revision(config, message, autogenerate=True, **options)  # type: ignore[arg-type]
+                made = command.revision(config, _quoted(message), autogenerate=True, **options)  # type: ignore[arg-type]
             except AlembicError as error:
                 # Alembic's words when env.py has no target_metadata.
                 if "MetaData" not in str(error):
                     raise CommandError(f"no migration was written: {error}") from None
                 compared = False
-                made = command.revision(config, message, rev_id=revision)
+                made = command.revision(config, _quoted(message), rev_id=revision)
         engine.dispose()
     assert made is not None
     assert not isinstance(made, list)
@@ -88,9 +88,14 @@ def merge(folder: Path, message: str) -> Path:
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     number = _next_number([each.revision for each in script.walk_revisions()])
     with explained(folder), _writable(folder):
-        made = command.merge(config, heads, message, rev_id=number)
+        made = command.merge(config, heads, _quoted(message), rev_id=number)
     assert made is not None
     return Path(made.path)
+
+
+def _quoted(message: str) -> str:
+    """For the template, which writes it into a docstring."""
+    return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
 @contextmanager
