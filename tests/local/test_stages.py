@@ -5,7 +5,7 @@ import pytest
 from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.project import Project, is_remote
-from sunup.settings import Settings
+from sunup.settings import Settings, SettingsError
 
 TABLE = """
 [tool.sunup]
@@ -27,7 +27,7 @@ name = "trial"
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Stage":
     (tmp_path / "pyproject.toml").write_text(TABLE)
     (tmp_path / ".env").write_text("DB_HOST=laptop.example\nONLY=here\n")
-    for name in ("DB_HOST", "DB_NAME", "DB_USER", "DB_MIGRATION_USER"):
+    for name in ("DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_MIGRATION_USER"):
         monkeypatch.delenv(name, raising=False)
     return Stage(tmp_path, monkeypatch)
 
@@ -38,7 +38,10 @@ class Stage:
         self._monkeypatch = monkeypatch
 
     def __call__(self, name: str = "") -> Project:
-        self._monkeypatch.setenv("SUNUP_STAGE", name)
+        if name:
+            self._monkeypatch.setenv("SUNUP_STAGE", name)
+        else:
+            self._monkeypatch.delenv("SUNUP_STAGE", raising=False)
         return project.find(self.folder)
 
 
@@ -76,6 +79,49 @@ def test_the_shell_may_not_lead_a_stage_to_another_database(
     assert stage().environ["DB_HOST"] == "laptop.example"
 
 
+def test_an_exported_env_file_is_not_a_stage_s(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`set -a; . ./.env`, or direnv, and a stage that does not say everything."""
+    monkeypatch.setenv("DB_HOST", "prod.example")
+    monkeypatch.setenv("DB_NAME", "of_the_laptop")
+    with pytest.raises(CommandError, match="DB_NAME is of_the_laptop in the environment, and"):
+        stage("prod")
+    (stage.folder / ".env").write_text("DB_HOST=prod.example\nDB_NAME=of_the_laptop\n")
+    with pytest.raises(
+        CommandError, match=r"DB_HOST, DB_NAME in the environment are those of .env"
+    ):
+        stage("dev-2")
+    # In CI the environment says it all, and there is no .env.
+    monkeypatch.setenv("DB_NAME", "shop_dev_2")
+    monkeypatch.setenv("DB_USER", "shop_dev_2_app")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    settings = stage("dev-2").settings
+    assert (settings.host, settings.database) == ("prod.example", "shop_dev_2")
+
+
+@pytest.mark.parametrize("name", ["DB_NAME", "DB_USER"])
+def test_a_stage_says_which_database_it_is_and_as_whom(stage: Stage, name: str) -> None:
+    """Their defaults are the administrator's, and the same for all stages."""
+    said = {"DB_NAME": "shop_prod", "DB_USER": "shop_prod_app", "AWS_REGION": "x"}
+    text = "".join(f"{key}={value}\n" for key, value in said.items() if key != name)
+    (stage.folder / ".env.prod").write_text(text)
+    with pytest.raises(SettingsError, match=f"{name} is not set; expected the stage prod's own"):
+        stage("prod").settings  # noqa: B018
+    (stage.folder / ".env.prod").write_text(text + f"{name}={said[name]}\n")
+    assert stage("prod").settings.database == "shop_prod"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_stage_without_a_name_is_none(
+    stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--stage "$STAGE"` in CI, where STAGE is not set, deployed what has no stage."""
+    monkeypatch.setenv("SUNUP_STAGE", name)
+    with pytest.raises(CommandError, match="the stage has no name"):
+        project.find(stage.folder)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -83,6 +129,8 @@ def test_the_shell_may_not_lead_a_stage_to_another_database(
         ("[tool.sunup.stages]\nprod = 1", "prod] in .* is not a table"),
         ("[tool.sunup.stages.prod]\nclustre = 'x'", "prod] in .*: clustre"),
         ("[tool.sunup.stages.prod.environment]\nA = [1]", "prod] in .*: environment"),
+        ("[tool.sunup.stages.a-]", "'a-' is not a stage's name"),
+        ("[tool.sunup.stages.a--b]", "'a--b' is not a stage's name"),
         ("[tool.sunup.stages.dev]", "has no stage 'prod'"),
         ("", "has no stage 'prod'"),
     ],

@@ -118,6 +118,12 @@ class Project:
         return tuple(map(str, value)) if isinstance(value, list) else ()
 
     @property
+    def stages(self) -> tuple[str, ...]:
+        """The names in `[tool.sunup.stages]`."""
+        table = self.table.get("stages")
+        return tuple(table) if isinstance(table, dict) else ()
+
+    @property
     def emulate(self) -> Mapping[str, object]:
         """The table `[tool.sunup.emulate]`: options of the command, with `-` or `_`."""
         table = self.table.get("emulate")
@@ -127,6 +133,12 @@ class Project:
     def settings(self) -> Settings:
         """The app's settings; there must be a database. Raises `SettingsError`."""
         settings = Settings.from_environment(self.environ)
+        if self.stage is not None and self.environ.get("DB_HOST"):
+            # Their defaults would be the same database for all stages, as its administrator.
+            own = f"the stage {self.stage.name}'s own, in {self.env_file.name} or its table"
+            for name in ("DB_NAME", "DB_USER"):
+                if not self.environ.get(name):
+                    raise SettingsError(name, None, own)
         settings.check_database()
         return settings
 
@@ -202,7 +214,8 @@ def find(folder: Path) -> Project:
     environ = {**dotenv, **os.environ}
     if stage is not None:
         dotenv = {**stage.environment, **dotenv}
-        environ = stages.without_conflicts(stage, dotenv, os.environ)
+        laptop = dotenv_values(folder / ".env")
+        environ = stages.without_conflicts(stage, dotenv, os.environ, laptop)
     return Project(
         folder,
         app=environ.get("SUNUP_APP") or str(table.get("app") or Project.app),

@@ -18,7 +18,7 @@ _EXPECTED = (
 )
 
 # Where two places say different things, somebody would be wrong about which database it is.
-_PLACE = ("DB_HOST", "DB_NAME", "DB_USER", "DB_MIGRATION_USER")
+_PLACE = ("DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_MIGRATION_USER")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ def chosen(table: Mapping[str, object], place: str) -> Stage | None:
     `place` is the file, for messages. Raises `CommandError`.
     """
     name = os.environ.get(VARIABLE)
+    if name is not None and not name.strip():
+        raise CommandError(
+            "the stage has no name", f"--stage prod, for example; without a stage: unset {VARIABLE}"
+        )
     stages = table.get("stages", {})
     known = stages if isinstance(stages, dict) else {}
     for each, content in known.items():
@@ -70,13 +74,32 @@ def chosen(table: Mapping[str, object], place: str) -> Stage | None:
 
 
 def without_conflicts(
-    stage: Stage, given: Mapping[str, str], shell: Mapping[str, str]
+    stage: Stage,
+    given: Mapping[str, str],
+    shell: Mapping[str, str],
+    other: Mapping[str, str | None],
 ) -> dict[str, str]:
     """The stage's settings with the shell's over them. Raises `CommandError`.
 
-    Of the variables that say which database it is, the shell may not say otherwise: a DB_HOST that
-    was exported for something else would lead a deployment there.
+    Of the variables that say which database it is, the shell may say all (as in CI) or nothing new:
+    a DB_NAME that was exported for something else would lead a deployment there. `other` is what
+    `.env` says, for work without a stage.
     """
+    said = [name for name in _PLACE if name in given]
+    exported = [name for name in _PLACE if name in shell]
+    if exported and not said and all(shell.get(n) == other.get(n) for n in ("DB_HOST", "DB_NAME")):
+        raise CommandError(
+            f"{', '.join(exported)} in the environment are those of .env, not of the stage "
+            f"{stage.name}",
+            f"unset {' '.join(exported)}",
+        )
+    for name in exported:
+        if said and name not in given:
+            raise CommandError(
+                f"{name} is {shell[name]} in the environment, and the stage {stage.name} says "
+                f"{', '.join(said)} without it",
+                f"unset {name}, or say it where the others are.",
+            )
     for name in _PLACE:
         if name in given and name in shell and given[name] != shell[name]:
             raise CommandError(
@@ -88,10 +111,10 @@ def without_conflicts(
 
 
 def _check(name: str, content: object, place: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
+    if not re.fullmatch(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", name):
         raise CommandError(
             f"[tool.sunup.stages] in {place}: {name!r} is not a stage's name",
-            "Small letters, digits and hyphens, at most 20, beginning with a letter.",
+            "Small letters, digits and single hyphens between them, at most 20, a letter first.",
         )
     if not isinstance(content, dict):
         raise CommandError(f"[tool.sunup.stages.{name}] in {place} is not a table", _EXPECTED)

@@ -22,8 +22,10 @@ with (home / "calls").open("a") as file:
 state = json.loads((home / "state.json").read_text())
 (home / "environ").write_text(json.dumps(dict(os.environ)))
 for each in arguments:
-    if each.startswith("-var-file=") and each.endswith("values.tfvars.json"):
-        (home / "values").write_text(pathlib.Path(each.partition("=")[2]).read_text())
+    if each.startswith("-var-file=") and each.endswith(".json"):
+        path, kept = pathlib.Path(each.partition("=")[2]), home / "values"
+        before = json.loads(kept.read_text()) if kept.is_file() and path.name != "settings.tfvars.json" else {{}}
+        kept.write_text(json.dumps({{**before, **json.loads(path.read_text())}}))
 command = arguments[0]
 if command in ("init", "workspace"):
     data = pathlib.Path(os.environ.get("TF_DATA_DIR") or pathlib.Path(sys.argv[1].partition("=")[2]) / ".terraform")

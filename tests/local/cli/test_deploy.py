@@ -352,6 +352,62 @@ def test_a_rollback_past_a_migration_that_breaks_its_code_is_refused(
     assert (status, "0003" in err) == (1, True)
 
 
+def test_a_rollback_goes_to_what_was_live_before_and_not_to_the_number_before(
+    client: Any, deploy: Deploy, app_dir: Path, cli: Cli
+) -> None:
+    """Release 2 was good, 3 and 4 were bad: from 4 it went to 3."""
+    for number in range(3):
+        deploy(f"N = {number}")
+    assert rows(cli("rollback", "--app-dir", app_dir, "--yes")[1])["Release"] == "2 is live"
+    deploy("N = 4")
+    assert rows(cli("rollback", "--app-dir", app_dir, "--yes")[1])["Release"] == "2 is live"
+    assert rows(cli("rollback", "--app-dir", app_dir, "--yes")[1])["Release"] == "1 is live"
+    assert deploy("N = 5")["Release"].startswith("5 is live, was 1")
+
+
+def test_a_release_whose_migrations_are_undone_is_not_gone_to(
+    client: Any, deploy: Deploy, app_dir: Path, cli: Cli
+) -> None:
+    deploy("N = 0")
+    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    deploy("N = 1")
+    assert cli("rollback", "--app-dir", app_dir, "--yes")[0] == 0
+    assert cli("migrate", "down", app_dir, "--yes")[0] == 0
+    status, _, err = cli("rollback", "2", "--app-dir", app_dir, "--yes")
+    assert (status, "release 2 needs 0002_notes.py, which the database has not" in err) == (1, True)
+    assert cli("migrate", "up", app_dir, "--yes")[0] == 0
+    assert cli("rollback", "2", "--app-dir", app_dir, "--yes")[0] == 0
+
+
+def test_a_shift_is_ended_whatever_its_migrations_do(
+    client: Any, deploy: Deploy, app_dir: Path, cli: Cli
+) -> None:
+    """The older release has most of the requests already."""
+    deploy("N = 0")
+    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0003_drop.py").write_text(DROPS_A_COLUMN)
+    deploy("N = 1")
+    weights = {"AdditionalVersionWeights": {"2": 0.1}}
+    client.update_alias(
+        FunctionName="users", Name="live", FunctionVersion="1", RoutingConfig=weights
+    )
+    assert rows(cli("rollback", "--app-dir", app_dir, "--yes")[1])["Release"] == "1 is live"
+    assert "live already" in cli("rollback", "1", "--app-dir", app_dir, "--yes")[2]
+    assert deploy("N = 2")["Release"].startswith("3 is live, was 1")
+
+
+def test_other_migrations_are_another_release_though_the_code_is_the_same(
+    client: Any, deploy: Deploy, app_dir: Path, cli: Cli
+) -> None:
+    """Its description cannot be changed: a rollback was judged by migrations of the older one."""
+    deploy("N = 0")
+    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    assert deploy()["Release"].startswith("2 is live")
+    listed = json.loads(cli("releases", app_dir, "--json")[1])
+    assert [each["origin"]["heads"] for each in listed] == [["0002"], ["0001"]]
+    assert deploy()["Release"] == "2, live already"
+
+
 def test_what_is_destroyed_and_who_may_call_then_is_said_in_words_and_needs_a_flag(
     api: Emulator, terraform: FakeTerraform, client: Any, app_dir: Path, cli: Cli
 ) -> None:
@@ -454,12 +510,15 @@ def test_a_stage_has_its_own_settings_state_and_names(
     assert ["workspace", "select", "-or-create", "prod"] in calls
     plan = next(call for call in calls if call[0] == "plan")
     files = [each.partition("=")[2] for each in plan if each.startswith("-var-file")]
-    assert files[0] == str(app_dir / "terraform/prod.tfvars")
+    assert [Path(each).name for each in files] == [
+        "settings.tfvars.json",
+        "prod.tfvars",
+        "stage.tfvars.json",
+    ]
     values = terraform.values
     assert values["name"] == "users-prod"
     assert (values["lambda_memory"], values["authorization"]) == (512, "AWS_IAM")
     assert values["db_host"] == "localhost"
-    assert "db_user" not in values  # prod.tfvars says it
     monkeypatch.setenv("DB_HOST", "elsewhere.example")
     status, _, err = cli("deploy", app_dir, "--yes", "--stage=prod")
     assert status == 1
@@ -473,6 +532,41 @@ def test_a_stage_has_its_own_settings_state_and_names(
     assert cli("deploy", app_dir, "--yes", "--stage=prod")[0] == 0
     assert [call[0] for call in terraform.calls][:3] == ["init", "workspace", "plan"]
     assert terraform.environ["TF_WORKSPACE"] == "prod"
+    assert cli("--stage", "", "deploy", app_dir)[2].startswith("sunup: the stage has no name")
+    assert (
+        "no stage 'prod and test'" in cli("--stage", "prod", "deploy", "--stage=test", app_dir)[2]
+    )
+
+
+@pytest.mark.parametrize("how", ["selected", "exported"])
+def test_without_a_stage_no_stages_state_is_meant(
+    terraform: FakeTerraform,
+    client: Any,
+    app_dir: Path,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    del client
+    path = app_dir / "pyproject.toml"
+    path.write_text(path.read_text() + "\n[tool.sunup.stages.prod]\n")
+    terraform.answers({"lambda_function_name": "users", "lambda_alias": "live"})
+    selected = app_dir / "terraform/.terraform/environment"
+    if how == "selected":
+        selected.parent.mkdir()
+        selected.write_text("prod")
+    else:
+        monkeypatch.setenv("TF_WORKSPACE", "prod")
+    for command in ("releases", "rollback", "deploy"):
+        arguments = ["--app-dir", app_dir] if command == "rollback" else [app_dir]
+        status, _, err = cli(command, *arguments)
+        assert (status, "Terraform's workspace here is prod, and no stage is named" in err) == (
+            1,
+            True,
+        )
+    selected.unlink(missing_ok=True)
+    monkeypatch.delenv("TF_WORKSPACE", raising=False)
+    assert cli("releases", app_dir)[0] == 0
 
 
 def test_a_sleeping_database_is_waited_for(api: Emulator, deploy: Deploy) -> None:

@@ -57,7 +57,7 @@ def test_the_workflow_passes_the_linters_for_workflows(app: Path, tmp_path: Path
     found = subprocess.run(audit, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     text = workflow.read_text()
-    assert "working-directory: services/shop" in text
+    assert 'working-directory: "services/shop"' in text
     assert not re.search(r"@[a-z_]+@", text)
     # A linter that finds nothing in anything proves nothing.
     workflow.write_text(text.replace("11bd71901bbe5b1630ceea73d27597364c9af683", "main"))

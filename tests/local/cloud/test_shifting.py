@@ -152,4 +152,4 @@ def test_an_origin_is_read_back_and_others_are_empty() -> None:
     assert Origin.parse(origin.description).heads == ("0001", "0002")
     assert Origin.parse(origin.description).changed
     for text in ("", "by hand", "[]", '{"sunup": 1}', "null"):
-        assert Origin.parse(text) == Origin()
+        assert Origin.parse(text) == Origin(ours=False)

@@ -484,3 +484,33 @@ def test_a_folder_that_cannot_be_written_is_told(
     monkeypatch.setattr("alembic.command.revision", refused)
     with pytest.raises(CommandError, match=r"versions cannot be written: Permission denied"):
         writing.write(folder.path, "more")
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("import nothere", "0002_x.py, line 1: ModuleNotFoundError: No module named 'nothere'"),
+        ("revision = '0002'\ndown_revision = '0001'", "0002_x.py has no function upgrade()"),
+        (
+            "revision = '0002'\ndown_revision = '0001'\ndef upgrade(): raise SystemExit(0)",
+            "0002_x.py: SystemExit: 0",
+        ),
+        ("def upgrade(:", "0002_x.py, line 1: invalid syntax"),
+    ],
+)
+def test_a_file_that_is_no_migration_is_named(
+    settings: Settings, folder: Folder, file: str, says: str
+) -> None:
+    path = folder.path / "versions" / "0002_x.py"
+    path.write_text(f"{file}\n")
+    with pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path)
+    assert raised.value.what.endswith(says)
+    path.unlink()
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+
+
+def test_without_its_template_no_migration_can_be_written(folder: Folder) -> None:
+    (folder.path / "script.py.mako").unlink()
+    with pytest.raises(CommandError, match=r"there is no script\.py\.mako"):
+        writing.write(folder.path, "more")

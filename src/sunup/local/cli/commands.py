@@ -94,14 +94,22 @@ def run(arguments: list[str]) -> int:
 def _staged(arguments: list[str]) -> Iterator[list[str]]:
     """Take `--stage` from wherever it stands: it is for all commands."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    rest, name = arguments[:end], None
-    for at, each in enumerate(rest):
-        if each == "--stage" and at + 1 < len(rest):
-            name, rest = rest[at + 1], [*rest[:at], *rest[at + 2 :]]
-            break
-        if each.startswith("--stage="):
-            name, rest = each.partition("=")[2], [*rest[:at], *rest[at + 1 :]]
-            break
+    rest: list[str] = []
+    names: list[str] = []
+    waiting = iter(arguments[:end])
+    for each in waiting:
+        if each == "--stage":
+            found = next(waiting, None)
+            if found is None:
+                rest.append(each)  # told as an option without its value
+            else:
+                names.append(found)
+        elif each.startswith("--stage="):
+            names.append(each.partition("=")[2])
+        else:
+            rest.append(each)
+    # Two that differ are as wrong as one that is empty.
+    name = names[0] if len(set(names)) == 1 else " and ".join(names) if names else None
     before = os.environ.get(stages.VARIABLE)
     if name is not None:
         os.environ[stages.VARIABLE] = name

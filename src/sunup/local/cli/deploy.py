@@ -1,11 +1,8 @@
 """`sunup deploy`, `releases` and `rollback`."""
 
 import json
-import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,7 +19,7 @@ from sunup.local.cloud.shifting import Canary
 from sunup.local.cloud.terraform import Terraform
 from sunup.local.errors import CommandError
 
-from .waiting import ERRORS, Terminal, waiting
+from .waiting import ERRORS, Terminal, end_cleanly, waiting
 
 AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -60,7 +57,7 @@ def deploy(
     the running code still works with them. `sunup --stage prod deploy` is for
     [tool.sunup.stages.prod]; [tool.sunup] check = "/health" names the path that must answer.
     """
-    _end_cleanly()
+    end_cleanly()
     terminal = Terminal(errors_only=as_json)
     found = project.find(app_dir)
     options = Options(
@@ -173,12 +170,3 @@ def _judge(answer: Answer, terminal: Terminal) -> None:
             f"it is deployed, and answers {answer.status}: {text}",
             "sunup rollback goes back; sunup logs shows why. [tool.sunup] check names the path.",
         )
-
-
-def _end_cleanly() -> None:
-    """A cancelled CI job (SIGTERM) takes a gradual shift back, as Ctrl-C does."""
-
-    def terminate(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    signal.signal(signal.SIGTERM, terminate)

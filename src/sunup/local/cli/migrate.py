@@ -15,7 +15,7 @@ from sunup.local.migrations import writing as migration_new
 from sunup.local.opening import waking
 from sunup.settings import Settings
 
-from .waiting import ERRORS, confirm, waiting
+from .waiting import ERRORS, confirm, end_cleanly, waiting
 
 app = typer.Typer(
     help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"
@@ -46,6 +46,7 @@ def up(
     Asks first where the database is another machine's. Refuses when the file of an applied
     migration was changed: databases would differ unnoticed.
     """
+    end_cleanly()
     found = project.find(app_dir)
     settings = found.migration_settings
     if project.is_remote(settings) and not yes:
@@ -73,6 +74,7 @@ def down(
     yes: Yes = False,
 ) -> None:
     """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
+    end_cleanly()
     found = project.find(app_dir)
     settings = found.migration_settings
     seen = None

@@ -1,8 +1,11 @@
 """Shows that something takes its time: a spinner with seconds, nothing when piped."""
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -29,6 +32,16 @@ def confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise CommandError(f"nobody can be asked here: {question}", "--yes says yes.")
     typer.confirm(question, abort=True, err=True)
+
+
+def end_cleanly() -> None:
+    """Let SIGTERM (a cancelled CI job) be what Ctrl-C is: statements and gradual shifts end."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 class Terminal:

@@ -64,7 +64,7 @@ def write(
     values = {
         "branch": branch,
         "region": region,
-        "stage": project.stage.name if project.stage else "",
+        "stage": f'  SUNUP_STAGE: "{project.stage.name}"' if project.stage else "",
         "folder": os.path.relpath(project.folder, root),
         "python": project.text("python") or f"{sys.version_info[0]}.{sys.version_info[1]}",
         "requirement": requirement("deploy", project.folder),

@@ -10,7 +10,9 @@ from .plan import Plan
 
 def same(project: Project, plan: Plan) -> None:
     """Raise `CommandError` where the function would use another database than the settings name."""
-    if plan.environment is None or not has_migrations(project.migrations):
+    if plan.environment is None:
+        return
+    if project.stage is None and not has_migrations(project.migrations):
         return
     settings = project.migration_settings
     ours = {"DB_HOST": settings.host, "DB_NAME": settings.database}

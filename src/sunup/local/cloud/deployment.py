@@ -69,7 +69,8 @@ class Deployment:
         with tempfile.TemporaryDirectory(prefix="sunup-plan-") as name:
             folder = Path(name)
             plan = self._plan(terraform, package, folder)
-            if self.options.migrate or self.project.environ.get("DB_HOST"):
+            asked = self.options.migrate or self.project.environ.get("DB_HOST")
+            if asked or (self.project.stage is not None and not self.options.plan_only):
                 database_check.same(self.project, plan)
             live = self._live(terraform)
             pending = self._pending()
@@ -136,11 +137,11 @@ class Deployment:
                 terraform.init()
             tell("terraform plan")
             try:
-                return terraform.plan(variables, folder / "plan", folder / "values.tfvars.json")
+                return terraform.plan(variables, folder)
             except NotInitialised:
                 tell("terraform init")
                 terraform.init()
-                return terraform.plan(variables, folder / "plan", folder / "values.tfvars.json")
+                return terraform.plan(variables, folder)
 
     def _live(self, terraform: Terraform) -> Live | None:
         """What is live before anything is done: a later change of it is somebody else's."""

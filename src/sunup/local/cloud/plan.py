@@ -6,9 +6,16 @@ from typing import Any
 
 _OPEN = {"NONE": "NONE: open to everybody"}
 
+# What lets in somebody new where it is added to a deployment.
+_ADDED = {
+    "aws_apigatewayv2_route": "authorization_type",
+    "aws_lambda_function_url": "authorization_type",
+    "aws_lambda_permission": "principal",
+}
+
 # Attributes that say who may call, by resource type.
 _CALLERS = {
-    "aws_apigatewayv2_route": ("authorization_type",),
+    "aws_apigatewayv2_route": ("authorization_type", "authorizer_id", "authorization_scopes"),
     "aws_apigatewayv2_authorizer": ("identity_sources", "jwt_configuration", "authorizer_type"),
     "aws_lambda_permission": ("principal", "source_arn", "source_account", "action"),
     "aws_lambda_function_url": ("authorization_type", "cors"),
@@ -48,7 +55,9 @@ def read(content: Mapping[str, Any]) -> Plan:
     """Of `terraform show -json` of a plan."""
     actions: dict[str, list[str]] = {"create": [], "update": [], "delete": []}
     dangers: list[str] = []
-    for each in content.get("resource_changes", []):
+    changes = content.get("resource_changes", [])
+    deployed = any(each["change"].get("before") for each in changes)
+    for each in changes:
         done = each["change"]["actions"]
         for action in done:
             if action in actions:
@@ -57,6 +66,7 @@ def read(content: Mapping[str, Any]) -> Plan:
             word = "is replaced: the old one is destroyed" if "create" in done else "is destroyed"
             dangers.append(f"{each['address']} {word}")
         dangers += _callers(each)
+        dangers += _added(each) if deployed else []
     warnings = [
         problem["message"]
         for check in content.get("checks", [])
@@ -77,13 +87,33 @@ def read(content: Mapping[str, Any]) -> Plan:
 def _callers(change: Mapping[str, Any]) -> Iterator[str]:
     """Who may call what, where that changes; a first deployment changes nobody's rights."""
     before, after = change["change"].get("before"), change["change"].get("after")
-    if not before or not after:
+    if before is None or after is None:
         return
     unknown = change["change"].get("after_unknown") or {}
     for name in _CALLERS.get(change.get("type", ""), ()):
         old, new = before.get(name), after.get(name)
-        if old != new and not (isinstance(unknown, dict) and unknown.get(name)):
+        if isinstance(unknown, dict) and _any(unknown.get(name)):
+            yield f"{change['address']}: {name} {_told(old)} -> known after it was applied"
+        elif old != new:
             yield f"{change['address']}: {name} {_told(old)} -> {_told(new)}"
+
+
+def _added(change: Mapping[str, Any]) -> Iterator[str]:
+    """Who may call in addition; AWS's own services, such as a schedule, are not somebody."""
+    name = _ADDED.get(change.get("type", ""))
+    after = change["change"].get("after")
+    if name is None or change["change"].get("before") or not after:
+        return
+    value = after.get(name)
+    if value == "NONE" or (name == "principal" and not str(value).endswith(".amazonaws.com")):
+        yield f"{change['address']} is new: {name} {_told(value)}"
+
+
+def _any(unknown: object) -> bool:
+    """Whether something in it is not known yet: Terraform gives the same structure, of flags."""
+    if isinstance(unknown, dict):
+        return any(_any(each) for each in unknown.values())
+    return any(map(_any, unknown)) if isinstance(unknown, list) else unknown is True
 
 
 def _told(value: object) -> str:

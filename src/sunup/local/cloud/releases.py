@@ -6,7 +6,6 @@ remembered on any machine, and whoever deploys from wherever sees what is live.
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,18 +17,24 @@ from sunup.local.errors import CommandError
 # Lambda API, PublishVersion: Description is at most 256 characters.
 _LONGEST = 256
 _LONGEST_NAME = 64
+# Releases that were live once; they fit into the alias's description.
+_REMEMBERED = 10
 
 LATEST = "$LATEST"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a release was made of: commit, by whom, the heads of the migrations it knows."""
+    """What a release was made of: commit, by whom, the heads of the migrations it knows.
+
+    `ours` is false for a version that something else than sunup published.
+    """
 
     commit: str = ""
     changed: bool = False
     by: str = ""
     heads: tuple[str, ...] = ()
+    ours: bool = True
 
     @property
     def description(self) -> str:
@@ -47,12 +52,11 @@ class Origin:
     @classmethod
     def parse(cls, description: str) -> "Origin":
         """Of a version's description; empty for one that sunup did not publish."""
-        with suppress(ValueError, TypeError, AttributeError, KeyError):
-            found = json.loads(description)
-            if found.get("sunup"):
-                heads = tuple(map(str, found.get("heads", ())))
-                return cls(found["commit"], bool(found.get("changed")), found["by"], heads)
-        return cls()
+        found = _parsed(description)
+        commit, by, heads = (found.get(name) for name in ("commit", "by", "heads"))
+        if isinstance(commit, str) and isinstance(by, str) and isinstance(heads, list):
+            return cls(commit, bool(found.get("changed")), by, tuple(map(str, heads)))
+        return cls(ours=False)
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,26 @@ class Release:
 
 @dataclass(frozen=True)
 class Live:
-    """What the alias says: the version, its revision, and a second version with its share."""
+    """What the alias says: the version, its revision, and a second version with its share.
+
+    `before` are the releases that were live before it, the last one last.
+    """
 
     version: str
     revision: str
     weights: Mapping[str, float]
+    before: tuple[int, ...] = ()
 
     @property
     def number(self) -> int | None:
         """The release; None before the first."""
         return int(self.version) if self.version.isdecimal() else None
+
+    def moved(self, number: int) -> tuple[int, ...]:
+        """What was live before, once `number` is: going back forgets what came after it."""
+        if number in (*self.before, self.number):
+            return (*self.before, number)[: (*self.before, number).index(number)]
+        return (*self.before, *([self.number] if self.number else []))[-_REMEMBERED:]
 
     def share(self, number: int) -> float:
         """A release's part of the requests, 0 to 1."""
@@ -107,7 +121,13 @@ class Releases:
         with explained(f"read the alias {self._alias} of {self._name}"):
             found = self._lambda.get_alias(FunctionName=self._name, Name=self._alias)
         weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        return Live(found["FunctionVersion"], found.get("RevisionId", ""), weights)
+        before = _parsed(found.get("Description", "")).get("before")
+        return Live(
+            found["FunctionVersion"],
+            found.get("RevisionId", ""),
+            weights,
+            tuple(each for each in before if type(each) is int) if isinstance(before, list) else (),
+        )
 
     def listed(self) -> list[Release]:
         """The releases that are kept, the newest first."""
@@ -163,12 +183,14 @@ class Releases:
         what the alias says then counts.
         """
         wanted = dict(weights or {})
+        before = json.dumps({"sunup": 1, "before": live.moved(number)}, separators=(",", ":"))
         with explained(f"move the alias {self._alias} of {self._name}"):
             try:
                 self._lambda.update_alias(
                     FunctionName=self._name,
                     Name=self._alias,
                     FunctionVersion=str(number),
+                    Description=before,
                     RoutingConfig={"AdditionalVersionWeights": wanted},
                     **({"RevisionId": live.revision} if live.revision else {}),
                 )
@@ -192,9 +214,10 @@ class Releases:
             )
 
     def prune(self, keep: int) -> list[int]:
-        """Delete all but the newest, and what an alias points to; returns what was deleted."""
+        """Delete sunup's own but the newest, and what an alias points to; returns those."""
         used = self._used()
-        old = [each.number for each in self.listed()[keep:] if str(each.number) not in used]
+        ours = [each.number for each in self.listed() if each.origin.ours]
+        old = [number for number in ours[keep:] if str(number) not in used]
         deleted = []
         for number in old:
             with explained(f"delete the old version {number} of {self._name}"):
@@ -221,6 +244,15 @@ class Releases:
             weights = (each.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
             found |= {each["FunctionVersion"], *weights}
         return found
+
+
+def _parsed(description: str) -> dict[str, object]:
+    """What sunup wrote into a description; nothing where somebody else did."""
+    try:
+        found = json.loads(description)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.get("sunup") else {}
 
 
 def overtaken(name: str) -> CommandError:

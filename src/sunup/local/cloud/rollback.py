@@ -23,14 +23,15 @@ class Rollback:
     ask: bool = True
 
     def run(self, number: int | None = None) -> int:
-        """Go back to release `number`, else to the one before the live one; returns it.
+        """Go back to release `number`, else to the one that was live before; returns it.
 
         Where a gradual shift is under way it is ended, and the release that it began with is live.
         Raises `CommandError` and the database's errors.
         """
         live = self.releases.live()
         target = self._target(live, number)
-        if not self.force:
+        # Where a shift is ended, its release has most of the requests already.
+        if not self.force and target.number != live.number:
             self._check_migrations(target)
         if self.ask:
             was = live.version if live.number else "what was deployed last"
@@ -45,13 +46,16 @@ class Rollback:
         if number is None:
             if live.weights and live.number in kept:
                 return kept[live.number]
-            older = [each for each in kept if live.number is None or each < live.number]
-            if not older:
+            older = [each for each in live.before if each in kept and each != live.number]
+            if not older and live.number is not None:
+                ours = (each.number for each in kept.values() if each.origin.ours)
+                older = [max((each for each in ours if each < live.number), default=0)]
+            if not older or not older[-1]:
                 raise CommandError(
                     f"there is no release before {live.version}",
                     f"Releases that are kept: {names}.",
                 )
-            return kept[max(older)]
+            return kept[older[-1]]
         if number not in kept:
             raise CommandError(
                 f"release {number} is not kept", f"Those that are: {names}. sunup releases"
@@ -68,12 +72,18 @@ class Rollback:
         with self.progress.waiting(waking(settings.user)):
             found = running.status(settings, project.migrations, credentials=project.credentials)
         applied = [each.revision for each in found if each.state != "pending"]
-        if not target.origin.by and not target.origin.heads:
+        if not target.origin.ours:
             raise CommandError(
                 f"release {target.number} does not say which migrations its code knows",
                 "--force goes back all the same.",
             )
         _, script = open_folder(project.migrations)
+        needed = compatibility.unapplied(script, applied, target.origin.heads)
+        if needed:
+            raise CommandError(
+                f"release {target.number} needs {', '.join(needed)}, which the database has not",
+                "sunup migrate up applies it; --force goes there all the same.",
+            )
         blocked = compatibility.blocking(script, applied, target.origin.heads)
         if blocked:
             reasons = "; ".join(f"{each.file} {each.reason}" for each in blocked)

@@ -60,14 +60,26 @@ class Terraform:
         if stage is not None:
             self._run("workspace", "select", "-or-create", stage.name)
 
-    def plan(self, variables: Mapping[str, str], file: Path, values: Path) -> Plan:
-        """Plan into a file. Variables that this Terraform does not declare are left out.
+    def _check_workspace(self) -> None:
+        """Raise `CommandError` where another's state would be meant, and no stage is named."""
+        if self._project.stage is not None or not self._project.stages:
+            return
+        chosen = Path(os.environ.get("TF_DATA_DIR") or self._data) / "environment"
+        named = os.environ.get("TF_WORKSPACE", "")
+        if not named and chosen.is_file():
+            named = chosen.read_text(encoding="utf-8").strip()
+        if named not in ("", "default"):
+            raise CommandError(
+                f"Terraform's workspace here is {named}, and no stage is named",
+                f"--stage {named} means it; terraform workspace select default ends it.",
+            )
 
-        `values` is written: a stage's variables, which win over the files'.
-        """
+    def plan(self, variables: Mapping[str, str], folder: Path) -> Plan:
+        """Plan into `folder`/plan. Variables that this Terraform does not declare are left out."""
+        file = folder / "plan"
         declared = self.declared
         chosen = [f"-var={name}={variables[name]}" for name in variables if name in declared]
-        arguments = ["-lock-timeout=60s", f"-out={file}", *self._files(values), *chosen]
+        arguments = ["-lock-timeout=60s", f"-out={file}", *self._files(folder), *chosen]
         self._run("plan", *arguments)
         return planning.read(json.loads(self._run("show", "-json", str(file))))
 
@@ -93,20 +105,27 @@ class Terraform:
         folder = self.folder / ".terraform"
         return folder if stage is None else folder / "stages" / stage.name
 
-    def _files(self, values: Path) -> list[str]:
+    def _files(self, folder: Path) -> list[str]:
+        """Of a stage: its settings, over them its own tfvars, over them `[tool.sunup]`'s words.
+
+        Terraform takes the last one that says something, and terraform.tfvars before all.
+        """
         stage = self._project.stage
         if stage is None:
             return []
         own = self._project.tfvars
-        text = own.read_text(encoding="utf-8") if own.is_file() else ""
-        said = set(re.findall(r"^\s*(\w+)\s*=", text, re.MULTILINE))
-        found = {name: value for name, value in self._of_settings.items() if name not in said}
-        found = {"name": self._project.name, **found} if "name" not in said else found
-        wanted = {**found, **stage.terraform}
+        settings = {"name": self._project.name, **self._of_settings}
+        files = [
+            self._written(folder / "settings.tfvars.json", settings),
+            *([own] if own.is_file() else []),
+            self._written(folder / "stage.tfvars.json", stage.terraform),
+        ]
+        return [f"-var-file={path}" for path in files]
+
+    def _written(self, path: Path, values: Mapping[str, object]) -> Path:
         declared = self.declared
-        values.write_text(json.dumps({k: v for k, v in wanted.items() if k in declared}))
-        files = [own] if own.is_file() else []
-        return [f"-var-file={path}" for path in (*files, values)]
+        path.write_text(json.dumps({k: v for k, v in values.items() if k in declared}))
+        return path
 
     @property
     def _of_settings(self) -> dict[str, str]:
@@ -136,6 +155,7 @@ class Terraform:
         options = [] if quiet else ["-input=false", "-no-color"]
         if command in ("output", "show"):
             options = ["-no-color"]
+        self._check_workspace()
         result = subprocess.run(  # noqa: S603
             [program, f"-chdir={self.folder}", command, *_ordered(command, options, arguments)],
             capture_output=True,

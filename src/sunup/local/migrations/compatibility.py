@@ -56,6 +56,11 @@ def blocking(script: ScriptDirectory, applied: Iterable[str], code: Iterable[str
     return found
 
 
+def unapplied(script: ScriptDirectory, applied: Iterable[str], code: Iterable[str]) -> list[str]:
+    """The files of migrations that code with the heads `code` knows, and the database has not."""
+    return [_name(each) for each in _scripts(script, sorted(_ancestors(script, code) - {*applied}))]
+
+
 def risky(script: ScriptDirectory, files: Iterable[str]) -> list[Blocked]:
     """Of these files those that may break older code, and do not say that they do not."""
     names = set(files)

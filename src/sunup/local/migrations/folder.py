@@ -1,6 +1,7 @@
 """The folder of an app's migrations as Alembic sees it; what is wrong with it in plain words."""
 
 import re
+import traceback
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,13 +37,29 @@ def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
         script = ScriptDirectory.from_config(config)
         try:
             script.get_heads()
+        except (CommandError, AlembicError, RevisionError, SyntaxError):
+            raise
         except KeyError as error:
             # Alembic's map of revisions: a down_revision that no file has.
             raise CommandError(
                 f"a migration in {folder} follows {error}, which no file is",
                 "Set its down_revision to one that is there.",
             ) from None
+        except Exception as error:
+            raise CommandError(
+                f"{_raising(error, folder)}: {type(error).__name__}: {error}"
+            ) from None
     return config, script
+
+
+def _raising(error: BaseException, folder: Path) -> str:
+    """The migration's file, and the line in it, that an error came from."""
+    files = [
+        f"{Path(frame.filename).name}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder.resolve())
+    ]
+    return files[-1] if files else str(folder)
 
 
 def one_head(script: ScriptDirectory) -> None:

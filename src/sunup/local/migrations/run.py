@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -74,7 +75,7 @@ class Run:
                 break
             except CommandError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._connection.rollback()
                 if not (self._may_repeat(before) and self._retries.again(error, self._connection)):
                     raise self._failure(error) from error
@@ -108,6 +109,10 @@ class Run:
 
     def _steps(self, revision: Any, context: MigrationContext) -> Any:
         script = self._script
+        wanted = "downgrade" if self._backwards else "upgrade"
+        for each in script.walk_revisions():
+            if not callable(getattr(each.module, wanted, None)):
+                raise CommandError(f"{Path(each.path).name} has no function {wanted}()")
         find = script._downgrade_revs if self._backwards else script._upgrade_revs  # noqa: SLF001
         found = find(self._to, revision)
         if found and not self._target:
@@ -175,7 +180,7 @@ class Run:
                     f"drop index concurrently {each}; then run it again.",
                 )
 
-    def _failure(self, error: Exception) -> CommandError:
+    def _failure(self, error: BaseException) -> CommandError:
         original = getattr(error, "orig", None)
         reason = plain_text(original or error) if isinstance(error, DBAPIError) else str(error)
         where = file_of(self._script, self._current) if self._current else "env.py"

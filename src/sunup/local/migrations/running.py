@@ -77,11 +77,13 @@ def upgrade(
             )
         migration_files.adopt(connection, script, found.applied(script))
         connection.commit()
+        run = Run(connection, config, script, to, on_retry=on_retry)
         try:
-            run = Run(connection, config, script, to, on_retry=on_retry)
             return run.all()
         finally:
-            migration_files.protect(connection, found.table, found.schema)
+            # Ctrl-C has ended the connection.
+            if not connection.invalidated:
+                migration_files.protect(connection, found.table, found.schema)
 
 
 def downgrade(

@@ -40,6 +40,7 @@ def write(folder: Path, message: str) -> Written:
     """
     _, script = open_folder(folder)
     one_head(script)
+    _check_template(folder)
     revision = _next_number([each.revision for each in script.walk_revisions()])
     with scratch() as settings:
         migrations.upgrade(settings, folder)
@@ -82,6 +83,7 @@ def write(folder: Path, message: str) -> Written:
 def merge(folder: Path, message: str) -> Path:
     """Write the migration that joins two ends; returns its file. Raises `CommandError`."""
     config, script = open_folder(folder)
+    _check_template(folder)
     heads = sorted(script.get_heads())
     if len(heads) < 2:
         raise CommandError("the migrations have one end: there is nothing to join")
@@ -96,6 +98,14 @@ def merge(folder: Path, message: str) -> Path:
 def _quoted(message: str) -> str:
     """For the template, which writes it into a docstring."""
     return message.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _check_template(folder: Path) -> None:
+    if not (folder / "script.py.mako").is_file():
+        raise CommandError(
+            f"there is no script.py.mako in {folder}, Alembic's template of a migration",
+            "`alembic init` makes one, and `sunup new` a project that has one.",
+        )
 
 
 @contextmanager

@@ -41,6 +41,10 @@ NOT_THE_APP = (
 )
 
 
+# The names of the migrations that the code knows.
+MIGRATIONS = ".sunup-migrations"
+
+
 @dataclass(frozen=True)
 class Copied:
     """The names in the package of what was copied; `notes` tell of what looks like a secret."""
@@ -76,8 +80,16 @@ def copy(project: Project, target: Path) -> Copied:
             )
         names[name] = path
         _copy(source / path, target / name)
+    _tell_migrations(project, target)
     left = [each for each in found.left_out if each not in wanted]
     return Copied(set(names), found.notes(left))
+
+
+def _tell_migrations(project: Project, target: Path) -> None:
+    """Code that knows other migrations is another release, also where nothing else differs."""
+    names = sorted(path.name for path in (project.migrations / "versions").glob("*.py"))
+    if names:
+        (target / MIGRATIONS).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 def _copy(source: Path, destination: Path) -> None:
