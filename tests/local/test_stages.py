@@ -112,6 +112,26 @@ def test_a_stage_says_which_database_it_is_and_as_whom(stage: Stage, name: str) 
     assert stage("prod").settings.database == "shop_prod"
 
 
+def test_the_account_of_a_stage_is_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    (stage.folder / ".env.prod").write_text("AWS_PROFILE=prod\nAWS_REGION=eu-west-1\n")
+    for name, value in {"AWS_PROFILE": "dev", "AWS_REGION": "x", "AWS_ACCESS_KEY_ID": "y"}.items():
+        monkeypatch.setenv(name, value)
+        with pytest.raises(CommandError, match=f"{name} is .*in the environment, and"):
+            stage("prod")
+        monkeypatch.delenv(name)
+    assert stage("prod").environ["AWS_PROFILE"] == "prod"
+
+
+def test_a_stage_says_one_database_only(stage: Stage) -> None:
+    (stage.folder / ".env.prod").write_text("DB_HOST=other.example\n")
+    with pytest.raises(CommandError, match=r"DB_HOST is other\.example in \.env\.prod, and prod"):
+        stage("prod")
+    (stage.folder / ".env.prod").write_text("DB_HOST=prod.example\n")
+    assert stage("prod").environ["DB_HOST"] == "prod.example"
+
+
 @pytest.mark.parametrize("name", ["", " "])
 def test_a_stage_without_a_name_is_none(
     stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +149,7 @@ def test_a_stage_without_a_name_is_none(
         ("[tool.sunup.stages]\nprod = 1", "prod] in .* is not a table"),
         ("[tool.sunup.stages.prod]\nclustre = 'x'", "prod] in .*: clustre"),
         ("[tool.sunup.stages.prod.environment]\nA = [1]", "prod] in .*: environment"),
+        ("[tool.sunup.stages.default]", "'default' is taken"),
         ("[tool.sunup.stages.a-]", "'a-' is not a stage's name"),
         ("[tool.sunup.stages.a--b]", "'a--b' is not a stage's name"),
         ("[tool.sunup.stages.dev]", "has no stage 'prod'"),
@@ -149,6 +170,8 @@ def test_a_wrong_table_is_told(stage: Stage, text: str, says: str) -> None:
         ("127.0.0.1", False),
         ("::1", False),
         ("db.example", True),
+        ("LOCALHOST.", False),
+        ("127.evil.example", True),
         ("10.0.0.7", True),
         ("localhost.example", True),
     ],

@@ -9,11 +9,14 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
     ProxyConnectionError,
+    ReadTimeoutError,
+    WaiterError,
 )
 
 from sunup.settings import region_of
@@ -128,6 +131,12 @@ def explained(doing: str) -> Iterator[None]:
             cure = LOG_IN
         said = str(detail.get("Message") or code).rstrip(".")
         raise CommandError(f"cannot {doing}: {code}: {said}", cure) from error
+    except (ReadTimeoutError, ConnectionClosedError) as error:
+        raise CommandError(f"cannot {doing}: AWS did not answer", "Run it again.") from error
+    except WaiterError as error:
+        last = error.last_response if isinstance(error.last_response, dict) else {}
+        reason = last.get("StateReason") or last.get("LastUpdateStatusReason") or str(error)
+        raise CommandError(f"cannot {doing}: {reason}") from error
     except NoCredentialsError as error:
         raise CommandError(f"cannot {doing}: there are no AWS credentials", LOG_IN) from error
     except NoRegionError as error:

@@ -43,10 +43,15 @@ def hidden(name: str, value: str) -> str:
     return "********" if value and secret else value
 
 
+def _file(project: Project, name: str, value: str) -> str:
+    table = project.stage.environment if project.stage is not None else {}
+    return "pyproject.toml" if table.get(name) == value else project.env_file.name
+
+
 def _row(project: Project, name: str, settings: Settings | None, field: str = "") -> Variable:
     value = project.environ.get(name, "")
     if value.strip():
-        origin = "shell" if name in os.environ else ".env"
+        origin = "shell" if name in os.environ else _file(project, name, value)
         if name == "AWS_REGION" and settings and settings.region != value:
             return Variable(name, settings.region or "", "DB_HOST")
         return Variable(name, hidden(name, value), origin)

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -194,8 +195,14 @@ def _module(folder: Path, name: str) -> Path | None:
 
 def is_remote(settings: Settings) -> bool:
     """Whether the database is another machine's: others may use it."""
-    host = settings.host
-    return not (host.startswith(("/", "127.", "@")) or host in ("localhost", "::1", "0.0.0.0"))  # noqa: S104
+    host = settings.host.lower().rstrip(".")
+    if host.startswith(("/", "@")) or host == "localhost":
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return True
+    return not (address.is_loopback or address.is_unspecified)
 
 
 def find(folder: Path) -> Project:
@@ -213,7 +220,7 @@ def find(folder: Path) -> Project:
     # What is set in the shell wins over the file, as with every reader of .env.
     environ = {**dotenv, **os.environ}
     if stage is not None:
-        dotenv = {**stage.environment, **dotenv}
+        dotenv = stages.joined(stage, dotenv)
         laptop = dotenv_values(folder / ".env")
         environ = stages.without_conflicts(stage, dotenv, os.environ, laptop)
     return Project(

@@ -10,6 +10,9 @@ from .errors import CommandError
 # Set by `--stage`, or in the environment.
 VARIABLE = "SUNUP_STAGE"
 
+# Terraform's workspace without a stage, terraform.tfvars, .env.example and its like.
+_RESERVED = {"default", "terraform", "example", "sample", "template"}
+
 _TEXTS = ("name", "cluster", "database", "app_user", "migration_user", "check", "bucket")
 _TABLES = ("environment", "terraform")
 _EXPECTED = (
@@ -19,6 +22,9 @@ _EXPECTED = (
 
 # Where two places say different things, somebody would be wrong about which database it is.
 _PLACE = ("DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_MIGRATION_USER")
+
+# The same for the account and the region that all is made in.
+_ACCOUNT = ("AWS_PROFILE", "AWS_REGION")
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,21 @@ def chosen(table: Mapping[str, object], place: str) -> Stage | None:
     )
 
 
+def joined(stage: Stage, file: Mapping[str, str]) -> dict[str, str]:
+    """What its table and its file say. Raises `CommandError` where they mean two databases."""
+    for name in _PLACE:
+        if (
+            name in stage.environment
+            and file.get(name, stage.environment[name]) != (stage.environment[name])
+        ):
+            raise CommandError(
+                f"{name} is {file[name]} in {stage.env_file}, and {stage.environment[name]} in "
+                f"[tool.sunup.stages.{stage.name}.environment]",
+                "Say it in one of them.",
+            )
+    return {**stage.environment, **file}
+
+
 def without_conflicts(
     stage: Stage,
     given: Mapping[str, str],
@@ -100,7 +121,12 @@ def without_conflicts(
                 f"{', '.join(said)} without it",
                 f"unset {name}, or say it where the others are.",
             )
-    for name in _PLACE:
+    if given.get("AWS_PROFILE") and "AWS_ACCESS_KEY_ID" in shell:
+        raise CommandError(
+            f"AWS_ACCESS_KEY_ID is in the environment, and the stage {stage.name} says AWS_PROFILE",
+            "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",
+        )
+    for name in (*_PLACE, *_ACCOUNT):
         if name in given and name in shell and given[name] != shell[name]:
             raise CommandError(
                 f"{name} is {shell[name]} in the environment, and {given[name]} for the stage "
@@ -111,6 +137,11 @@ def without_conflicts(
 
 
 def _check(name: str, content: object, place: str) -> None:
+    if name in _RESERVED:
+        raise CommandError(
+            f"[tool.sunup.stages] in {place}: {name!r} is taken",
+            "Terraform and sunup call something else so: what has no stage, or an example.",
+        )
     if not re.fullmatch(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", name):
         raise CommandError(
             f"[tool.sunup.stages] in {place}: {name!r} is not a stage's name",

@@ -277,3 +277,25 @@ def test_without_a_region_or_credentials_it_says_so(
     assert "no AWS region is known" in cli("database", "show", app_dir)[2]
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     assert "no AWS credentials" in cli("database", "show", app_dir)[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("delete", "--confirm", "users"), "it is not deleted for dev alone"),
+        (("create", "--max-acu", "1"), "it is not changed for dev alone"),
+    ],
+)
+def test_a_cluster_of_several_stages_is_not_one_stage_s_to_change(
+    rds: Rds, app_dir: Path, cli: Cli, arguments: tuple[str, ...], says: str
+) -> None:
+    path = app_dir / "pyproject.toml"
+    text = path.read_text() + "\n[tool.sunup.stages.dev]\n[tool.sunup.stages.prod]\n"
+    path.write_text(text)
+    rds.describe(described(DeletionProtection=False))
+    status, _, err = cli("--stage", "dev", "database", *arguments, app_dir)
+    assert (status, says in err) == (1, True)
+    assert "also that of no stage, prod" in err
+    path.write_text(text.replace("stages.dev]", "stages.dev]\ncluster = 'own'"))
+    rds.missing()
+    assert "own" in cli("--stage", "dev", "database", "show", app_dir)[2]

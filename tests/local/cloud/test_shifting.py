@@ -133,6 +133,29 @@ def test_a_rollback_or_a_deployment_ends_a_shift_that_is_under_way(
     assert cloud.releases.live().version == "2"
 
 
+def test_an_alarm_that_is_gone_does_not_judge(cloud: Cloud) -> None:
+    cloud.cloudwatch.delete_alarms(AlarmNames=["errors"])
+    with pytest.raises(CommandError, match="there is no alarm errors any more"):
+        cloud.alarms.check()
+
+
+def test_a_release_that_could_not_be_taken_back_is_named(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise CommandError("cannot move the alias: Rate exceeded")
+
+    def ring() -> None:
+        cloud.ring("ALARM")
+        monkeypatch.setattr(cloud.releases, "point", refused)
+
+    with pytest.raises(CommandError, match=r"release 2 still has 10% .*Rate exceeded") as raised:
+        cloud.shift(ring)
+    assert "sunup rollback" in raised.value.cure
+    assert "errors went off" in str(raised.value.__context__) or raised.value.__cause__
+    monkeypatch.undo()
+
+
 def test_without_alarms_nobody_could_judge(cloud: Cloud) -> None:
     with pytest.raises(CommandError, match="no alarms to judge by"):
         Alarms(cloud.cloudwatch, []).check()

@@ -116,12 +116,30 @@ def test_a_text_that_has_a_name_is_read_too(tmp_path: Path) -> None:
     assert blocked(folder, ["0002"], ["0001"]) == []
 
 
+def test_a_mark_may_say_that_any_code_works_and_nothing_that_is_no_revision(
+    tmp_path: Path,
+) -> None:
+    drops = "op.drop_column('t', 'x')"
+    folder = write(tmp_path / "migrations", ADDS, drops, marks={2: "base"})
+    assert blocked(folder, ["0001", "0002"], []) == []
+    for wrong in ("0", "001", "typo"):
+        write(folder, ADDS, drops, marks={2: wrong})
+        _, script = open_folder(folder)
+        for attempt in (
+            lambda: compatibility.risky(script, ["0002_x.py"]),  # noqa: B023
+            lambda: blocked(folder, ["0002"], ["0001"]),
+        ):
+            with pytest.raises(CommandError, match=f"{wrong}', which is no revision") as raised:
+                attempt()
+            assert '0001, 0002, or "base"' in raised.value.cure
+
+
 def test_what_has_no_file_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path / "migrations", ADDS, ADDS, marks={2: "0009"})
     for applied, code, says in (
         (["0001"], ["0007"], "the release's code has the migration 0007"),
         (["0001", "0008"], ["0001"], "the database has the migration 0008"),
-        (["0001", "0002"], ["0001"], "compatible_with of 0002_x.py has the migration 0009"),
+        (["0001", "0002"], ["0001"], "0002_x.py says compatible_with = '0009', which is no"),
     ):
         with pytest.raises(CommandError, match=says):
             blocked(folder, applied, code)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import alembic
 import psycopg
 import pytest
 
@@ -514,3 +515,80 @@ def test_without_its_template_no_migration_can_be_written(folder: Folder) -> Non
     (folder.path / "script.py.mako").unlink()
     with pytest.raises(CommandError, match=r"there is no script\.py\.mako"):
         writing.write(folder.path, "more")
+
+
+def test_a_connection_that_env_py_opens_itself_is_refused(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    """Its migrations would go elsewhere, and be noted here."""
+    env = f"""
+from alembic import context
+from sqlalchemy import NullPool, create_engine
+url = "postgresql+psycopg://postgres@/{settings.database}?host={settings.host}"
+engine = create_engine(url, poolclass=NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+    (folder.path / "env.py").write_text(env)
+    for attempt in (migrations.upgrade, migrations.status, migrations.downgrade):
+        with pytest.raises(CommandError, match=r"env\.py opens a connection of its own") as raised:
+            attempt(settings, folder.path)
+        assert 'config.attributes["connection"]' in raised.value.cure
+    assert admin("select to_regclass('t'), to_regclass('alembic_version')") == [(None, None)]
+    (folder.path / "env.py").write_text(ENV.format(each=False))
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+
+
+@pytest.mark.parametrize("template", ["generic", "async", "pyproject", "pyproject_async"])
+def test_env_py_may_be_as_alembic_generated_it(
+    settings: Settings, folder: Folder, template: str
+) -> None:
+    package = Path(alembic.__file__).parent / "templates" / template / "env.py"
+    (folder.path / "env.py").write_text(package.read_text())
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+    assert [each.state for each in migrations.status(settings, folder.path)] == ["applied"]
+    assert "create table t" in migrations.sql(settings, folder.path, everything=True)
+    assert migrations.downgrade(settings, folder.path) == ["0001"]
+
+
+@pytest.mark.parametrize(
+    "sets", ["set search_path = ''", "set role pg_monitor", "set statement_timeout = '1ms'"]
+)
+def test_what_a_migration_sets_is_not_for_the_next_one(
+    settings: Settings, admin: Admin, folder: Folder, sets: str
+) -> None:
+    folder.add("0002", f'op.execute("create table a (x int)")\nop.execute("{sets}")', "0001")
+    folder.add("0003", "op.execute('create table b as select 1 as x from pg_sleep(0.01)')", "0002")
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002", "0003"]
+    assert admin("select to_regclass('b')::text, count(*)::int from sunup_migrations") == [("b", 3)]
+
+
+def test_a_session_that_the_server_ends_is_told_with_the_statement(
+    settings: Settings, folder: Folder
+) -> None:
+    body = "op.execute('select pg_terminate_backend(pg_backend_pid())')"
+    file = folder.add("0002", body, "0001")
+    with pytest.raises(CommandError) as raised:
+        migrations.upgrade(settings, folder.path)
+    assert raised.value.what.startswith("0002_x.py: AdminShutdown")
+    assert "pg_terminate_backend" in raised.value.what
+    file.write_text(file.read_text().replace(body, "pass"))
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+def test_ctrl_c_is_no_error_of_the_database(
+    settings: Settings, admin: Admin, folder: Folder
+) -> None:
+    body = "import _thread, threading\nthreading.Timer(0.5, _thread.interrupt_main).start()\n"
+    file = folder.add("0002", body + "op.execute('select pg_sleep(30)')", "0001")
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        migrations.upgrade(settings, folder.path)
+    assert time.monotonic() - began < 10
+    assert admin("select count(*)::int from pg_stat_activity where query ~ '^select pg_sleep'") == [
+        (0,)
+    ]
+    file.unlink()
+    assert migrations.upgrade(settings, folder.path) == ["0001"]

@@ -14,7 +14,7 @@ from sunup.local.aws import Aws
 from sunup.local.capacity import connection_limit
 from sunup.local.cloud import database as making
 from sunup.local.cloud.cluster import Cluster, Clusters, Wanted
-from sunup.local.cloud.database import Names, cluster_name
+from sunup.local.cloud.database import Names, cluster_name, sharing
 from sunup.local.errors import CommandError
 
 from .waiting import Terminal, waiting
@@ -150,8 +150,16 @@ def delete(
             f"the cluster {name} is protected against deletion",
             "First: sunup database create --no-deletion-protection",
         )
+    others = sharing(found, name)
+    if found.stage is not None and others:
+        raise CommandError(
+            f"the cluster {name} is also that of {', '.join(others)}: it is not deleted for "
+            f"{found.stage.name} alone",
+            "Without --stage it is deleted for all. The database alone: drop database, in psql.",
+        )
+    also = f", also of {', '.join(others)}" if others else ""
     typed = confirm or typer.prompt(
-        f"This deletes {name} in {aws.region} with all its data. Type its name", err=True
+        f"This deletes {name} in {aws.region} with all its data{also}. Type its name", err=True
     )
     if typed != name:
         raise CommandError(f"{typed!r} is not its name; nothing was deleted")

@@ -87,6 +87,16 @@ def cluster_name(project: Project, name: str | None) -> str:
     return name
 
 
+def sharing(project: Project, name: str) -> list[str]:
+    """Which other stages have their database in the cluster `name`; "no stage" for work without."""
+    table = project.table.get("stages")
+    stages = table if isinstance(table, dict) else {}
+    own = project.stage.name if project.stage else ""
+    app = _identifier(project.app_name, "-")
+    clusters = {"": app, **{each: stages[each].get("cluster") or app for each in stages}}
+    return sorted(each or "no stage" for each, at in clusters.items() if each != own and at == name)
+
+
 def create(
     project: Project,
     clusters: Clusters,
@@ -100,7 +110,7 @@ def create(
     An existing cluster is changed only where `wanted` says so. Raises `CommandError` and
     `DatabaseUnavailable`.
     """
-    wanted = _begin(clusters, name, wanted, progress)
+    wanted = _begin(project, clusters, name, wanted, progress)
     with progress.waiting("Waiting for the cluster (about half a minute)") as tell:
         made = clusters.wait(name, tell, wanted)
         tell(f"Waiting for {made.host} in DNS")
@@ -113,7 +123,9 @@ def create(
     return made
 
 
-def _begin(clusters: Clusters, name: str, wanted: Wanted, progress: Progress) -> Wanted:
+def _begin(
+    project: Project, clusters: Clusters, name: str, wanted: Wanted, progress: Progress
+) -> Wanted:
     existing = clusters.find(name)
     if existing is None:
         clusters.create(name, wanted)
@@ -123,6 +135,13 @@ def _begin(clusters: Clusters, name: str, wanted: Wanted, progress: Progress) ->
         raise CommandError(
             f"the cluster {name} exists and has no express configuration",
             "--cluster names another.",
+        )
+    others = sharing(project, name)
+    if project.stage is not None and others and wanted != Wanted():
+        raise CommandError(
+            f"the cluster {name} is also that of {', '.join(others)}: it is not changed for "
+            f"{project.stage.name} alone",
+            "Without --stage it is changed for all of them.",
         )
     changed = clusters.change(existing, wanted)
     progress.done("Cluster", f"{name} in {clusters.region}: {'; '.join(changed) or 'exists'}")

@@ -1,8 +1,10 @@
 """A deployment: package, plan, migrations, Terraform, a release, and one request."""
 
+import hashlib
+import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sunup.local.aws import Arn, Aws
@@ -19,7 +21,7 @@ from . import database_check, origin, upload
 from .function import Function, digest
 from .plan import Plan
 from .proof import Answer, prove
-from .releases import Live, Releases
+from .releases import Live, Origin, Releases
 from .shifting import Alarms, Canary, shift
 from .terraform import NotInitialised, Terraform
 
@@ -65,9 +67,10 @@ class Deployment:
         """Deploy. Raises `CommandError` and the database's errors."""
         terraform = Terraform(self.project)
         self._check_values()
-        package = self._package()
         with tempfile.TemporaryDirectory(prefix="sunup-plan-") as name:
             folder = Path(name)
+            source = origin.of(self.project)
+            package = self._package(folder)
             plan = self._plan(terraform, package, folder)
             asked = self.options.migrate or self.project.environ.get("DB_HOST")
             if asked or (self.project.stage is not None and not self.options.plan_only):
@@ -87,11 +90,12 @@ class Deployment:
             applied = self._migrate() if pending else []
             if not plan.empty:
                 self._apply(terraform, folder / "plan")
-        outputs = terraform.outputs()
-        url = str(outputs.get("api_url", ""))
-        if not url:
-            raise CommandError("Terraform has no output api_url", "Add it to outputs.tf.")
-        release = self._release(outputs, package, live)
+            outputs = terraform.outputs()
+            url = str(outputs.get("api_url", ""))
+            if not url:
+                raise CommandError("Terraform has no output api_url", "Add it to outputs.tf.")
+            made = any(".live" in each or "aws_lambda_" in each for each in plan.create)
+            release = self._release(outputs, package, source, None if made else live)
         self.progress.done("URL", url)
         with self.progress.waiting("Asking it") as tell:
             answer = prove(url, self.project.text("check") or "/", tell)
@@ -108,7 +112,8 @@ class Deployment:
                 "sunup database create writes both; or copy terraform.tfvars.example and edit it.",
             )
 
-    def _package(self) -> Package:
+    def _package(self, folder: Path) -> Package:
+        """The package, and a copy of it in `folder`: another run may write the app's lambda.zip."""
         project = self.project
         target = choose(project.text("python"), project.text("arch"))
         with self.progress.waiting("Packaging") as tell:
@@ -119,7 +124,12 @@ class Deployment:
             self.progress.warn(f"Note: {note}")
         if upload.too_large(package.path):
             upload.bucket_of(project)
-        return package
+        kept = Path(shutil.copy(package.path, folder / package.path.name))
+        if hashlib.sha256(kept.read_bytes()).hexdigest() != package.sha256:
+            raise CommandError(
+                f"{package.path.name} was written by another run meanwhile", "Run it again."
+            )
+        return replace(package, path=kept)
 
     def _plan(self, terraform: Terraform, package: Package, folder: Path) -> Plan:
         path = package.path
@@ -216,7 +226,9 @@ class Deployment:
     def _releases(self, outputs: dict[str, object]) -> Releases:
         return releases_of(self._aws(outputs), outputs)
 
-    def _release(self, outputs: dict[str, object], package: Package, live: Live | None) -> int:
+    def _release(
+        self, outputs: dict[str, object], package: Package, source: Origin, live: Live | None
+    ) -> int:
         aws, releases = self._aws(outputs), self._releases(outputs)
         name = str(outputs["lambda_function_name"])
         began, sha256 = time.monotonic(), digest(package.path)
@@ -228,7 +240,7 @@ class Deployment:
             function = Function(aws.client("lambda"), name)
             function.update(package.path, package.target, self.project.handler, place)
             tell("Publishing a release")
-            number = releases.publish(sha256, origin.of(self.project, aws))
+            number = releases.publish(sha256, replace(source, by=origin.who(aws)))
             before = live or releases.live()
             if before.number == number and not before.weights:
                 releases.verify(number, sha256)

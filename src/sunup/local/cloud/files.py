@@ -19,16 +19,26 @@ def write_tfvars(path: Path, values: Mapping[str, str | float]) -> None:
         name: f"{name} = {json.dumps(value) if isinstance(value, str) else f'{value:g}'}"
         for name, value in values.items()
     }
-    _set(path, lines, r"{}\s*=")
+    _set(path, lines, r"{}[ \t]*=")
 
 
 def _set(path: Path, lines: Mapping[str, str], pattern: str) -> None:
     text = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
     for name, line in lines.items():
         wanted = re.compile(rf"^{pattern.format(re.escape(name))}.*$", re.MULTILINE)
-        if wanted.search(text):
-            text = wanted.sub(lambda _, line=line: line, text, count=1)  # type: ignore[misc]
-        else:
+        found = [each for each in wanted.finditer(text) if _depth(text[: each.start()]) == 0]
+        # Of several, readers take the last one: it is the one that stays.
+        for each in reversed(found):
+            rest = text[each.end() :]
+            kept = line if each is found[-1] else ""
+            text = text[: each.start()] + kept + (rest if kept else rest.removeprefix("\n"))
+        if not found:
             text = text if not text or text.endswith("\n") else f"{text}\n"
             text += f"{line}\n"
     path.write_text(text, encoding="utf-8")
+
+
+def _depth(text: str) -> int:
+    """How many braces of a .tfvars are open: in them a name is a key of a map."""
+    code = re.sub(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|//[^\n]*|/\*.*?\*/', "", text, flags=re.DOTALL)
+    return code.count("{") - code.count("}")

@@ -11,10 +11,10 @@ from sunup.local.project import Project
 from .releases import Origin
 
 
-def of(project: Project, aws: Aws) -> Origin:
-    """Of what is about to be deployed."""
+def of(project: Project) -> Origin:
+    """Of the files as they are now; `who` deploys is asked later."""
     commit, changed = _commit(project.folder)
-    return Origin(commit, changed, _who(aws), heads(project))
+    return Origin(commit, changed, "", heads(project))
 
 
 def heads(project: Project) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def _commit(folder: Path) -> tuple[str, bool]:
     return head.strip(), bool(changes)
 
 
-def _who(aws: Aws) -> str:
+def who(aws: Aws) -> str:
     """The name in the credentials' ARN: a user's, or a role's session."""
     try:
         return aws.identity.rpartition("/")[2]

@@ -45,8 +45,16 @@ class Alarms:
         if not self._names:
             return []
         with explained("read the alarms"):
-            found = self._cloudwatch.describe_alarms(AlarmNames=self._names)
+            found = self._cloudwatch.describe_alarms(
+                AlarmNames=self._names, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+            )
         alarms = [*found.get("MetricAlarms", []), *found.get("CompositeAlarms", [])]
+        gone = {*self._names} - {each["AlarmName"] for each in alarms}
+        if gone:
+            raise CommandError(
+                f"there is no alarm {', '.join(sorted(gone))} any more: nobody could judge",
+                "terraform apply makes it again.",
+            )
         return sorted(each["AlarmName"] for each in alarms if each["StateValue"] == "ALARM")
 
     def check(self) -> None:
@@ -100,8 +108,19 @@ def shift(
         # Not where somebody else has moved the alias meanwhile.
         now = releases.live()
         if now.version == str(old) and str(number) in now.weights:
-            releases.point(now, old)
+            _take_back(releases, now, old, number)
         raise
+
+
+def _take_back(releases: Releases, now: Live, old: int, number: int) -> None:
+    try:
+        releases.point(now, old)
+    except CommandError as error:
+        share = f"{now.share(number):.0%}"
+        raise CommandError(
+            f"release {number} still has {share} of the requests, though it failed: {error.what}",
+            "sunup rollback ends it.",
+        ) from error
 
 
 def _ours(releases: Releases, old: int, number: int) -> Live:

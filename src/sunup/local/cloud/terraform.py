@@ -12,6 +12,7 @@ from typing import Any
 
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
+from sunup.settings import region_of
 
 from . import plan as planning
 from .plan import Plan
@@ -131,6 +132,7 @@ class Terraform:
     def _of_settings(self) -> dict[str, str]:
         environ = self._project.environ
         found = {name: environ.get(variable) for name, variable in _OF_SETTINGS.items()}
+        found["region"] = region_of(environ.get("DB_HOST", "")) or found["region"]
         return {name: value for name, value in found.items() if value}
 
     def _environment(self, command: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Which code still works with the database after a migration: what a rollback has to know.
 
 A migration may say `compatible_with = "0002"`: the oldest revision whose code works with the
-database after it; its own revision, if only code that knows it does. One that says nothing is
+database after it; "base" for any; its own revision, if only code that knows it does. One that says
+nothing is
 judged by the statements that Alembic's offline mode makes of it (as `sunup migrate sql`): what
 only adds keeps older code working, all else may break it (`statements`).
 """
@@ -26,6 +27,9 @@ from .statements import breaks
 
 MARK = "compatible_with"
 
+# The mark of what breaks no code at all, in Alembic's word for "before the first".
+BASE = "base"
+
 
 @dataclass(frozen=True)
 class Blocked:
@@ -44,10 +48,9 @@ def blocking(script: ScriptDirectory, applied: Iterable[str], code: Iterable[str
     known = _ancestors(script, code)
     found = []
     for each in _scripts(script, [name for name in applied if name not in known]):
-        mark = _mark(each)
+        mark = _mark(each, script)
         if mark is not None:
-            _get(script, mark, f"{MARK} of {_name(each)}")
-            if mark not in known:
+            if mark != BASE and mark not in known:
                 found.append(_blocked(each, f"says {MARK} {mark}"))
             continue
         reason = next(_breaks(each, Path(script.dir)), None)
@@ -62,11 +65,14 @@ def unapplied(script: ScriptDirectory, applied: Iterable[str], code: Iterable[st
 
 
 def risky(script: ScriptDirectory, files: Iterable[str]) -> list[Blocked]:
-    """Of these files those that may break older code, and do not say that they do not."""
+    """Of these files those that may break older code, and do not say that they do not.
+
+    Raises `CommandError` for one that says it in a way that nobody understands.
+    """
     names = set(files)
     found = []
     for each in script.walk_revisions():
-        if _name(each) in names and _mark(each) is None:
+        if _name(each) in names and _mark(each, script) is None:
             reason = next(_breaks(each, Path(script.dir)), None)
             if reason is not None:
                 found.append(_blocked(each, reason))
@@ -98,9 +104,17 @@ def _get(script: ScriptDirectory, name: str, where: str) -> Script:
     return found
 
 
-def _mark(each: Script) -> str | None:
+def _mark(each: Script, script: ScriptDirectory) -> str | None:
     value = getattr(each.module, MARK, None)
-    return None if value is None else str(value)
+    if value is None or value == BASE:
+        return value
+    known = [other.revision for other in script.walk_revisions()][::-1]
+    if value not in known:
+        raise CommandError(
+            f"{_name(each)} says {MARK} = {value!r}, which is no revision",
+            f'It takes one of {", ".join(known)}, or "{BASE}" where any code works with it.',
+        )
+    return str(value)
 
 
 def _name(each: Script) -> str:

@@ -52,13 +52,30 @@ def run_env(
 
     Raises `CommandError`, and what the migrations raise.
     """
+
+    def checked(heads: Any, context: MigrationContext) -> Any:
+        if not context.as_sql and not _is_same(context.connection, connection):
+            raise CommandError(
+                f"{Path(script.dir).name}/env.py opens a connection of its own",
+                'It has to use sunup\'s: context.config.attributes["connection"].',
+            )
+        return steps(heads, context)
+
     config.attributes["connection"] = connection
     with (
         explained(Path(script.dir)),
-        EnvironmentContext(config, script, fn=steps, **options),
+        EnvironmentContext(config, script, fn=checked, **options),
         handed_out(connection),
     ):
         script.run_env()
+
+
+def _is_same(theirs: Connection | None, ours: Connection) -> bool:
+    """Whether both are the same session of the database."""
+    return (
+        theirs is not None
+        and theirs.connection.dbapi_connection is ours.connection.dbapi_connection
+    )
 
 
 def bookkeeping(connection: Connection, config: Config, script: ScriptDirectory) -> Bookkeeping:

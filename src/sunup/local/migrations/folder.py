@@ -99,6 +99,8 @@ def configuration(folder: Path) -> Config:
     config = Config(attributes={}, cmd_opts=Namespace(quiet=True))
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
+    # What Alembic's own env.py makes statements for, where it makes no connection.
+    config.set_main_option("sqlalchemy.url", "postgresql+psycopg://")
     return config
 
 

@@ -21,7 +21,8 @@ PATIENCE = 3
 # Seconds in which a migration is tried again.
 _LONGEST = 60.0
 
-_LOCK_NOT_AVAILABLE = "55P03"
+# lock_not_available, deadlock_detected: they pass.
+_PASSING = {"55P03", "40P01"}
 
 _OPEN_TRANSACTIONS = """
     select pid, coalesce(application_name, '') as name, coalesce(state, '') as state,
@@ -74,7 +75,7 @@ class Retries:
 
 def is_lock_timeout(error: BaseException) -> bool:
     """Whether a statement gave up waiting for a lock."""
-    return isinstance(error, DBAPIError) and sqlstate_of(error.orig or error) == _LOCK_NOT_AVAILABLE
+    return isinstance(error, DBAPIError) and sqlstate_of(error.orig or error) in _PASSING
 
 
 def blockers(connection: Connection) -> str:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
-from sunup.failures import plain_text
+from sunup.failures import DatabaseUnavailable, plain_text
 from sunup.local import servers
 from sunup.local.errors import CommandError
 
@@ -29,6 +29,17 @@ _INVALID_INDEXES = """
     select format('%I.%I', n.nspname, c.relname)
     from pg_index i join pg_class c on c.oid = indexrelid
     join pg_namespace n on n.oid = c.relnamespace where not indisvalid
+"""
+
+_SETTINGS = """
+    select current_setting('role') as role, current_setting('search_path') as search_path,
+           current_setting('lock_timeout') as lock_timeout,
+           current_setting('statement_timeout') as statement_timeout
+"""
+_SESSION = """
+    select set_config('role', :role, false), set_config('search_path', :search_path, false),
+           set_config('lock_timeout', :lock_timeout, false),
+           set_config('statement_timeout', :statement_timeout, false)
 """
 
 
@@ -54,6 +65,7 @@ class Run:
         self._current = ""
         self._before: set[str] = set()
         self._statements: list[str] = []
+        self._session: dict[str, str] = {}
         # What "+2" meant when this run began.
         self._target = ""
         # The migrations that had an autocommit block in this run: not all of them can be undone.
@@ -76,7 +88,10 @@ class Run:
             except CommandError:
                 raise
             except (Exception, SystemExit) as error:
+                lost = self._connection.invalidated
                 self._connection.rollback()
+                if lost:
+                    raise self._failure(error) from error
                 if not (self._may_repeat(before) and self._retries.again(error, self._connection)):
                     raise self._failure(error) from error
         after = self._applied()
@@ -96,6 +111,7 @@ class Run:
     def _attempt(self) -> None:
         self._current = ""
         locking.wait_for_tables(self._connection, locking.PATIENCE)
+        self._session = dict(self._connection.execute(text(_SETTINGS)).mappings().one())
         self._connection.commit()
         run_env(
             self._connection,
@@ -137,6 +153,9 @@ class Run:
             self._current = revision
             self._statements.clear()
             function(**options)
+            # A dump sets search_path, and others a role: not for what is noted then, nor for the
+            # next migration.
+            self._connection.execute(text(_SESSION), self._session)
             self._check_indexes()
             # In the migration's own transaction: both or neither.
             if self._backwards:
@@ -202,6 +221,12 @@ class Run:
 
     def _left(self) -> str:
         """What of the failed migration is in the database."""
+        try:
+            return self._told()
+        except (DBAPIError, DatabaseUnavailable):
+            return "The connection is lost: sunup migrate status tells what was applied."
+
+    def _told(self) -> str:
         done = sorted(self._applied() ^ self._before)
         others = f"{', '.join(done)} {'were' if len(done) > 1 else 'was'} done before it. "
         others = others if done else ""
