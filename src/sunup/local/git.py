@@ -20,3 +20,23 @@ def asked(folder: Path, *arguments: str) -> str | None:
         [git, "-C", str(folder), *arguments], capture_output=True, check=False, env=environ
     )
     return None if result.returncode else os.fsdecode(result.stdout)
+
+
+def has(folder: Path) -> bool:
+    """Whether the folder is in a checkout, whatever git says."""
+    return any((each / ".git").exists() for each in (folder.resolve(), *folder.resolve().parents))
+
+
+def complaint(folder: Path) -> str:
+    """Why git does not answer, in its own first line."""
+    git = shutil.which("git")
+    if git is None:
+        return "git is not on PATH"
+    result = subprocess.run(  # noqa: S603
+        [git, "-C", str(folder), "ls-files", "--error-unmatch", "."],
+        capture_output=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    )
+    lines = os.fsdecode(result.stderr).splitlines()
+    return lines[0].removeprefix("fatal: ") if lines else "it knows nothing of it"

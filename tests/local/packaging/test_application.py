@@ -199,3 +199,135 @@ def test_the_migrations_stay_out_wherever_they_are(tmp_path: Path, write: Write)
     assert application.copy(app, tmp_path / "out").names == {
         "db/models.py", "alembic/data.txt", "lambda_function.py",
     }  # fmt: skip
+
+
+def test_a_link_beside_its_folder_takes_nothing_from_it(tmp_path: Path, write: Write) -> None:
+    """Of `alias -> pkg` the folder was lost, since the link comes first."""
+    app = write({"pkg/__init__.py": "", "deep/x": ""})
+    (app.folder / "alias").symlink_to("pkg")
+    (app.folder / "deep/a").symlink_to("../pkg")
+    (app.folder / "deep/b").symlink_to("../pkg")
+    (app.folder / "outer").symlink_to("deep")
+    (app.folder / "pkg/up").symlink_to("../deep")
+    names = {each for each in application.copy(app, tmp_path / "one").names if "/up" not in each}
+    packages = {"pkg", "alias", "deep/a", "deep/b", "outer/a", "outer/b"}
+    assert names == {
+        "lambda_function.py", "deep/x", "outer/x", *(f"{each}/__init__.py" for each in packages),
+    }  # fmt: skip
+    git(app.folder, "init", "-q")
+    git(app.folder, "add", ".")
+    assert {
+        each for each in application.copy(app, tmp_path / "two").names if "/up" not in each
+    } == names
+
+
+def test_what_git_ignores_stays_out_also_behind_a_link(tmp_path: Path, write: Write) -> None:
+    app = write({"common/.gitignore": "junk.txt\n", "common/junk.txt": "", "common/x": ""})
+    git(app.folder, "init", "-q")
+    (app.folder / "link").symlink_to("common")
+    names = application.copy(app, tmp_path / "out").names
+    assert not [each for each in names if "junk" in each]
+    assert {"link/x", "common/x"} <= names
+
+
+def test_an_inner_gitignore_takes_back_what_an_outer_one_ignores(
+    tmp_path: Path, write: Write
+) -> None:
+    files_ = {
+        ".gitignore": "*.csv\n!\n",
+        "data/.gitignore": "!*.csv\n",
+        "data/x.csv": "",
+        "y.csv": "",
+    }
+    app = write(files_)
+    names = application.copy(app, tmp_path / "one").names
+    git(app.folder, "init", "-q")
+    assert names == application.copy(app, tmp_path / "two").names
+    assert "data/x.csv" in names
+    assert "y.csv" not in names
+
+
+def test_a_submodule_that_is_not_checked_out_is_told(tmp_path: Path, write: Write) -> None:
+    app = write({})
+    git(app.folder, "init", "-q")
+    commit = "0123456789012345678901234567890123456789"
+    git(app.folder, "update-index", "--add", "--cacheinfo", f"160000,{commit},vend")
+    (app.folder / "vend").mkdir()
+    with pytest.raises(CommandError, match="vend is a git submodule that is not checked") as raised:
+        application.copy(app, tmp_path / "out")
+    assert raised.value.cure == "git submodule update --init"
+    (app.folder / "vend").rmdir()
+    assert application.copy(app, tmp_path / "two").names == {"lambda_function.py"}
+
+
+@pytest.mark.parametrize("why", ["no git", "refused"])
+def test_where_git_cannot_be_asked_nothing_is_taken_for_not_ignored(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    app = write({"private/x.txt": ""})
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("private/\n")
+    with monkeypatch.context() as patched:
+        if why == "no git":
+            patched.setenv("PATH", str(tmp_path))
+        else:
+            (tmp_path / ".git/config").write_text("[core\n")
+        with pytest.raises(CommandError, match="git does not say what is in it: ") as raised:
+            application.copy(app, tmp_path / "out")
+        expected = "git is not on PATH" if why == "no git" else "bad config"
+        assert expected in raised.value.what
+    (tmp_path / ".git/config").write_text("")
+    assert application.copy(app, tmp_path / "two").names == {"lambda_function.py"}
+
+
+def test_the_package_is_not_part_of_the_package(tmp_path: Path, write: Write) -> None:
+    app = write({"artifacts/api.zip": "old", "artifacts/other.zip": "", "lambda.zip.part": ""})
+    copied = application.copy(app, tmp_path / "out", app.folder / "artifacts/api.zip")
+    assert copied.names == {"lambda_function.py", "artifacts/other.zip"}
+
+
+def test_what_git_tracks_is_the_app_s_also_in_dist(tmp_path: Path, write: Write) -> None:
+    app = write({"dist/app.js": "", "build/x": "", ".well-known/security.txt": "", ".hidden": ""})
+    git(app.folder, "init", "-q")
+    git(app.folder, "add", "dist")
+    assert application.copy(app, tmp_path / "out").names == {
+        "lambda_function.py", "dist/app.js", ".well-known/security.txt",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "folder"),
+    [
+        ("migrations = './lib/db/'", "lib/db"),
+        ("migrations = 'lib//db'", "lib/db"),
+        ("terraform = 'infra/aws'", "infra/aws"),
+    ],
+)
+def test_folders_that_are_named_stay_out_however_they_are_written(
+    tmp_path: Path, write: Write, table: str, folder: str
+) -> None:
+    app = write({f"{folder}/x.json": "", "pyproject.toml": f"[tool.sunup]\n{table}\n"})
+    assert application.copy(app, tmp_path / "out").names == {"lambda_function.py"}
+
+
+def test_a_pattern_that_is_none_is_told(tmp_path: Path, write: Write) -> None:
+    for name in ("include", "exclude"):
+        app = write({"pyproject.toml": f'[tool.sunup]\n{name} = ["!"]\n'})
+        with pytest.raises(CommandError, match=rf"\[tool\.sunup\] {name}: .*'!'"):
+            application.copy(app, tmp_path / name)
+
+
+def test_a_name_that_no_zip_file_can_have_is_told(tmp_path: Path, write: Write) -> None:
+    app = write({})
+    path = os.fsencode(app.folder) + b"/caf\xe9.txt"
+    Path(os.fsdecode(path)).touch()
+    with pytest.raises(CommandError, match=r"caf\\xe9\.txt' is not UTF-8"):
+        application.copy(app, tmp_path / "out")
+
+
+def test_a_file_and_a_folder_of_one_name_are_told(tmp_path: Path, write: Write) -> None:
+    app = write({
+        "lambda_function.py": "from shop import app\n", "src/shop/__init__.py": "", "shop": "",
+    })  # fmt: skip
+    with pytest.raises(CommandError, match=r"shop and src/shop/__init__.py would both be shop"):
+        application.copy(app, tmp_path / "out")

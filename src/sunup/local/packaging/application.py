@@ -1,7 +1,9 @@
 """The app's own files, as they go into the package."""
 
+import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from . import known, secrets
 # In the syntax of .gitignore. `[tool.sunup] exclude` adds to them; a pattern with ! takes one back.
 NOT_THE_APP = (
     "/.*",
+    "!/.well-known/",
     ".git/",
     ".DS_Store",
     "__pycache__/",
@@ -22,7 +25,6 @@ NOT_THE_APP = (
     "tests/",
     "test_*.py",
     "conftest.py",
-    "/terraform/",
     "*.tf",
     "*.tfvars",
     "*.tfstate*",
@@ -32,13 +34,11 @@ NOT_THE_APP = (
     "/pylock*.toml",
     "/Makefile",
     "/*.zip",
-    "/venv/",
-    "/env/",
-    "/node_modules/",
-    "/build/",
-    "/dist/",
-    "*.egg-info/",
+    "/*.zip.*",
 )
+
+# What tools make, unless git tracks it: then it is the app's, such as a frontend.
+MADE = ("/venv/", "/env/", "/node_modules/", "/build/", "/dist/", "*.egg-info/")
 
 
 # The names of the migrations that the code knows.
@@ -53,18 +53,29 @@ class Copied:
     notes: list[str] = field(default_factory=list)
 
 
-def copy(project: Project, target: Path) -> Copied:
+def copy(project: Project, target: Path, output: Path | None = None) -> Copied:
     """Copy what git knows of the app's folder, less what is not the app and what is secret.
 
     Without git all files but those that .gitignore names. `[tool.sunup] include` adds to either.
-    Raises `CommandError` for what cannot be read, and for two files of one name.
+    `output` is where the package will be, which is not part of it. Raises `CommandError` for what
+    cannot be read, and for two files of one name.
     """
     source = project.folder
-    include = GitIgnoreSpec.from_lines(project.texts("include"))
-    migrations = project.text("migrations") or "migrations"
-    patterns = [*NOT_THE_APP, f"/{migrations}/", *project.texts("exclude")]
-    exclude = GitIgnoreSpec.from_lines(patterns)
-    wanted = {path for path in known.files(source) if not exclude.match_file(path.as_posix())}
+    include = known.spec(project.texts("include"), "[tool.sunup] include")
+    own = known.spec([*NOT_THE_APP, *_folders(project)], "[tool.sunup]")
+    exclude = known.spec(project.texts("exclude"), "[tool.sunup] exclude")
+    made, tracked = GitIgnoreSpec.from_lines(MADE), known.tracked(source)
+
+    def is_out(path: Path) -> bool:
+        name = path.as_posix()
+        said = exclude.check_file(name).include
+        if said is not None:
+            return said
+        return own.match_file(name) or (made.match_file(name) and path not in tracked)
+
+    wanted = {path for path in known.files(source) if not is_out(path)}
+    if output is not None and output.resolve().is_relative_to(source):
+        wanted.discard(output.resolve().relative_to(source))
     found = secrets.looked_for(source, wanted)
     wanted -= set(found.left_out)
     if project.texts("include"):
@@ -72,13 +83,8 @@ def copy(project: Project, target: Path) -> Copied:
     roots = _roots(project)
     names: dict[str, Path] = {}
     for path in sorted(wanted):
-        name = _name(path, roots)
-        if name in names:
-            raise CommandError(
-                f"{names[name]} and {path} would both be {name} in the package",
-                "Rename one, or leave it out: [tool.sunup] exclude = [...].",
-            )
-        names[name] = path
+        names[_free(names, _name(path, roots), path)] = path
+    for name, path in names.items():
         _copy(source / path, target / name)
     _tell_migrations(project, target)
     left = [each for each in found.left_out if each not in wanted]
@@ -92,7 +98,29 @@ def _tell_migrations(project: Project, target: Path) -> None:
         (target / MIGRATIONS).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
+def _folders(project: Project) -> list[str]:
+    """The folders of the migrations and of Terraform, as patterns."""
+    named = (project.text("migrations") or "migrations", project.text("terraform") or "terraform")
+    folders = (os.path.normpath(each) for each in named)
+    return [f"/{each}/" for each in folders if not each.startswith("..") and each != "."]
+
+
+def _free(names: Mapping[str, Path], name: str, path: Path) -> str:
+    """The name in the package. Raises `CommandError` where another file is called so."""
+    for each in (name, *(parent.as_posix() for parent in Path(name).parents)):
+        if each in names:
+            raise CommandError(
+                f"{names[each]} and {path} would both be {each} in the package",
+                "Rename one, or leave it out: [tool.sunup] exclude = [...].",
+            )
+    return name
+
+
 def _copy(source: Path, destination: Path) -> None:
+    if source.is_dir():
+        raise CommandError(
+            f"{source} is a git submodule that is not checked out", "git submodule update --init"
+        )
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, destination)
@@ -111,4 +139,10 @@ def _roots(project: Project) -> tuple[str, ...]:
 def _name(path: Path, roots: tuple[str, ...]) -> str:
     if path.parts[0] in roots:
         path = path.relative_to(path.parts[0])
-    return path.as_posix()
+    try:
+        # As a zip file has names, whatever this machine's locale.
+        return os.fsencode(path.as_posix()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise CommandError(
+            f"the name of {os.fsencode(path)!r} is not UTF-8", "Rename the file, or leave it out."
+        ) from None

@@ -62,7 +62,7 @@ def build(
         owners = installed.owners
         tell("Copying the app")
         before = _files(folder)
-        copied = application.copy(project, folder)
+        copied = application.copy(project, folder, output)
         notes += copied.notes
         _check_apart(before & copied.names, owners)
         own = {path.split("/")[0].removesuffix(".py") for path in copied.names}

@@ -13,22 +13,30 @@ from pathspec import GitIgnoreSpec
 # Keys, credentials, dumps and databases, in .gitignore's words.
 _NAMES = GitIgnoreSpec.from_lines(
     (
-        ".env", ".env.*", "*.env", ".envrc", "!.env.example", "!.env.sample", "!.env.template",
+        ".env", ".env[.~_-]*", "*.env", "env.prod*", ".envrc*", ".flaskenv",
+        "!.env.example", "!.env.sample", "!.env.template",
         "secrets/", ".secrets/", "secret.*", "secrets.*", "!secrets.py", "!secret.py",
         "credentials", "credentials.*", "!credentials.py", "*credentials*.json",
         "client_secret*.json", "service-account*.json", "service_account*.json",
         "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
+        ".git-credentials", ".dockercfg", ".my.cnf", ".vault_pass*", "_netrc", "*.ppk",
         "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
         ".aws/", ".ssh/", ".gnupg/", ".netrc", ".pgpass", ".pypirc", ".npmrc", ".htpasswd",
-        "*.dump", "*.sql.gz", "*.bak", "*.sqlite", "*.sqlite3", "*.db",
+        "*.dump", "*.sql.gz", "dump*.sql", "*.dump.sql", "backup*.sql", "*.bak",
+        "*.sqlite", "*.sqlite3", "*.sqlite3-*", "*.db", "*.db-wal", "*.db-shm", "*.rdb",
         "*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*", "kubeconfig", "*.kubeconfig",
         "node_modules/",
     )
 )  # fmt: skip
 
-# May be a certificate, which is public: their content decides.
-_KEYS = (".pem", ".key")
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
+# A key as PEM, also within JSON (with \\n) and with the headers of an encrypted one.
+_PRIVATE_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+    rb"(?:\s|\\+[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n\\]*)+[A-Za-z0-9+/=]{16}"
+)
+# A key as DER: an ASN.1 sequence. As PEM it could be a certificate, which is public.
+_BINARY = (".key", ".der", ".p8", ".pk8")
+_SEQUENCE = b"\x30\x82"
 
 # Forms that their makers document, so that such scans find them.
 _CONTENTS = {
@@ -42,7 +50,8 @@ _CONTENTS = {
         rb"\b(postgres(ql)?|mysql|mongodb(\+srv)?|redis)://[^\s:/@]+:[^\s@{<$%'\"]{3,}@"
     ),
 }  # fmt: skip
-_LARGEST = 1_000_000
+# Bytes that are looked at.
+_LONGEST = 1_000_000
 _SHOWN = 6
 
 
@@ -66,6 +75,9 @@ class Found:
             "function's code can read it."
             for path, what in self.suspicious[:_SHOWN]
         ]
+        if len(self.suspicious) > _SHOWN:
+            rest = [path for path, _ in self.suspicious[_SHOWN:]]
+            notes.append(f"The same of {', '.join(path.as_posix() for path in rest)}.")
         return notes
 
 
@@ -75,9 +87,8 @@ def looked_for(folder: Path, paths: Iterable[Path]) -> Found:
     suspicious: list[tuple[Path, str]] = []
     for path in sorted(paths):
         content = _content(folder / path)
-        # A source is code, whatever it is called: `app/secrets/vault.py`.
-        by_name = path.suffix != ".py" and _NAMES.match_file(path.as_posix())
-        if by_name or (path.suffix in _KEYS and _PRIVATE_KEY.search(content)):
+        # A source is code, whatever it is called (`app/secrets/vault.py`) and has in it.
+        if path.suffix != ".py" and (_by_name(folder, path) or _is_key(path, content)):
             left_out.append(path)
             continue
         for what, pattern in _CONTENTS.items():
@@ -87,13 +98,28 @@ def looked_for(folder: Path, paths: Iterable[Path]) -> Found:
     return Found(left_out, suspicious)
 
 
+def _by_name(folder: Path, path: Path) -> bool:
+    """Its own name, in any case, and that of what it links to."""
+    names = [path.as_posix()]
+    place = folder / path
+    if place.resolve() != folder.resolve() / path:
+        names.append(place.resolve().name)
+    return any(_NAMES.match_file(name.lower()) for name in names)
+
+
+def _is_key(path: Path, content: bytes) -> bool:
+    binary = path.suffix.lower() in _BINARY and content.startswith(_SEQUENCE)
+    return binary or _PRIVATE_KEY.search(content) is not None
+
+
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST:
-            return b""
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LONGEST)
     except OSError:
         return b""  # told when it is copied
+    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.replace(b"\0", b"") if is_utf16 else content
 
 
 def _names(paths: list[Path]) -> str:
