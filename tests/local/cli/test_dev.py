@@ -306,3 +306,103 @@ def test_help_teaches() -> None:
     assert status == 0
     for word in ("--port", "--data", "--database-url", "Ctrl-C", "DB_HOST"):
         assert word in output
+
+
+MORE = """
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade(): op.execute("create table notes (id int)")
+def downgrade(): op.execute("drop table notes")
+"""
+
+
+def told(process: subprocess.Popen[str], words: str, seconds: float = 15) -> str:
+    """The line with these words, once it was said."""
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    end, said = time.monotonic() + seconds, ""
+    while words not in said:
+        assert time.monotonic() < end, said
+        with suppress(BlockingIOError):
+            said += os.read(process.stdout.fileno(), 65_536).decode()
+        time.sleep(0.05)
+    return next(line for line in said.splitlines() if words in line)
+
+
+def test_a_new_migration_is_applied_on_reload_and_its_error_told(app: Path) -> None:
+    port = free_port()
+    process = sunup("dev", app, "--port", port)
+    try:
+        wait_for(process, f"http://127.0.0.1:{port}/health")
+        file = app / "migrations/versions/0002_notes.py"
+        file.write_text(MORE.replace("create table", "creat table"))
+        assert "0002_notes.py: SyntaxError" in told(process, "migrations: ")
+        file.write_text(MORE)
+        assert told(process, "migrations: applied").endswith("applied 0002")
+        wait_for(process, f"http://127.0.0.1:{port}/health")
+        assert httpx2.get(f"http://127.0.0.1:{port}/users").status_code == 200
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+def test_other_commands_find_the_database_of_dev(app: Path) -> None:
+    with dev(app) as (url, _):
+        assert httpx2.post(f"{url}/users", json=MESOTA).status_code == 201
+        status = sunup("migrate", "status", app)
+        assert "applied" in status.communicate(timeout=20)[0]
+        script = app / "count.py"
+        script.write_text(
+            "import asyncio\nfrom database import db\n"
+            "async def main():\n"
+            "    async with db.connection() as c:\n"
+            "        print(await c.fetchval('select count(*) from users'))\n"
+            "asyncio.run(main())\n"
+        )
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("DB_")}
+        done = subprocess.run(
+            [sys.executable, script],
+            cwd=app,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (done.stdout, done.stderr) == ("1\n", "")
+    assert not (app / ".sunup/database.json").exists()
+    # Without it, one runs for the script's time.
+    done = subprocess.run(
+        [sys.executable, script], cwd=app, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
+    assert "PostgreSQL runs in" in done.stderr
+    with dev(app) as (url, _):
+        assert len(httpx2.get(f"{url}/users").json()) == 1
+
+
+def test_a_dev_that_was_killed_leaves_nothing_on_its_port(app: Path) -> None:
+    port = free_port()
+    process = sunup("dev", app, "--port", port)
+    url = f"http://127.0.0.1:{port}"
+    wait_for(process, f"{url}/health")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 15
+    while [each for each in psutil.process_iter() if str(app) in " ".join(cmdline(each))]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    with socket.create_server(("127.0.0.1", port), reuse_port=True):
+        pass
+    if process.stdout is not None:
+        process.stdout.close()
+    with dev(app) as (again, _):
+        assert httpx2.get(f"{again}/users").json() == []
+
+
+def test_a_misspelt_host_is_pointed_at(app: Path) -> None:
+    (app / ".env").write_text("DB_HSOT=db.example\n")
+    for arguments in (("dev", app), ("migrate", "up", app)):
+        said = sunup(*arguments).communicate(timeout=20)[0]
+        assert said.splitlines()[0] == "sunup: .env has DB_HSOT and no DB_HOST"
+        assert "Did you mean DB_HOST?" in said

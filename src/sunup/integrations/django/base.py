@@ -15,13 +15,13 @@ from psycopg import IsolationLevel
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
-from sunup import request
+from sunup import nearby, request
 from sunup.connecting import timing
 from sunup.connecting.waking import PING_TIMEOUT
 from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
 from sunup.psycopg.probe import ping
-from sunup.settings import Settings
+from sunup.settings import Settings, on_lambda
 
 from . import Connection, database
 
@@ -48,7 +48,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         # which under ASGI is a different one for each request.
         super().__init__({**settings_dict, "CONN_MAX_AGE": 0}, *arguments, **options)
         if self.settings_dict["NAME"] == "":  # None is Django's word for `postgres`
-            self.settings_dict["NAME"] = Settings.from_environment().database
+            self.settings_dict["NAME"] = nearby.settings().database
         self.execute_wrappers.append(_count)
         self.lost = False
 
@@ -132,6 +132,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             if name in params:
                 environ[f"DB_{name.upper()}"] = str(params.pop(name))
         del params["client_encoding"]
+        if not environ.get("DB_HOST") and not on_lambda():
+            environ = {**environ, **nearby.variables(), "DB_NAME": environ["DB_NAME"]}
         settings = Settings.from_environment(environ)
         settings.check_database()
         options = self.settings_dict["OPTIONS"]

@@ -13,12 +13,12 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from sunup.local import postgres, project, servers
+from sunup.local import laptop, postgres, project, servers
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
 
-from . import ports
+from . import ports, watching
 
 
 def dev(
@@ -61,6 +61,8 @@ def dev(
     console = Console(highlight=False)
     found = project.find(app_dir)
     found.check_app()
+    if not (embedded or database_url):
+        laptop.check_names(found)
     ports.check(port)
     environ = dict(found.environ)
     if embedded:
@@ -68,13 +70,19 @@ def dev(
     elif database_url:
         environ.update(project.database_variables(database_url))
     with ExitStack() as stack:
+        ours: Path | None = None
         if not environ.get("DB_HOST"):
-            folder = data or found.folder / ".sunup" / "postgres"
+            folder = ours = data or found.folder / laptop.DATA
             binaries = servers.find(postgres_wanted)
             with console.status("Starting PostgreSQL ..."):
                 name = environ.get("DB_NAME") or "postgres"
                 server = postgres.running(folder, database=name, binaries=binaries)
                 environ.update(stack.enter_context(server))
+            stack.enter_context(
+                laptop.note(
+                    found.folder, {k: environ[k] for k in ("DB_HOST", "DB_USER", "DB_NAME")}
+                )
+            )
             where = f"PostgreSQL {binaries.version} in {_short(folder)}"
         else:
             where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
@@ -92,7 +100,8 @@ def dev(
             console.print(line.format(url=url), soft_wrap=True, markup=False)
         console.print()
         sys.stdout.flush()
-        _serve(found, {**environ, "SUNUP_APP": found.app}, port)
+        state = watching.state(found.folder, found.migrations, ours)
+        _serve(found, {**environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
     console.print("\nStopped; the data stays.")
 
 

@@ -16,11 +16,13 @@ from sunup.local.opening import waking
 from sunup.settings import Settings
 
 from .waiting import ERRORS, confirm, end_cleanly, waiting
+from .with_database import with_database
 
 app = typer.Typer(
     help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"
     "Connects as DB_MIGRATION_USER where it is set (the role that owns the tables), else as "
-    "DB_USER, and waits for a sleeping database. Two at once are safe: one waits for the other.",
+    "DB_USER, and waits for a sleeping database; without DB_HOST to the PostgreSQL of sunup dev. "
+    "Two at once are safe: one waits for the other.",
     no_args_is_help=True,
 )
 
@@ -32,6 +34,7 @@ _STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
 
 @app.command()
 def up(
+    context: typer.Context,
     app_dir: AppDir = Path(),
     *,
     to: Annotated[str, typer.Option(help="Stop at this revision.")] = "head",
@@ -47,7 +50,7 @@ def up(
     migration was changed: databases would differ unnoticed.
     """
     end_cleanly()
-    found = project.find(app_dir)
+    found = with_database(context, app_dir)
     settings = found.migration_settings
     if project.is_remote(settings) and not yes:
         confirm(f"Migrate {settings.database} on {settings.host}?")
@@ -66,6 +69,7 @@ def up(
 
 @app.command()
 def down(
+    context: typer.Context,
     app_dir: AppDir = Path(),
     *,
     to: Annotated[
@@ -75,7 +79,7 @@ def down(
 ) -> None:
     """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
     end_cleanly()
-    found = project.find(app_dir)
+    found = with_database(context, app_dir)
     settings = found.migration_settings
     seen = None
     if not yes:
@@ -102,6 +106,7 @@ def down(
 
 @app.command()
 def status(
+    context: typer.Context,
     app_dir: AppDir = Path(),
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
@@ -110,7 +115,7 @@ def status(
 
     Exit status 1 when one was changed.
     """
-    found = project.find(app_dir)
+    found = with_database(context, app_dir)
     settings = found.migration_settings
     with waiting(waking(settings.user)):
         states = migrations.status(settings, found.migrations, credentials=found.credentials)
@@ -129,6 +134,7 @@ def status(
 
 @app.command()
 def sql(
+    context: typer.Context,
     app_dir: AppDir = Path(),
     *,
     everything: Annotated[
@@ -136,11 +142,12 @@ def sql(
     ] = False,
 ) -> None:
     """Print the statements that `up` would execute, and execute none."""
-    found = project.find(app_dir)
     if everything:
+        found = project.find(app_dir)
         with waiting("Reading the migrations"), migration_new.scratch() as scratch:
             text = migrations.sql(scratch, found.migrations, everything=True)
     else:
+        found = with_database(context, app_dir)
         settings: Settings = found.migration_settings
         with waiting(waking(settings.user)):
             text = migrations.sql(settings, found.migrations, credentials=found.credentials)

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sunup.connecting.waking import password_for
-from sunup.local import project
+from sunup.local import laptop, project
 from sunup.local.environment import listed
 from sunup.local.errors import CommandError
 from sunup.local.opening import waking
@@ -43,19 +45,24 @@ def psql(
 
     For instance: sunup psql -- -c 'select count(*) from users'
     """
-    found = project.find(app_dir)
-    settings = found.as_user(user)
     program = shutil.which("psql")
     if program is None:
         raise CommandError(
             "psql is not on PATH",
             "Debian: apt install postgresql-client. macOS: brew install libpq (see its note).",
         )
-    with waiting(waking(settings.user)):
-        wake(settings, found.credentials)
-    child = environment(os.environ, variables(settings, found.credentials))
-    sys.stdout.flush()
-    os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
+    with laptop.database(project.find(app_dir), ERRORS.print) as (found, is_ours):
+        settings = found.as_user(user)
+        with waiting(waking(settings.user)):
+            wake(settings, found.credentials)
+        child = environment(os.environ, variables(settings, found.credentials))
+        sys.stdout.flush()
+        if not is_ours:
+            os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
+        # The server ends with the block; Ctrl-C is psql's own.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        done = subprocess.run([program, *context.args], env=child, check=False)  # noqa: S603
+    raise typer.Exit(done.returncode)
 
 
 def token(

@@ -11,6 +11,8 @@ from sunup.adapter.loading import interface_of, load
 from sunup.adapter.middleware import RequestMiddleware
 from sunup.settings import Settings
 
+from . import watching
+
 logger = logging.getLogger("sunup.dev")
 
 
@@ -18,6 +20,7 @@ def app() -> App:
     """Make the ASGI app that uvicorn serves, from SUNUP_APP. Called in each reloaded process."""
     settings = Settings.from_environment()
     logs.configure(settings, json_lines=False)
+    watching.begin()
     name = settings.app or "app:app"
     found: Any = load(name, "SUNUP_APP")
     if interface_of(found) == "wsgi":

@@ -1,0 +1,76 @@
+"""What a process that `sunup dev` reloads does beside serving: migrate, end with its parent."""
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from sunup.failures import DatabaseUnavailable
+from sunup.local import project
+from sunup.local.errors import CommandError
+from sunup.local.migrations.folder import has_migrations
+
+logger = logging.getLogger("sunup.dev")
+
+# What the parent has done: the app's folder, its migrations then, the server that is ours.
+STATE = "SUNUP_DEV"
+
+# Seconds between two looks at the parent.
+_POLL = 0.5
+
+
+def state(folder: Path, migrations: Path, data: Path | None) -> str:
+    """For the environment of the processes that are reloaded; `data` is the embedded server's."""
+    return json.dumps(
+        {"folder": str(folder), "seen": fingerprint(migrations), "data": str(data or "")}
+    )
+
+
+def fingerprint(migrations: Path) -> list[list[object]]:
+    """Which migrations there are, and when they were written."""
+    found = sorted((migrations / "versions").glob("*.py"))
+    return [[path.name, path.stat().st_mtime_ns] for path in found]
+
+
+def begin() -> None:
+    """Apply what was written since the start, and end when the parent does. Only in `sunup dev`."""
+    text = os.environ.get(STATE)
+    if not text:
+        return
+    content = json.loads(text)
+    data = content["data"]
+    threading.Thread(target=_end_with, args=(os.getppid(), data), daemon=True).start()
+    found = project.find(Path(content["folder"]))
+    if has_migrations(found.migrations) and fingerprint(found.migrations) != content["seen"]:
+        _migrate(found)
+
+
+def _migrate(found: project.Project) -> None:
+    from sunup.local.migrations import running  # 0.3 s, at a reload only
+
+    settings = found.migration_settings
+    if project.is_remote(settings):
+        return
+    try:
+        applied = running.upgrade(settings, found.migrations)
+    except (CommandError, DatabaseUnavailable) as error:
+        what = error.what if isinstance(error, CommandError) else str(error)
+        logger.error("migrations: %s. %s", what, error.cure)  # noqa: TRY400  # told in words
+    else:
+        if applied:
+            logger.info("migrations: applied %s", ", ".join(applied))
+
+
+def _end_with(parent: int, data: str) -> None:
+    """A parent that was killed could not end its children, nor its PostgreSQL."""
+    while os.getppid() == parent:
+        time.sleep(_POLL)
+    if data:
+        with suppress(OSError, ValueError):
+            pid = int((Path(data) / "postmaster.pid").read_text().split("\n", 1)[0])
+            os.kill(pid, signal.SIGINT)
+    os._exit(1)
