@@ -6,29 +6,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import hcl2
 import pytest
 
-from tests.local.cli.conftest import EXAMPLES
-
-IDS = ("--repository", "acme/shop", "--repository-id", "123", "--owner-id", "9")
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An app in a folder of a repository."""
-    for name in ("AWS_DEFAULT_REGION", "DB_MIGRATION_USER", "SUNUP_STAGE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    folder = tmp_path / "services" / "shop"
-    shutil.copytree(EXAMPLES / "users" / "terraform", folder / "terraform")
-    (folder / "pyproject.toml").write_text(
-        "[project]\nname = 'shop'\nversion = '1'\n[tool.sunup]\nname = 'shop'\n"
-    )
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    return folder
+import sunup
+from tests.local.cloud.conftest import IDS, Ci, configure, defaults, everything, workflow
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -69,18 +51,12 @@ def test_the_roles_trust_the_repository_by_its_number_in_both_forms_of_subjects(
 ) -> None:
     assert run("ci", "github", app, *IDS, "--environment", "live").returncode == 0
     text = (app / "terraform/ci/main.tf").read_text()
-    with (app / "terraform/ci/main.tf").open() as file:
-        content: dict[str, Any] = hcl2.load(file)
-    defaults = {
-        name.strip('"'): each.get("default")
-        for block in content["variable"]
-        for name, each in block.items()
-    }
-    assert defaults["repository_id"].strip('"') == "123"
-    assert defaults["environment"].strip('"') == "live"
+    values = defaults(app / "terraform/ci/main.tf")
+    assert values["repository_id"] == "123"
+    assert values["environment"] == "live"
     for condition in (":aud", ":sub", ":repository_id", ":repository_owner_id"):
         assert f"${{local.issuer}}{condition}" in text
-    assert "repo:${each}:environment:${var.environment}" in text
+    assert "repo:${each}:environment:${local.environment}" in text
     assert "${local.owner}@${var.owner_id}/${local.short}@${var.repository_id}" in text
     if shutil.which("terraform"):
         formatted: list[str | Path] = [
@@ -117,3 +93,63 @@ def test_the_repository_is_git_s_origin_and_wrong_ones_are_told(app: Path, tmp_p
     assert done.returncode == 0
     assert "gh api repos/acme/shop" in done.stdout
     assert json.dumps("acme/shop") in (app / "terraform/ci/main.tf").read_text()
+
+
+def test_the_python_is_setup_python_s_word_for_it(app: Path, tmp_path: Path, made: Ci) -> None:
+    configure(app, "[tool.sunup]\npython = 'python3.13'\n")
+    assert made(app)[0] == 0
+    steps = workflow(tmp_path / ".github/workflows/deploy.yml")["jobs"]["deploy"]["steps"]
+    assert steps[1]["with"]["python-version"] == "3.13"
+
+
+def test_the_instructions_name_the_folder_as_seen_from_here(
+    app: Path, tmp_path: Path, made: Ci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(app, "[tool.sunup]\nterraform = 'infra/my tf'\n")
+    (app / "infra").mkdir()
+    (app / "terraform").rename(app / "infra/my tf")
+    monkeypatch.chdir(app.parent)
+    status, out, _ = made(app)
+    assert status == 0
+    assert "terraform -chdir='shop/infra/my tf/ci' init && " in out
+    assert "\"$(terraform -chdir='shop/infra/my tf/ci' output -raw AWS_PLAN_ROLE)\"" in out
+    assert "terraform -chdir='shop/infra/my tf' init -migrate-state" in out
+    assert (app / "infra/my tf/ci/main.tf").is_file()
+
+
+def test_a_wheel_that_the_jobs_install_and_git_does_not_have_is_told(
+    app: Path, tmp_path: Path, made: Ci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = f"sunup-{sunup.__version__}-py3-none-any.whl"
+    monkeypatch.setattr("sunup.local.cloud.ci.requirement", lambda *_: f"./vendor/{file}[deploy]")
+    assert f"git add -f services/shop/vendor/{file}" in made(app)[1]
+    (app / "vendor").mkdir()
+    (app / "vendor" / file).touch()
+    subprocess.run(["git", "-C", app, "add", "-f", f"vendor/{file}"], check=True)
+    assert "git add" not in made(app, "--force")[1]
+
+
+def test_a_wheel_outside_of_the_repository_is_installed_from_within(
+    app: Path, tmp_path: Path, made: Ci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sunup.local.cloud.ci.requirement", lambda *_: "../../../x 1.whl[deploy]")
+    assert "vendor/x 1.whl'" in made(app)[1]
+    steps = workflow(tmp_path / ".github/workflows/deploy.yml")["jobs"]["plan"]["steps"]
+    assert steps[3]["run"] == "python -m pip install './vendor/x 1.whl[deploy]'"
+
+
+@pytest.mark.parametrize("blocked", ["terraform/ci", "terraform/ci/main.tf/", "../../.github"])
+def test_where_one_file_cannot_be_written_none_is(
+    app: Path, tmp_path: Path, made: Ci, blocked: str
+) -> None:
+    if blocked.endswith("/"):
+        (app / blocked).mkdir(parents=True)
+    else:
+        (app / blocked).write_text("a file")
+    before = everything(tmp_path)
+    for options in ((), ("--force",)):
+        status, _, err = made(app, *options)
+        assert status == 1
+        assert str((app / blocked).resolve()) in err or "is there already" in err
+        assert everything(tmp_path) == before

@@ -1,5 +1,7 @@
 """`sunup ci github`: deploy from GitHub's jobs, without keys."""
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 
 from sunup.local import project
 from sunup.local.cloud import ci as making
+from sunup.local.cloud.github.repository import Repository
 
 app = typer.Typer(
     help="Write what a CI needs to deploy: a workflow, roles without keys, a shared state.",
@@ -30,39 +33,74 @@ def github(
     environment: Annotated[str, typer.Option(help="The environment that deploys.")] = "production",
     branch: Annotated[str, typer.Option(help="The branch that is deployed.")] = "main",
     bucket: Annotated[
-        str | None, typer.Option(help="For the state.", show_default="<name>-state-<owner id>")
+        str | None, typer.Option(help="For the state.", show_default="<app>-state-<owner id>")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write anew what is there.")] = False,
 ) -> None:
     """Write a workflow that plans on pull requests and deploys on main.
 
     Jobs sign in by OIDC: there is no key to be kept or lost. One role reads, for plans; the other
-    may change what begins with the app's name. The roles trust the repository by its number.
+    may change what begins with the function's name. The roles trust the repository by its number.
+    Another app or stage of the repository has files of its own: deploy-<name>.yml, ci-<name>.
     """
     found = project.find(app_dir)
-    chosen = making.Repository.of(found.folder, repository, repository_id, owner_id)
+    chosen = Repository.of(found.folder, repository, repository_id, owner_id)
     written = making.write(
         found, chosen, environment=environment, branch=branch, bucket=bucket, force=force
     )
-    for path in written:
+    for path in written.paths:
         typer.echo(f"Written     {path}")
-    ci = f"{found.terraform.name}/ci"
+    for note in _notes(found, written):
+        typer.echo(f"Note        {note}")
     typer.echo("\nNext, once, with an administrator's credentials:\n")
-    if not (chosen.id and chosen.owner_id):
-        typer.echo(f"  gh api repos/{chosen.name} --jq '.id, .owner.id'   # into {ci}/main.tf")
-    output = f"$(terraform -chdir={ci} output -raw"
-    steps = [f"terraform -chdir={ci} init && terraform -chdir={ci} apply"]
-    steps.append(f"gh variable set AWS_PLAN_ROLE --body {output} AWS_PLAN_ROLE)")
-    steps.append(
-        f"gh variable set AWS_DEPLOY_ROLE --env {environment} --body {output} AWS_DEPLOY_ROLE)"
-    )
-    steps.append(
-        f"terraform -chdir={found.terraform.name} init -migrate-state   # if you deployed before"
-    )
-    for line in steps:
+    for line in _steps(found, chosen, written, environment):
         typer.echo(f"  {line}")
     typer.echo(
         "\nThe jobs have no .env and no terraform.tfvars. Settings are no secrets: commit them in"
         "\n[tool.sunup.stages.<name>.environment] (DB_HOST, DB_NAME, DB_USER, DB_MIGRATION_USER,"
         "\nDB_CLUSTER_RESOURCE_ID, AWS_REGION), with --stage <name> for this command too."
     )
+
+
+def _notes(found: project.Project, written: making.Written) -> list[str]:
+    notes = []
+    main = _quoted(written.ci / "main.tf")
+    if not written.makes_bucket:
+        notes.append(
+            f"{_quoted(found.terraform)} says where the state is: that stays, and create_bucket in "
+            f"{main} is false. A KMS key or a lock in DynamoDB needs rights of its own there."
+        )
+    if not written.makes_provider:
+        notes.append(
+            f"create_provider in {main} is false: the deployment before this one has made GitHub's "
+            "provider. In another account, say true."
+        )
+    return notes
+
+
+def _steps(
+    found: project.Project, chosen: Repository, written: making.Written, environment: str
+) -> list[str]:
+    terraform = f"terraform -chdir={_quoted(written.ci)}"
+    steps = []
+    if written.wheel is not None:
+        wheel = _quoted(written.wheel)
+        steps.append(f"git add -f {wheel}   # the jobs install it: put it there first")
+    if not (chosen.id and chosen.owner_id):
+        main = _quoted(written.ci / "main.tf")
+        steps.append(f"gh api repos/{chosen.name} --jq '.id, .owner.id'   # into {main}")
+    steps.append(f"{terraform} init && {terraform} apply")
+    for variable, output, option in (
+        (written.plan_role, "AWS_PLAN_ROLE", ""),
+        (written.deploy_role, "AWS_DEPLOY_ROLE", f" --env {shlex.quote(environment)}"),
+    ):
+        body = f'"$({terraform} output -raw {output})"'
+        steps.append(f"gh variable set {variable}{option} --body {body}")
+    data = f"TF_DATA_DIR=.terraform/stages/{found.stage.name} " if found.stage else ""
+    again = f"{data}terraform -chdir={_quoted(found.terraform)} init -migrate-state"
+    return [*steps, f"{again}   # if you deployed before"]
+
+
+def _quoted(path: Path) -> str:
+    """For a shell, seen from where it is."""
+    return shlex.quote(os.path.relpath(path))

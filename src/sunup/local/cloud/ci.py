@@ -1,9 +1,8 @@
 """Files that let GitHub's jobs plan and deploy: a workflow, two roles without keys, a state."""
 
-import json
 import os
 import re
-import sys
+import shlex
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,37 +10,30 @@ from pathlib import Path
 from sunup.local import git
 from sunup.local.errors import CommandError
 from sunup.local.installation import requirement
-from sunup.local.project import MIGRATION_USER, Project
+from sunup.local.packaging.target import choose
+from sunup.local.project import Project
+
+from .github import places, state, values, variables, writing
+from .github.repository import Repository
 
 _TEMPLATES = "sunup.local.cloud.github"
 
 
 @dataclass(frozen=True)
-class Repository:
-    """`name` is owner/name; the ids are GitHub's numbers, empty where they are not known."""
+class Written:
+    """`ci` is the folder of the roles' Terraform; the roles are the names of GitHub's variables.
 
-    name: str
-    id: str = ""
-    owner_id: str = ""
+    `makes_bucket` and `makes_provider`: whether that Terraform does. `wheel` is what the jobs
+    install, where the repository does not have it.
+    """
 
-    @classmethod
-    def of(
-        cls, folder: Path, name: str | None, number: str | None, owner: str | None
-    ) -> "Repository":
-        """As it was named, else of git's `origin`. Raises `CommandError`."""
-        name = name or _origin(folder)
-        if name is None or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise CommandError(
-                f"{name!r} is not a repository of GitHub's" if name else "there is no repository",
-                "--repository OWNER/NAME",
-            )
-        for option, value in (("--repository-id", number), ("--owner-id", owner)):
-            if value and not value.isdecimal():
-                raise CommandError(
-                    f"{option} {value!r} is not a number",
-                    f"gh api repos/{name} --jq '.id, .owner.id' tells both.",
-                )
-        return cls(name, number or "", owner or "")
+    paths: list[Path]
+    ci: Path
+    plan_role: str
+    deploy_role: str
+    makes_bucket: bool
+    makes_provider: bool
+    wheel: Path | None
 
 
 def write(
@@ -52,65 +44,180 @@ def write(
     branch: str,
     bucket: str | None,
     force: bool,
-) -> list[Path]:
-    """Write the files; returns them. Raises `CommandError`, and has written nothing then."""
+) -> Written:
+    """Write the files. Raises `CommandError`, and has written nothing then."""
     root = _root(project.folder)
+    name = values.name(variables.name(project), _naming(project))
+    at = places.choose(project, root, name)
+    found = state.find(project.terraform, but=at.backend if at.has_backend else None)
+    if found and bucket and bucket != found.bucket:
+        raise CommandError(
+            f"the state is in the bucket {found.bucket} already, and not in {bucket}",
+            "Without --bucket that one is used.",
+        )
+    made = _Made(project, repository, environment, branch, root, name, at, found, bucket)
+    texts = {at.workflow: made.workflow, at.roles: made.roles}
+    if found is None:
+        texts[at.backend] = made.backend
+    there = [path for path in texts if path.exists()]
+    if there and not force:
+        raise CommandError(
+            f"{', '.join(os.path.relpath(path, root) for path in there)} is there already",
+            "--force writes it anew.",
+        )
+    writing.write(texts)
+    return Written(
+        paths=list(texts),
+        ci=at.roles.parent,
+        plan_role=made.plan_role,
+        deploy_role=made.deploy_role,
+        makes_bucket=found is None,
+        makes_provider=at.first,
+        wheel=_missing_wheel(project, root),
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The texts of the files; each raises `CommandError` where a value cannot stand there.
+
+    `found` is the state that Terraform's files name already, `bucket` the one that was asked for.
+    """
+
+    project: Project
+    repository: Repository
+    environment: str
+    branch: str
+    root: Path
+    name: str
+    at: places.Places
+    found: state.State | None
+    bucket: str | None
+
+    @property
+    def plan_role(self) -> str:
+        return f"AWS_PLAN_ROLE{self.at.suffix}"
+
+    @property
+    def deploy_role(self) -> str:
+        return f"AWS_DEPLOY_ROLE{self.at.suffix}"
+
+    @property
+    def workflow(self) -> str:
+        project = self.project
+        installed = shlex.quote(_requirement(project, self.root))
+        # Without a stage the name is Terraform's word, of a file that the jobs may not have.
+        which = ("SUNUP_STAGE", project.stage.name) if project.stage else ("TF_VAR_name", self.name)
+        content = {
+            "title": f"deploy {self.name}" if self.at.suffix else "deploy",
+            "branch": values.branch(self.branch),
+            "region": _region(project),
+            "folder": os.path.relpath(project.folder, self.root),
+            "python": choose(project.text("python"), project.text("arch")).python,
+            "install": f"python -m pip install {installed}",
+            "environment": values.environment(self.environment),
+        }
+        return _filled(
+            "deploy.yml",
+            mark=self.at.workflow_mark,
+            name=self.name,
+            which=f"{which[0]}: {values.quoted(which[1])}",
+            plan_role=self.plan_role,
+            deploy_role=self.deploy_role,
+            **{key: values.quoted(value) for key, value in content.items()},
+        )
+
+    @property
+    def backend(self) -> str:
+        return _filled(
+            "backend.tf",
+            mark=self.at.mark,
+            ci=self.at.roles.parent.name,
+            bucket=values.hcl(self._state.bucket),
+            key=values.hcl(self._state.key),
+            region=values.hcl(_region(self.project)),
+        )
+
+    @property
+    def roles(self) -> str:
+        stage, repository = self.project.stage, self.repository
+        content: dict[str, str | list[str]] = {
+            "region": _region(self.project),
+            "name": self.name,
+            "bucket": self._state.bucket,
+            "state": self._state.objects(stage.name if stage else None),
+            "packages": self._packages,
+            "repository": repository.name,
+            "repository_id": repository.id,
+            "owner_id": repository.owner_id,
+            "environment": self.environment,
+            "migration_users": variables.migration_users(self.project),
+        }
+        return _filled(
+            "ci.tf",
+            mark=self.at.mark,
+            create_bucket="true" if self.found is None else "false",
+            create_provider="true" if self.at.first else "false",
+            **{key: values.hcl(each) for key, each in content.items()},
+        )
+
+    @property
+    def _state(self) -> state.State:
+        if self.found is not None:
+            return self.found
+        # The app's, whatever the stage: they share it.
+        name = re.sub(r"[^a-z0-9]+", "-", self.project.app_name.lower()).strip("-")
+        default = f"{name}-state-{self.repository.owner_id or 'me'}"
+        chosen = values.bucket(self.bucket or default, "--bucket")
+        return state.State(chosen, f"{name}/terraform.tfstate")
+
+    @property
+    def _packages(self) -> str:
+        named = self.project.text("bucket")
+        bucket = values.bucket(named, "[tool.sunup] bucket") if named else self._state.bucket
+        return f"{bucket}/packages/{values.packages(self.project.name, _naming(self.project))}"
+
+
+def _naming(project: Project) -> str:
+    if project.stage is not None:
+        return f'[tool.sunup.stages.{project.stage.name}] name = "..." names it.'
+    return 'Terraform\'s variable "name" names it, else [tool.sunup] name = "...".'
+
+
+def _region(project: Project) -> str:
     region = project.environ.get("AWS_REGION") or project.environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise CommandError("no AWS region is known", "Set AWS_REGION, such as eu-central-1.")
-    name = project.app_name.lower()
-    user = project.environ.get(MIGRATION_USER)
-    cluster = project.environ.get("DB_CLUSTER_RESOURCE_ID") or _in_tfvars(project)
-    values = {
-        "branch": branch,
-        "region": region,
-        "stage": f'  SUNUP_STAGE: "{project.stage.name}"' if project.stage else "",
-        "folder": os.path.relpath(project.folder, root),
-        "python": project.text("python") or f"{sys.version_info[0]}.{sys.version_info[1]}",
-        "requirement": requirement("deploy", project.folder),
-        "environment": environment,
-        "bucket": bucket or project.text("bucket") or f"{name}-state-{repository.owner_id or 'me'}",
-        "name": name,
-        "terraform": project.terraform.name,
-        "repository": repository.name,
-        "repository_id": repository.id,
-        "owner_id": repository.owner_id,
-        "migration_users": json.dumps([f"{cluster}/{user}"] if cluster and user else []),
-    }
-    targets = {
-        root / ".github" / "workflows" / "deploy.yml": "deploy.yml",
-        project.terraform / "backend.tf": "backend.tf",
-        project.terraform / "ci" / "main.tf": "ci.tf",
-    }
-    there = [path for path in targets if path.exists()]
-    if there and not force:
-        raise CommandError(
-            f"{', '.join(str(path.relative_to(root)) for path in there)} is there already",
-            "--force writes it anew.",
-        )
-    for path, template in targets.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = (files(_TEMPLATES) / template).read_text(encoding="utf-8")
-        for key, value in values.items():
-            text = text.replace(f"@{key}@", value)
-        path.write_text(text, encoding="utf-8")
-    return list(targets)
+    return values.region(region)
+
+
+def _requirement(project: Project, root: Path) -> str:
+    """What the jobs install: a wheel has to be in the repository."""
+    text = requirement("deploy", project.folder)
+    wheel = _wheel(text, project.folder)
+    if wheel is None or wheel.is_relative_to(root):
+        return text
+    return f"./vendor/{wheel.name}[deploy]"
+
+
+def _missing_wheel(project: Project, root: Path) -> Path | None:
+    """The wheel that the jobs install, unless git has it."""
+    wheel = _wheel(_requirement(project, root), project.folder)
+    known = wheel and git.asked(root, "ls-files", "--error-unmatch", "--", str(wheel))
+    return None if known else wheel
+
+
+def _wheel(text: str, folder: Path) -> Path | None:
+    path, ending, _ = text.rpartition(".whl[")
+    return Path(os.path.normpath(folder / f"{path}.whl")) if ending else None
+
+
+def _filled(template: str, **content: str) -> str:
+    """All at one go: a value may look like a place itself."""
+    text = (files(_TEMPLATES) / template).read_text(encoding="utf-8")
+    return re.sub(r"@([a-z_]+)@", lambda found: content[found[1]], text)
 
 
 def _root(folder: Path) -> Path:
     found = git.asked(folder, "rev-parse", "--show-toplevel")
     return Path(found.strip()).resolve() if found else folder
-
-
-def _origin(folder: Path) -> str | None:
-    url = (git.asked(folder, "remote", "get-url", "origin") or "").strip()
-    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", url)
-    return found[1] if found else None
-
-
-def _in_tfvars(project: Project) -> str | None:
-    if not project.tfvars.is_file():
-        return None
-    text = project.tfvars.read_text(encoding="utf-8")
-    found = re.search(r'^\s*db_cluster_resource_id\s*=\s*"([^"]+)"', text, re.MULTILINE)
-    return found[1] if found else None

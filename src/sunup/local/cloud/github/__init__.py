@@ -1,1 +1,1 @@
-"""Templates of the files for GitHub's jobs: `@name@` stands for what differs."""
+"""GitHub's side: the repository, and templates of its files: `@name@` stands for what differs."""

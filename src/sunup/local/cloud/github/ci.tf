@@ -1,5 +1,6 @@
+@mark@
 # What GitHub's jobs need in AWS: a bucket for the state, and two roles without keys. Applied once, by
-# an administrator: terraform -chdir=@terraform@/ci init && terraform -chdir=@terraform@/ci apply
+# an administrator, here: terraform init && terraform apply
 # Made by `sunup ci github`; yours to change.
 
 terraform {
@@ -20,13 +21,13 @@ provider "aws" {
 variable "region" {
   description = "The region of the function and the API."
   type        = string
-  default     = "@region@"
+  default     = @region@
 }
 
 variable "name" {
-  description = "The app's name: all that may be changed begins with it."
+  description = "The function's name: all that may be changed begins with it."
   type        = string
-  default     = "@name@"
+  default     = @name@
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{2,39}$", var.name))
@@ -35,21 +36,39 @@ variable "name" {
 }
 
 variable "bucket" {
-  description = "The bucket for the state and for packages above 50 MB."
+  description = "The bucket for the state."
   type        = string
-  default     = "@bucket@"
+  default     = @bucket@
+}
+
+variable "create_bucket" {
+  description = "false where the bucket is there already, as for another stage."
+  type        = bool
+  default     = @create_bucket@
+}
+
+variable "state" {
+  description = "The state's objects in the bucket."
+  type        = list(string)
+  default     = @state@
+}
+
+variable "packages" {
+  description = "Where packages above 50 MB go, as bucket/folder: [tool.sunup] bucket names it."
+  type        = string
+  default     = @packages@
 }
 
 variable "repository" {
   description = "GitHub's owner/name."
   type        = string
-  default     = "@repository@"
+  default     = @repository@
 }
 
 variable "repository_id" {
   description = "GitHub's number of the repository: a new one of the same name is another. gh api repos/OWNER/NAME --jq .id"
   type        = string
-  default     = "@repository_id@"
+  default     = @repository_id@
 
   validation {
     condition     = can(regex("^[0-9]+$", var.repository_id))
@@ -60,7 +79,7 @@ variable "repository_id" {
 variable "owner_id" {
   description = "GitHub's number of the owner. gh api repos/OWNER/NAME --jq .owner.id"
   type        = string
-  default     = "@owner_id@"
+  default     = @owner_id@
 
   validation {
     condition     = can(regex("^[0-9]+$", var.owner_id))
@@ -71,7 +90,7 @@ variable "owner_id" {
 variable "environment" {
   description = "The GitHub environment whose jobs may deploy; protect it with reviewers."
   type        = string
-  default     = "@environment@"
+  default     = @environment@
 }
 
 variable "migration_users" {
@@ -83,7 +102,7 @@ variable "migration_users" {
 variable "create_provider" {
   description = "false where the account has GitHub's OIDC provider already: there can be one only."
   type        = bool
-  default     = true
+  default     = @create_provider@
 }
 
 data "aws_caller_identity" "current" {}
@@ -101,8 +120,11 @@ locals {
   short = split("/", var.repository)[1]
   named = ["${local.owner}/${local.short}", "${local.owner}@${var.owner_id}/${local.short}@${var.repository_id}"]
 
+  # A colon in it is escaped there (the same page).
+  environment = replace(var.environment, ":", "%3A")
+
   subjects = {
-    deploy = [for each in local.named : "repo:${each}:environment:${var.environment}"]
+    deploy = [for each in local.named : "repo:${each}:environment:${local.environment}"]
     plan   = [for each in local.named : "repo:${each}:pull_request"]
   }
 }
@@ -160,11 +182,11 @@ resource "aws_iam_role" "github" {
   depends_on = [aws_iam_openid_connect_provider.github]
 }
 
-# What a plan reads. Of the state only the key's folder; the lock is an object beside it.
+# What a plan reads. Of the states only its own; the lock is an object beside it.
 data "aws_iam_policy_document" "read" {
   statement {
     actions   = ["s3:ListBucket"]
-    resources = [aws_s3_bucket.state.arn]
+    resources = [local.bucket]
   }
 
   statement {
@@ -222,7 +244,7 @@ data "aws_iam_policy_document" "read" {
 data "aws_iam_policy_document" "write" {
   statement {
     actions   = ["s3:PutObject", "s3:GetObject"]
-    resources = concat(local.state_objects, ["${aws_s3_bucket.state.arn}/packages/${var.name}*"])
+    resources = concat(local.state_objects, ["arn:${local.partition}:s3:::${var.packages}/*"])
   }
 
   statement {
@@ -306,11 +328,8 @@ locals {
   ]
   roles = local.app_roles
 
-  # The state, and those of the stages, which are workspaces.
-  state_objects = [
-    "${aws_s3_bucket.state.arn}/${var.name}/terraform.tfstate",
-    "${aws_s3_bucket.state.arn}/env:/*/${var.name}/terraform.tfstate",
-  ]
+  bucket        = "arn:${local.partition}:s3:::${var.bucket}"
+  state_objects = [for each in var.state : "${local.bucket}/${each}"]
 }
 
 resource "aws_iam_role_policy" "read" {
@@ -328,12 +347,16 @@ resource "aws_iam_role_policy" "write" {
 }
 
 resource "aws_s3_bucket" "state" {
+  count = var.create_bucket ? 1 : 0
+
   bucket = var.bucket
 }
 
 # An overwritten state can be had back.
 resource "aws_s3_bucket_versioning" "state" {
-  bucket = aws_s3_bucket.state.id
+  count = var.create_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.state[0].id
 
   versioning_configuration {
     status = "Enabled"
@@ -341,7 +364,9 @@ resource "aws_s3_bucket_versioning" "state" {
 }
 
 resource "aws_s3_bucket_public_access_block" "state" {
-  bucket = aws_s3_bucket.state.id
+  count = var.create_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.state[0].id
 
   block_public_acls       = true
   block_public_policy     = true
