@@ -76,6 +76,14 @@ def choice(*choices: str) -> Kind:
     return read
 
 
+def switch(name: str, found: str) -> bool:
+    """On or off."""
+    word = found.strip().lower()
+    if word in ("on", "off"):
+        return word == "on"
+    raise SettingsError(name, found, "on or off")
+
+
 def log_level(name: str, found: str) -> str:
     """A level of `logging`, in capitals or not."""
     level = found.strip().upper()

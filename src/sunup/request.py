@@ -36,6 +36,8 @@ class Request:
     committed = doubtful = Change.NOTHING
     # What ended in a framework's own page, where an integration reports it.
     raised: BaseException | None = None
+    # The values of its header `Accept`, where a person may get a page.
+    accepts: Callable[[], list[str]] | None = None
     # Answered with a failure: what it left running gets no more connections.
     over = False
     # The process may be frozen: what it left running gets a connection in the next request.

@@ -122,6 +122,14 @@ VARIABLES = (
         "earlier of this and the function's own end, less 1 s.",
     ),
     Variable(
+        "WAKING_PAGE",
+        "waking_page",
+        kinds.switch,
+        "Whether a browser gets a page that loads again by itself while the database wakes; `off`: "
+        "the JSON, as all others do.",
+        "`on`",
+    ),
+    Variable(
         "LOG_LEVEL",
         "log_level",
         kinds.log_level,
@@ -161,6 +169,7 @@ class Settings:
     connect_timeout: float = 15.0
     statement_timeout: float = 0.0
     gateway_timeout: float = 30.0
+    waking_page: bool = True
     log_level: str = "INFO"
     timezone: str = "UTC"
     app: str | None = None

@@ -4,7 +4,7 @@ import json
 import logging
 
 from sunup.deadline import DeadlineExceeded
-from sunup.failures import DatabaseUnavailable, chain_of
+from sunup.failures import DatabaseResuming, DatabaseUnavailable, chain_of
 from sunup.request import SAFE_METHODS, Request
 from sunup.statements import Change
 
@@ -65,12 +65,36 @@ def of_failure(failure: DatabaseUnavailable, request: Request) -> Answer:
     """
     if not failure.nothing_executed and failure is not request.failure:
         request.note_executed(Change.PERHAPS, known=False)  # on a connection that is not sunup's
-    return _json(
+    answer = _json(
         503 if request.executed == "no" else 500,
         {"error": failure.message, "code": failure.code},
         request,
         retry_after=failure.retry_after,
     )
+    if failure.code == DatabaseResuming.code and answer.status == 503:
+        _for_a_person(answer, request, failure.retry_after or 1)
+    return answer
+
+
+def _for_a_person(answer: Answer, request: Request, seconds: int) -> None:
+    """A page instead of the JSON, where a browser asks for one."""
+    if request.accepts is None or request.method not in ("GET", "HEAD"):
+        return
+    # A cache must not give one to who wants the other; nor keep either.
+    answer.headers += [("vary", "accept"), ("cache-control", "no-store")]
+    from . import waking_page
+
+    if waking_page.is_for(request.accepts()):
+        answer.body = waking_page.body(seconds)
+        answer.headers = [
+            (name, value)
+            for name, value in answer.headers
+            if name not in ("content-type", "content-length")
+        ]
+        answer.headers += [
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-length", str(len(answer.body))),
+        ]
 
 
 def of_page(page: Answer, request: Request, *, late: bool = False) -> Answer:

@@ -135,6 +135,8 @@ class Handler:
             started=now,
         )
         self._cold = False
+        if self._settings.waking_page:
+            current.accepts = lambda: [v for name, v in call.headers if name == "accept"]
         limit = deadline.of_invocation(
             now=now,
             remaining_ms=remaining_ms(context),

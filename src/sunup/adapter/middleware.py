@@ -29,6 +29,10 @@ class RequestMiddleware:
             return
         raw_path = scope.get("raw_path") or scope["path"].encode()
         current = request.Request(method=scope["method"], path=raw_path.decode("latin-1"))
+        if self._settings.waking_page:
+            current.accepts = lambda: [
+                value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"
+            ]
         token = request.begin(current)
         limit = deadline.of_invocation(
             now=time.time(),
