@@ -12,7 +12,8 @@ Interface = Literal["asgi", "wsgi"]
 def load(name: str, setting: str = "app") -> Any:
     """Import `module:name` (or `module:name.attribute`). Raises `SettingsError` if there is none.
 
-    An error inside the module is raised as it is.
+    `module:create_app()` is what the function returns, without arguments. An error inside the
+    module, or the function, is raised as it is.
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path:
@@ -24,10 +25,15 @@ def load(name: str, setting: str = "app") -> Any:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise SettingsError(setting, name, f"a module that exists: {error}") from None
-    for part in path.split("."):
+    is_factory = path.endswith("()")
+    for part in path.removesuffix("()").split("."):
         if not hasattr(found, part):
             raise SettingsError(setting, name, f"a name in the module {module_name!r}")
         found = getattr(found, part)
+    if is_factory:
+        if not callable(found):
+            raise SettingsError(setting, name, f"a function, not {type(found).__name__}")
+        found = found()
     if not callable(found):
         raise SettingsError(setting, name, f"an ASGI or WSGI app, not {type(found).__name__}")
     return found

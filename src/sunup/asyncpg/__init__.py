@@ -53,6 +53,11 @@ class Database:
         self._settings.check_database()
         return self._settings
 
+    @property
+    def size(self) -> int:
+        """The most connections (DB_POOL_SIZE), whether there is a database or not."""
+        return (self._settings or Settings.from_environment()).pool_size
+
     async def start(self) -> None:
         """Begin to connect in the background and return at once."""
         self.pool().open()

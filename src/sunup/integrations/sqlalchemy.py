@@ -23,7 +23,6 @@ from sunup.connecting import timing
 from sunup.connecting.meaning import Meaning
 from sunup.connecting.waking import patience
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
-from sunup.settings import Settings
 
 if TYPE_CHECKING:
     import asyncpg
@@ -66,7 +65,7 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
         return bool(connection.closed or connection.clean or connection.put_right())
 
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=creator, **_options(db.settings, _QueuePool, options)
+        "postgresql+psycopg://", creator=creator, **_options(db.size, _QueuePool, options)
     )
     _check_before_use(engine, db, alive)
     _put_right_after_use(engine, db, put_right)
@@ -106,7 +105,7 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     engine = asyncio.create_async_engine(
         "postgresql+asyncpg://",
         async_creator=creator,
-        **_options(db.settings, _AsyncQueuePool, options),
+        **_options(db.size, _AsyncQueuePool, options),
     )
     _check_before_use(engine.sync_engine, db, alive)
     _put_right_after_use(engine.sync_engine, db, put_right)
@@ -117,15 +116,13 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     return engine
 
 
-def _options(
-    settings: Settings, poolclass: type[pool.Pool], options: dict[str, Any]
-) -> dict[str, Any]:
+def _options(size: int, poolclass: type[pool.Pool], options: dict[str, Any]) -> dict[str, Any]:
     for name in ("poolclass", "pool", "pool_size", "max_overflow", "creator", "async_creator"):
         if name in options:
             raise TypeError(f"{name!r} is sunup's: the number of connections is DB_POOL_SIZE")
     return {
         "poolclass": poolclass,
-        "pool_size": settings.pool_size,
+        "pool_size": size,
         "max_overflow": 0,
         "pool_use_lifo": True,
         # Exceptions are logged, and parameters are personal data.

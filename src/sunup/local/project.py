@@ -4,6 +4,9 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -78,8 +81,13 @@ class Project:
 
     @property
     def migrations(self) -> Path:
-        """Alembic's folder, which need not exist."""
-        return self.folder / (self.text("migrations") or "migrations")
+        """Alembic's folder, which need not exist: `migrations`, `alembic`, or alembic.ini's."""
+        named = self.text("migrations")
+        if named:
+            return self.folder / named
+        places = (self.folder / "migrations", self.folder / "alembic", *_of_alembic(self.folder))
+        found = (each for each in places if (each / "env.py").is_file())
+        return next(found, self.folder / "migrations")
 
     @property
     def code(self) -> Path:
@@ -181,6 +189,18 @@ class Project:
                 f"there is no {file} in {self.folder} (the {key} is {value!r})",
                 f'Name it in pyproject.toml: [tool.sunup] {key} = "{form}".',
             )
+
+
+def _of_alembic(folder: Path) -> list[Path]:
+    """The `script_location` of alembic.ini, or of pyproject.toml's `[tool.alembic]`."""
+    parser = ConfigParser(interpolation=None)
+    with suppress(OSError, ValueError, ConfigParserError):
+        parser.read(folder / "alembic.ini", encoding="utf-8")
+    found = [parser.get("alembic", "script_location", fallback="")]
+    with suppress(OSError, ValueError, AttributeError):
+        content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        found.append(str(content.get("tool", {}).get("alembic", {}).get("script_location", "")))
+    return [folder / each.replace("%(here)s", str(folder)) for each in found if each]
 
 
 def _module(folder: Path, name: str) -> Path | None:

@@ -22,7 +22,7 @@ from alembic.util import CommandError as AlembicError
 
 from sunup.local.errors import CommandError
 
-from .importing import importable
+from .folder import explained
 from .statements import breaks
 
 MARK = "compatible_with"
@@ -141,6 +141,6 @@ def _sql(each: Script, folder: Path) -> str:
     context = MigrationContext.configure(
         dialect_name="postgresql", opts={"as_sql": True, "output_buffer": output}
     )
-    with importable(folder.parent), Operations.context(context), redirect_stdout(sys.stderr):
+    with explained(folder), Operations.context(context), redirect_stdout(sys.stderr):
         each.module.upgrade()
     return output.getvalue()

@@ -4,7 +4,7 @@ import re
 import traceback
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from alembic.config import Config
@@ -95,8 +95,14 @@ def _check_numbers(folder: Path) -> None:
 
 
 def configuration(folder: Path) -> Config:
-    """Alembic's configuration without an alembic.ini."""
-    config = Config(attributes={}, cmd_opts=Namespace(quiet=True))
+    """Alembic's configuration, with the app's alembic.ini or `[tool.alembic]` where it has one."""
+    ini, toml = _file(folder, "alembic.ini"), _file(folder, "pyproject.toml")
+    config = Config(
+        str(ini) if ini else None,
+        toml_file=str(toml) if toml else None,
+        attributes={},
+        cmd_opts=Namespace(quiet=True),
+    )
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     # What Alembic's own env.py makes statements for, where it makes no connection.
@@ -104,11 +110,30 @@ def configuration(folder: Path) -> Config:
     return config
 
 
+def _sources(folder: Path) -> list[Path]:
+    """Where env.py finds the app's modules: beside it, where alembic.ini is, and in `src`."""
+    ini = _file(folder, "alembic.ini") or _file(folder, "pyproject.toml")
+    roots = {folder.resolve().parent, *([ini.parent] if ini else [])}
+    return sorted({*roots, *(each / "src" for each in roots if (each / "src").is_dir())})
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file in a folder above: not above the project, which has a pyproject.toml or is git's."""
+    for each in folder.resolve().parents[:3]:
+        if (each / name).is_file():
+            return each / name
+        if (each / "pyproject.toml").is_file() or (each / ".git").exists():
+            return None
+    return None
+
+
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
     """Run the app's migrations, which may import its modules. Raises `CommandError`."""
     try:
-        with importable(folder.parent):
+        with ExitStack() as stack:
+            for each in _sources(folder):
+                stack.enter_context(importable(each))
             yield
     except (AlembicError, RevisionError) as error:
         if "Ambiguous walk" in str(error):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
+from alembic.config import Config
 from alembic.util import CommandError as AlembicError
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
@@ -45,7 +46,7 @@ def write(folder: Path, message: str) -> Written:
     with scratch() as settings:
         migrations.upgrade(settings, folder)
         config = configuration(folder)
-        config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+        _name_files(config)
         opened = open_connection(settings)
         engine = create_engine("postgresql+psycopg://", creator=lambda: opened, poolclass=NullPool)
         found: list[int] = []
@@ -87,7 +88,7 @@ def merge(folder: Path, message: str) -> Path:
     heads = sorted(script.get_heads())
     if len(heads) < 2:
         raise CommandError("the migrations have one end: there is nothing to join")
-    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    _name_files(config)
     number = _next_number([each.revision for each in script.walk_revisions()])
     with explained(folder), _writable(folder):
         made = command.merge(config, heads, _quoted(message), rev_id=number)
@@ -98,6 +99,12 @@ def merge(folder: Path, message: str) -> Path:
 def _quoted(message: str) -> str:
     """For the template, which writes it into a docstring."""
     return message.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _name_files(config: Config) -> None:
+    """As alembic.ini says, else 0002_add_orders.py."""
+    if not config.get_alembic_option("file_template"):
+        config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
 
 
 def _check_template(folder: Path) -> None:

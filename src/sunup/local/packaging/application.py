@@ -32,6 +32,8 @@ NOT_THE_APP = (
     "/requirements*.txt",
     "/*.lock",
     "/pylock*.toml",
+    "/alembic.ini",
+    "/manage.py",
     "/Makefile",
     "/*.zip",
     "/*.zip.*",
@@ -100,8 +102,8 @@ def _tell_migrations(project: Project, target: Path) -> None:
 
 def _folders(project: Project) -> list[str]:
     """The folders of the migrations and of Terraform, as patterns."""
-    named = (project.text("migrations") or "migrations", project.text("terraform") or "terraform")
-    folders = (os.path.normpath(each) for each in named)
+    named = (project.migrations, project.terraform)
+    folders = (os.path.relpath(each, project.folder) for each in named)
     return [f"/{each}/" for each in folders if not each.startswith("..") and each != "."]
 
 
