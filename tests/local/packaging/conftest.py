@@ -1,5 +1,7 @@
 """Small distributions to install, made here: no index is needed."""
 
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,9 +9,51 @@ from pathlib import Path
 import pytest
 
 from sunup.local import project
+from sunup.local.packaging import dependencies
+from sunup.local.packaging.target import Target
 from sunup.local.project import Project
 
 Wheels = Callable[..., Path]
+Write = Callable[..., Project]
+
+ARM = Target("3.13", "arm64")
+
+_BACKEND = """
+import zipfile, pathlib
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "ours-1-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as file:
+        file.writestr("ours/__init__.py", "")
+        file.writestr("ours-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: ours\\nVersion: 1\\n")
+        file.writestr("ours-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        file.writestr("ours-1.dist-info/RECORD", "ours/__init__.py,,\\n")
+    return name
+"""
+
+# A library with a build backend of its own: none need be fetched.
+LIBRARY = {
+    "pyproject.toml": "[build-system]\nrequires=[]\nbuild-backend='backend'\nbackend-path=['.']\n"
+    "[project]\nname='ours'\nversion='1'\n",
+    "backend.py": _BACKEND,
+}
+
+
+def install(app: Project, tmp_path: Path, target: Target = ARM) -> tuple[set[str], list[str]]:
+    """The top-level names that were installed, and the notes."""
+    folder, scratch = tmp_path / "out", Path(tempfile.mkdtemp(dir=tmp_path))
+    shutil.rmtree(folder, ignore_errors=True)
+    installed = dependencies.install(app, target, folder, scratch)
+    names = {each.name for each in folder.iterdir() if not each.name.endswith(".dist-info")}
+    return names - {"sunup"}, installed.notes
+
+
+def index(folder: Path, *wheels: Path) -> str:
+    """An index that has these wheels; returns its address."""
+    for wheel in wheels:
+        place = folder / wheel.name.split("-")[0].replace("_", "-")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "index.html").write_text(f'<a href="{wheel.as_uri()}">{wheel.name}</a>')
+    return folder.as_uri()
 
 
 @pytest.fixture

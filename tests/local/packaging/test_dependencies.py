@@ -1,11 +1,6 @@
 """What is installed, by the real uv, from wheels that are made here."""
 
 import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,25 +8,11 @@ import pytest
 import sunup
 from sunup.local import project
 from sunup.local.errors import CommandError
-from sunup.local.packaging import dependencies, poetry, uv
 from sunup.local.packaging.target import Target
-from sunup.local.project import Project
 
-from .conftest import Wheels
+from .conftest import LIBRARY, Wheels, Write, install
 
-Write = Callable[..., Project]
-
-ARM = Target("3.13", "arm64")
 MANYLINUX = "cp313-cp313-manylinux_2_28_aarch64"
-
-
-def install(app: Project, tmp_path: Path, target: Target = ARM) -> tuple[set[str], list[str]]:
-    """The top-level names that were installed, and the notes."""
-    folder, scratch = tmp_path / "out", Path(tempfile.mkdtemp(dir=tmp_path))
-    shutil.rmtree(folder, ignore_errors=True)
-    installed = dependencies.install(app, target, folder, scratch)
-    names = {each.name for each in folder.iterdir() if not each.name.endswith(".dist-info")}
-    return names - {"sunup"}, installed.notes
 
 
 def test_markers_and_wheels_are_the_target_s(tmp_path: Path, wheels: Wheels, write: Write) -> None:
@@ -168,95 +149,11 @@ def test_the_sunup_that_the_project_pins_is_in_the_package(
 def test_a_local_folder_is_built_and_one_without_a_build_is_told(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = tmp_path / "library"
-    (library / "src" / "ours").mkdir(parents=True)
-    (library / "src" / "ours" / "__init__.py").touch()
-    # A build backend of its own: none need be fetched.
-    (library / "backend.py").write_text(BACKEND)
-    (library / "pyproject.toml").write_text(
-        "[build-system]\nrequires=[]\nbuild-backend='backend'\nbackend-path=['.']\n"
-        "[project]\nname='ours'\nversion='1'\n"
-    )
+    library = write(LIBRARY, "library").folder
     for line in ("../library", "-e ../library", f"ours @ {library.as_uri()}"):
         names, notes = install(write({"requirements.txt": line}), tmp_path)
         assert names == {"ours"}
         assert notes in ([], ["Built here from their source: ours."])
-
-
-BACKEND = """
-import zipfile, pathlib
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name = "ours-1-py3-none-any.whl"
-    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as file:
-        file.writestr("ours/__init__.py", "")
-        file.writestr("ours-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: ours\\nVersion: 1\\n")
-        file.writestr("ours-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        file.writestr("ours-1.dist-info/RECORD", "ours/__init__.py,,\\n")
-    return name
-"""
-
-
-def test_locks_of_uv_and_pylock_are_read_by_uv(
-    tmp_path: Path, wheels: Wheels, write: Write
-) -> None:
-    wheels("one", requires=("two",))
-    wheels("two", "1")
-    text = "[project]\nname='x'\nversion='1'\nrequires-python='>=3.11'\ndependencies=['one']\n"
-    app = write({"pyproject.toml": text})
-    run = [uv.program(), "--quiet"]
-    subprocess.run([*run, "lock", "--python", sys.executable], cwd=app.folder, check=True)
-    wheels("two", "2")
-    names, notes = install(app, tmp_path)
-    assert (names, notes) == ({"one", "two"}, [])
-    assert "VERSION = '1'" in (tmp_path / "out/two/__init__.py").read_text()
-
-
-def test_a_member_of_a_workspace_has_its_own_part_of_the_lock(
-    tmp_path: Path, wheels: Wheels, write: Write
-) -> None:
-    for name in ("one", "two"):
-        wheels(name)
-    member = "[project]\nname='{0}'\nversion='1'\nrequires-python='>=3.11'\ndependencies=['{1}']\n"
-    (tmp_path / "pyproject.toml").write_text(
-        member.format("root", "two") + "[tool.uv.workspace]\nmembers=['app']\n"
-    )
-    app = write({"pyproject.toml": member.format("member", "one")})
-    subprocess.run(
-        [uv.program(), "--quiet", "lock", "--python", sys.executable], cwd=tmp_path, check=True
-    )
-    assert install(app, tmp_path)[0] == {"one"}
-
-
-POETRY = """
-[[package]]
-name = "one"
-version = "1"
-groups = ["main"]
-files = [{{file = "one-1-py3-none-any.whl", hash = "sha256:{digest}"}}]
-[[package]]
-name = "old"
-version = "1"
-groups = ["main"]
-markers = "python_version < '3.13'"
-files = []
-[[package]]
-name = "tests-only"
-version = "1"
-groups = ["dev"]
-files = []
-[metadata]
-lock-version = "2.1"
-"""
-
-
-def test_poetry_s_lock_is_read(tmp_path: Path, wheels: Wheels, write: Write) -> None:
-    digest = hashlib.sha256(wheels("one").read_bytes()).hexdigest()
-    wheels("old")
-    app = write({"poetry.lock": POETRY.format(digest=digest)})
-    assert install(app, tmp_path) == ({"one"}, [])
-    old = POETRY.format(digest=digest).replace('groups = ["main"]\n', "")
-    with pytest.raises(CommandError, match="does not say which dependencies"):
-        install(write({"poetry.lock": old}, "other"), tmp_path)
 
 
 def test_only_what_the_list_names_is_pruned_and_keep_opts_out(
@@ -316,49 +213,10 @@ def test_without_uv_it_is_told(
         install(write({"requirements.txt": "one==1"}), tmp_path)
 
 
-def test_poetry_s_paths_repositories_and_urls_are_kept(tmp_path: Path) -> None:
-    lock = tmp_path / "poetry.lock"
-    entry = (
-        '[[package]]\nname = "{0}"\nversion = "1"\ngroups = ["main"]\nfiles = []\n'
-        "[package.source]\n{1}\n"
-    )
-    sources = {
-        "here": 'type = "directory"\nurl = "../lib"',
-        "repo": 'type = "git"\nurl = "https://x.example/r.git"\nresolved_reference = "abc"',
-        "away": 'type = "url"\nurl = "https://x.example/a.whl"',
-    }
-    lock.write_text("".join(entry.format(*each) for each in sources.items()))
-    library = (tmp_path.parent / "lib").resolve().as_uri()
-    assert poetry.requirements(lock).splitlines() == [
-        f"here @ {library}",
-        "repo @ git+https://x.example/r.git@abc",
-        "away @ https://x.example/a.whl",
-    ]
-    lock.write_text("[metadata]")
-    with pytest.raises(CommandError, match="cannot be read"):
-        poetry.requirements(lock)
-
-
 def test_a_requirements_file_that_is_named_must_be_there(tmp_path: Path, write: Write) -> None:
     app = write({"pyproject.toml": '[tool.sunup]\nrequirements = "pins.txt"'})
     with pytest.raises(CommandError, match=r"there is no pins\.txt"):
         install(app, tmp_path)
-
-
-def test_pylock_is_read_and_boto3_is_lambda_s_also_there(
-    tmp_path: Path, wheels: Wheels, write: Write
-) -> None:
-    for name in ("one", "boto3"):
-        wheels(name)
-    app = write({"requirements.in": "one\nboto3\n"})
-    command = [uv.program(), "pip", "compile", "--quiet", "--python", sys.executable]
-    command += ["requirements.in", "--format", "pylock.toml", "--output-file", "pylock.toml"]
-    subprocess.run(command, cwd=app.folder, check=True)
-    wheels("one", "2")
-    names, notes = install(app, tmp_path)
-    assert names == {"one"}
-    assert "VERSION = '1'" in (tmp_path / "out/one/__init__.py").read_text()
-    assert notes[0].startswith("Left to Lambda's own runtime: boto3.")
 
 
 def test_what_newer_pythons_have_a_wheel_for_is_told(

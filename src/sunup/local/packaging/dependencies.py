@@ -35,18 +35,9 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
         room.prepare(folder)
         return Installed()
     left_out = LEFT_OUT - {canonicalize_name(each) for each in project.texts("bundle")}
-    excluded = scratch / "excluded.txt"
-    excluded.write_text("".join(f"{name}\n" for name in sorted(left_out)))
-    arguments = ["--requirement", str(source.file), "--excludes", str(excluded)]
-    # Where all have hashes sunup has one too, or is not among them.
-    # A pylock.toml is taken as it is: uv neither overrides nor excludes anything of it.
-    fixed = source.hashed or source.is_pylock
-    own = None if fixed else room.override(source.requirements, scratch)
-    if own is not None:
-        arguments += ["--overrides", str(own)]
-    if source.hashed:
-        arguments.append("--require-hashes")
-    built = uv.install(arguments, target, folder, project.folder)
+    make = _of_lock if source.is_pylock else _of_requirements
+    arguments, known = make(source, target, left_out, scratch)
+    built = uv.install(arguments, target, folder, project.folder, known)
     shutil.rmtree(folder / "bin", ignore_errors=True)  # the wheels' scripts
     (folder / ".lock").unlink(missing_ok=True)  # uv's own
     closure.remove(folder, left_out)
@@ -57,10 +48,44 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
         what = f"{source.shown} does not bring all: {'; '.join(problems)}"
         raise CommandError(what, sources.HOW_TO_PIN)
     owners, versions = closure.owners(folder), closure.versions(folder)
+    built = tuple(name for name in built if name in versions)  # not what is for another platform
     for name in closure.direct(folder):
         versions.pop(name)  # a path or a repository: it says itself what it is
     prune.prune(folder, project.texts("keep"))
     return Installed(owners, _notes(source, versions, left_out, built))
+
+
+def _of_lock(
+    source: sources.Source, target: Target, left_out: frozenset[str], scratch: Path
+) -> tuple[list[str], tuple[str, ...]]:
+    """What uv is told for a pylock.toml, and what it has to build.
+
+    uv takes such a file as it is: what is left out is left out of the file.
+    """
+    lock = source.lock
+    lock.check(target)
+    less = left_out if lock.has_other_sunup else {*left_out, "sunup"}
+    file = scratch / "pylock.sunup.toml"
+    lock.write(file, less)
+    return ["--requirement", str(file)], tuple(name for name in lock.sources if name not in less)
+
+
+def _of_requirements(
+    source: sources.Source, _target: Target, left_out: frozenset[str], scratch: Path
+) -> tuple[list[str], tuple[str, ...]]:
+    """The same for a requirements file or a pyproject.toml; uv says what has to be built."""
+    excluded = scratch / "excluded.txt"
+    excluded.write_text("".join(f"{name}\n" for name in sorted(left_out)))
+    arguments = ["--requirement", str(source.file), "--excludes", str(excluded)]
+    if source.indexes is not None:
+        arguments += ["--requirement", str(source.indexes)]
+    # Where all have hashes sunup has one too, or is not among them.
+    own = None if source.hashed else room.override(source.requirements, scratch)
+    if own is not None:
+        arguments += ["--overrides", str(own)]
+    if source.hashed:
+        arguments.append("--require-hashes")
+    return arguments, ()
 
 
 def _notes(

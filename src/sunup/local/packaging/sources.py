@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import poetry, uv
+from . import poetry, pylock, uv
 
 HOW_TO_PIN = "Pin them: sunup pin"
 
@@ -25,10 +25,14 @@ _INCLUDED = re.compile(r"^(?:-r|--requirement)[ =]*(\S+)")
 
 @dataclass(frozen=True)
 class Source:
-    """`file` is a requirements file, a pylock.toml or a pyproject.toml; `shown` is for messages."""
+    """`file` is a requirements file, a pylock.toml or a pyproject.toml; `shown` is for messages.
+
+    `indexes` is a pyproject.toml that says from which index some of `file` are.
+    """
 
     file: Path
     shown: str
+    indexes: Path | None = None
 
     @property
     def text(self) -> str:
@@ -38,7 +42,7 @@ class Source:
     @property
     def lines(self) -> list[str]:
         """The requirements of a requirements file, or of pyproject.toml."""
-        if self.shown == "pyproject.toml":
+        if self.file.name == "pyproject.toml":
             return dependencies(self.file.parent)
         if self.file.suffix == ".toml":
             return []
@@ -51,11 +55,15 @@ class Source:
         return [re.split(r"\s+(?:--hash|#)", line)[0].strip() for line in self.lines]
 
     @property
+    def lock(self) -> pylock.Lock:
+        """What a pylock.toml says. Raises `CommandError`."""
+        return pylock.read(self.file, self.shown)
+
+    @property
     def names(self) -> set[str]:
         """The distributions that it names, as far as its text shows."""
         if self.is_pylock:
-            found = re.findall(r"""["']?name["']?\s*=\s*["']([\w.-]+)""", self.text)
-            return {canonicalize_name(each) for each in found}
+            return self.lock.names
         return {canonicalize_name(each["name"]) for each in self._matches}
 
     @property
@@ -125,13 +133,22 @@ def dependencies(folder: Path) -> list[str]:
 
 
 def _read(path: Path, folder: Path, scratch: Path) -> Source:
-    if path.name not in ("uv.lock", "poetry.lock"):
-        return Source(path, path.name)
-    converted = scratch / "requirements.txt"
-    # uv finds the lock of the workspace by itself, and takes what this member needs.
-    text = uv.export(folder) if path.name == "uv.lock" else poetry.requirements(path)
-    converted.write_text(text, encoding="utf-8")
-    return Source(converted, path.name)
+    if path.name == "uv.lock":
+        converted = scratch / "pylock.toml"
+        # uv finds the lock of the workspace by itself, and takes what this member needs.
+        own = path == _lock_of_workspace(folder)
+        uv.export(folder if own else path.parent, converted)
+        return Source(converted, path.name)
+    if path.name == "poetry.lock":
+        converted = scratch / "requirements.txt"
+        lock = poetry.read(path)
+        converted.write_text(lock.requirements, encoding="utf-8")
+        if not lock.indexes:
+            return Source(converted, path.name)
+        indexes = scratch / "pyproject.toml"
+        indexes.write_text(lock.indexes, encoding="utf-8")
+        return Source(converted, path.name, indexes)
+    return Source(path, path.name)
 
 
 def _lock_of_workspace(folder: Path) -> Path | None:
@@ -152,7 +169,11 @@ def _has_member(root: Path, folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     workspace = content.get("tool", {}).get("uv", {}).get("workspace", {})
-    return any(folder in root.glob(pattern) for pattern in workspace.get("members", []))
+
+    def has(key: str) -> bool:
+        return any(folder in root.glob(pattern) for pattern in workspace.get(key, []))
+
+    return has("members") and not has("exclude")
 
 
 def _expanded(path: Path, depth: int = 5) -> str:

@@ -21,6 +21,7 @@ from .target import Target
 _NO_WHEEL = re.compile(
     r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\]|\{[^}]*\})*(?:[=><]=?(\S+))? has no (?:usable )?wheels"
 )
+_NO_WHEEL_IN_LOCK = re.compile(r"Package `([^`]+)`()[^`]* marked as `--no-build`")
 _ON_AMAZON_LINUX_2 = "3.11"
 
 # Enough for a project whose parts lie in folders of their own.
@@ -36,14 +37,16 @@ def program() -> str:
     return found
 
 
-def export(folder: Path) -> str:
-    """The requirements that the folder's uv.lock pins. Raises `CommandError`."""
-    command = ["export", "--frozen", "--no-dev", "--no-emit-project", "--no-editable"]
-    command += ["--no-header", "--no-annotate", "--format=requirements-txt", "--quiet"]
+def export(folder: Path, output: Path) -> None:
+    """Write what the folder's uv.lock pins as a pylock.toml. Raises `CommandError`.
+
+    Not as a requirements file, which cannot say from which index a distribution is.
+    """
+    command = ["export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-editable"]
+    command += ["--format=pylock.toml", f"--output-file={output}", "--quiet"]
     result = _run(command, folder)
     if result.returncode:
         raise CommandError(f"uv.lock: {_reason(result.stderr)}", "Lock again: uv lock")
-    return result.stdout
 
 
 def compile_pins(folder: Path, arguments: Sequence[str]) -> None:
@@ -53,19 +56,28 @@ def compile_pins(folder: Path, arguments: Sequence[str]) -> None:
         raise _failure(result.stderr, None)
 
 
-def install(arguments: Sequence[str], target: Target, into: Path, folder: Path) -> tuple[str, ...]:
+def install(
+    arguments: Sequence[str],
+    target: Target,
+    into: Path,
+    folder: Path,
+    sources: Sequence[str] = (),
+) -> tuple[str, ...]:
     """Install wheels for the target; returns the names of what was built here from source.
 
-    That is local folders and repositories only: never what comes from an index. `folder` is the
-    app's, from which relative paths are seen. Raises `CommandError`.
+    That is local folders and repositories only: never what comes from an index. `sources` are
+    those of them that are known before. `folder` is the app's, from which relative paths are
+    seen. Raises `CommandError`.
     """
     command = ["pip", "install", "--quiet", "--python", sys.executable, "--target", str(into)]
-    command += ["--python-platform", target.uv_platform, "--python-version", target.python]
+    command += ["--python-platform", target.uv_platform, "--python-version"]
+    # The newest patch release, which Lambda has: markers may ask for it.
+    command += [target.environment["python_full_version"]]
     command += ["--link-mode=copy", "--no-editable", "--only-binary", ":all:"]
-    built: list[str] = []
+    built = list(sources)
     for _ in range(_MOST_LOCAL):
-        sources = [part for name in built for part in ("--no-binary", name)]
-        result = _run([*command, *sources, *arguments], folder)
+        allowed = [part for name in built for part in ("--no-binary", name)]
+        result = _run([*command, *allowed, *arguments], folder)
         if not result.returncode:
             return tuple(built)
         # Only for what is named by a path or a URL: for what an index has uv's words are others.
@@ -93,7 +105,7 @@ def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess
 
 def _failure(output: str, target: Target | None) -> CommandError:
     said = " ".join(output.split())
-    missing = _NO_WHEEL.search(said)
+    missing = _NO_WHEEL.search(said) or _NO_WHEEL_IN_LOCK.search(said)
     if missing and target is not None:
         older = target.python == _ON_AMAZON_LINUX_2
         return CommandError(

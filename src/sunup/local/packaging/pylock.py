@@ -1,0 +1,115 @@
+"""A pylock.toml (PEP 751) as uv is given it: it names of each distribution where it is."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+import sunup
+from sunup.local.errors import CommandError
+
+from .target import Target
+
+_LOCK_AGAIN = "Lock again with the tool that wrote it."
+
+
+@dataclass(frozen=True)
+class Lock:
+    """`packages` are as in the file; `shown` is for messages."""
+
+    packages: list[dict[str, Any]]
+    python: str
+    folder: Path
+    shown: str
+
+    @property
+    def names(self) -> set[str]:
+        """The distributions that it names."""
+        return {_name(each) for each in self.packages}
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those that are folders, repositories or archives: they are built here."""
+        return tuple(_name(each) for each in self.packages if _is_source(each))
+
+    @property
+    def has_other_sunup(self) -> bool:
+        """Whether it pins a sunup that is not this one: another version, or a repository."""
+        return any(
+            "vcs" in each or each.get("version", sunup.__version__) != sunup.__version__
+            for each in self.packages
+            if _name(each) == "sunup"
+        )
+
+    def check(self, target: Target) -> None:
+        """Raises `CommandError` where it is not for the target's Python."""
+        try:
+            suits = SpecifierSet(self.python).contains(target.environment["python_full_version"])
+        except InvalidSpecifier as error:
+            raise CommandError(f"{self.shown} cannot be read: {error}", _LOCK_AGAIN) from None
+        if not suits:
+            raise CommandError(
+                f"{self.shown} is for Python {self.python}, the package for {target.python}",
+                "Choose the other with --python, or lock again for this one.",
+            )
+
+    def write(self, path: Path, without: Iterable[str]) -> None:
+        """Write it elsewhere, less some distributions.
+
+        Which Python it is for is left out: uv would compare the one that runs, not the target.
+        """
+        left_out = set(without)
+        text = 'lock-version = "1.0"\ncreated-by = "sunup"\n'
+        for package in self.packages:
+            if _name(package) not in left_out:
+                rows = _moved(package, self.folder).items()
+                text += "\n[[packages]]\n" + "".join(f"{key} = {_toml(row)}\n" for key, row in rows)
+        path.write_text(text, encoding="utf-8")
+
+
+def read(path: Path, shown: str) -> Lock:
+    """Raises `CommandError`."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        packages = [dict(each) for each in content.get("packages", [])]
+        if not all(isinstance(each.get("name"), str) for each in packages):
+            raise ValueError("a package has no name")  # noqa: TRY301
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandError(f"{shown} cannot be read: {error}", _LOCK_AGAIN) from None
+    return Lock(packages, str(content.get("requires-python", "")), path.parent, shown)
+
+
+def _name(package: Mapping[str, Any]) -> str:
+    return canonicalize_name(package["name"])
+
+
+def _is_source(package: Mapping[str, Any]) -> bool:
+    archive = package.get("archive") or {}
+    place = str(archive.get("path") or archive.get("url") or "")
+    is_wheel = place.partition("#")[0].endswith(".whl")
+    return "directory" in package or "vcs" in package or ("archive" in package and not is_wheel)
+
+
+def _moved(value: Any, folder: Path) -> Any:
+    """With paths that do not depend on where the file is."""
+    if isinstance(value, dict):
+        return {
+            key: str((folder / each).resolve()) if key == "path" else _moved(each, folder)
+            for key, each in value.items()
+        }
+    return [_moved(each, folder) for each in value] if isinstance(value, list) else value
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(each)}' for key, each in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(each) for each in value)}]"
+    if isinstance(value, str | bool | int | float):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)  # a date
