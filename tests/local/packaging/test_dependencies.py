@@ -1,6 +1,7 @@
 """What is installed, by the real uv, from wheels that are made here."""
 
 import hashlib
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,55 @@ def test_what_newer_pythons_have_a_wheel_for_is_told(
     with pytest.raises(CommandError, match=r"^native 1 has no wheel for Python 3\.11 on") as raised:
         install(app, tmp_path, Target("3.11", "arm64"))
     assert "--python 3.13" in raised.value.cure
+
+
+def test_markers_on_patch_releases_are_those_of_the_newest(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    wheels("one", requires=("two; python_full_version >= '3.13.4'",))
+    wheels("two")
+    assert install(write({"requirements.txt": "one==1"}), tmp_path)[0] == {"one", "two"}
+
+
+def test_a_package_called_bin_stays_and_scripts_do_not(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    entry = {"tool.py": "", "tool-1.dist-info/entry_points.txt": "[console_scripts]\ntool=tool:f\n"}
+    wheels("tool", files=entry)
+    wheels("scripted", files={"bin/__init__.py": "", "bin/data.json": "{}"})
+    assert install(write({"requirements.txt": "tool==1"}), tmp_path)[0] == {"tool.py"}
+    names, _ = install(write({"requirements.txt": "tool==1\nscripted==1"}), tmp_path)
+    assert names == {"tool.py", "bin"}
+    content = {each.name for each in (tmp_path / "out/bin").iterdir()}
+    assert content == {"__init__.py", "data.json"}
+
+
+def test_what_is_built_by_the_file_s_own_wish_is_told(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    folder = wheels("unused").parent
+    with tarfile.open(folder / "ours-1.tar.gz", "w:gz") as archive:
+        library = write(LIBRARY, "ours-1").folder
+        (library / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1\n")
+        archive.add(library, "ours-1")
+    app = write({"requirements.txt": "--no-binary Ours\n--no-binary other\nours==1"})
+    assert install(app, tmp_path) == ({"ours"}, ["Built here from their source: ours."])
+
+
+def test_dependencies_that_the_build_decides_are_not_forgotten(
+    tmp_path: Path, write: Write
+) -> None:
+    text = "[project]\nname='x'\nversion='1'\ndynamic=['dependencies']\n"
+    with pytest.raises(CommandError, match=r"leaves the dependencies to the build"):
+        install(write({"pyproject.toml": text}), tmp_path)
+
+
+def test_a_repository_that_cannot_be_fetched_is_named_with_the_cause(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    app = write({"requirements.txt": "one @ git+https://me:word@127.0.0.1:9/x.git"})
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1:9/x\.git.*fatal: ") as raised:
+        install(app, tmp_path)
+    assert "word" not in raised.value.what
+    assert raised.value.cure == ""

@@ -3,6 +3,7 @@
 Works on any host, since only their metadata is read.
 """
 
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,10 +21,14 @@ def versions(folder: Path) -> dict[str, str]:
     return {name: each.version for name, each in _distributions(folder).items()}
 
 
-def direct(folder: Path) -> set[str]:
+def direct(folder: Path, url: str | None = None) -> set[str]:
     """Names of those that came from a path or a URL, not from an index (PEP 610)."""
-    found = _distributions(folder).items()
-    return {name for name, each in found if each.read_text("direct_url.json")}
+    found = {}
+    for name, each in _distributions(folder).items():
+        text = each.read_text("direct_url.json")
+        if text:
+            found[name] = str(json.loads(text).get("url", "")).removesuffix("/")
+    return {name for name, its in found.items() if url is None or its == url}
 
 
 def owners(folder: Path) -> dict[str, tuple[str, str]]:

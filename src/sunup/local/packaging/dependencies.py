@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import closure, prune, room, sources, uv
+from . import closure, folders, prune, room, sources, uv
+from .requirements import pep508
 from .target import Target
 
 # Lambda's managed runtimes have them (Developer Guide, "Runtime-included SDK versions").
@@ -35,20 +36,29 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
         room.prepare(folder)
         return Installed()
     left_out = LEFT_OUT - {canonicalize_name(each) for each in project.texts("bundle")}
-    make = _of_lock if source.is_pylock else _of_requirements
-    arguments, known = make(source, target, left_out, scratch)
-    built = uv.install(arguments, target, folder, project.folder, known)
-    shutil.rmtree(folder / "bin", ignore_errors=True)  # the wheels' scripts
+    copies = folders.Copies(scratch)
+    if source.is_pylock:
+        arguments, known = _of_lock(source, target, left_out, copies, scratch)
+    else:
+        arguments, known = _of_requirements(source, project, left_out, copies, scratch), ()
+    index = source.requirements.index
+    built = {*uv.install(arguments, target, folder, project.folder, known, index)}
+    _remove_scripts(folder / "bin")
     (folder / ".lock").unlink(missing_ok=True)  # uv's own
     closure.remove(folder, left_out)
     room.prepare(folder)
-    asked = [*sources.dependencies(project.folder), *source.requirements]
+    asked = [*sources.dependencies(project.folder), *map(pep508, source.requirements.lines)]
     problems = closure.missing(folder, target, asked, {*left_out, "sunup"})
     if problems:
         what = f"{source.shown} does not bring all: {'; '.join(problems)}"
         raise CommandError(what, sources.HOW_TO_PIN)
+    app = copies.made.get(project.folder.resolve())
+    if app is not None:  # its files are copied as they are
+        closure.remove(folder, closure.direct(folder, app.as_uri()))
     owners, versions = closure.owners(folder), closure.versions(folder)
-    built = tuple(name for name in built if name in versions)  # not what is for another platform
+    wanted = source.requirements.built
+    built |= versions.keys() if ":all:" in wanted else wanted
+    built &= versions.keys()  # not what is for another platform
     for name in closure.direct(folder):
         versions.pop(name)  # a path or a repository: it says itself what it is
     prune.prune(folder, project.texts("keep"))
@@ -56,7 +66,11 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
 
 
 def _of_lock(
-    source: sources.Source, target: Target, left_out: frozenset[str], scratch: Path
+    source: sources.Source,
+    target: Target,
+    left_out: frozenset[str],
+    copies: folders.Copies,
+    scratch: Path,
 ) -> tuple[list[str], tuple[str, ...]]:
     """What uv is told for a pylock.toml, and what it has to build.
 
@@ -66,26 +80,45 @@ def _of_lock(
     lock.check(target)
     less = left_out if lock.has_other_sunup else {*left_out, "sunup"}
     file = scratch / "pylock.sunup.toml"
-    lock.write(file, less)
+    lock.write(file, less, copies.place)
     return ["--requirement", str(file)], tuple(name for name in lock.sources if name not in less)
 
 
 def _of_requirements(
-    source: sources.Source, _target: Target, left_out: frozenset[str], scratch: Path
-) -> tuple[list[str], tuple[str, ...]]:
+    source: sources.Source,
+    project: Project,
+    left_out: frozenset[str],
+    copies: folders.Copies,
+    scratch: Path,
+) -> list[str]:
     """The same for a requirements file or a pyproject.toml; uv says what has to be built."""
     excluded = scratch / "excluded.txt"
     excluded.write_text("".join(f"{name}\n" for name in sorted(left_out)))
-    arguments = ["--requirement", str(source.file), "--excludes", str(excluded)]
+    file, wanted = source.file, source.requirements
+    moved = wanted if source.is_project else wanted.with_folders(copies.place, project.folder)
+    if moved != wanted:
+        file = scratch / "requirements.sunup.txt"
+        file.write_text("".join(f"{row}\n" for row in moved.rows), encoding="utf-8")
+    arguments = ["--requirement", str(file), "--excludes", str(excluded)]
     if source.indexes is not None:
         arguments += ["--requirement", str(source.indexes)]
     # Where all have hashes sunup has one too, or is not among them.
-    own = None if source.hashed else room.override(source.requirements, scratch)
+    own = None if wanted.hashed else room.override(map(pep508, wanted.lines), scratch)
     if own is not None:
         arguments += ["--overrides", str(own)]
-    if source.hashed:
+    if wanted.hashed:
         arguments.append("--require-hashes")
-    return arguments, ()
+    return arguments
+
+
+def _remove_scripts(folder: Path) -> None:
+    """The wheels' programs; they are in one folder with a package that is called `bin`."""
+    if not (folder / "__init__.py").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.is_file() and path.read_bytes()[:2] == b"#!":
+            path.unlink()
 
 
 def _notes(
@@ -99,11 +132,11 @@ def _notes(
             f"Left to Lambda's own runtime: {', '.join(runtime_s)}. To bring your versions: "
             f"[tool.sunup] bundle = [{names}]."
         )
-    loose = sorted(set(versions) - source.pins - {"sunup"})
+    loose = sorted(set(versions) - source.requirements.pins - {"sunup"})
     if loose and not source.locked:
         shown = ", ".join(f"{name} {versions[name]}" for name in loose[:_SHOWN])
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
         notes.append(f"Not pinned, so today's versions: {shown}{more}. {sources.HOW_TO_PIN}")
     if built:
-        notes.append(f"Built here from their source: {', '.join(built)}.")
+        notes.append(f"Built here from their source: {', '.join(sorted(built))}.")
     return notes

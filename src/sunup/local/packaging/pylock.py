@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,8 @@ class Lock:
                 "Choose the other with --python, or lock again for this one.",
             )
 
-    def write(self, path: Path, without: Iterable[str]) -> None:
-        """Write it elsewhere, less some distributions.
+    def write(self, path: Path, without: Iterable[str], place: Callable[[Path], Path]) -> None:
+        """Write it elsewhere, less some distributions; `place` says where a folder is built.
 
         Which Python it is for is left out: uv would compare the one that runs, not the target.
         """
@@ -67,7 +67,7 @@ class Lock:
         text = 'lock-version = "1.0"\ncreated-by = "sunup"\n'
         for package in self.packages:
             if _name(package) not in left_out:
-                rows = _moved(package, self.folder).items()
+                rows = _moved(package, self.folder, place).items()
                 text += "\n[[packages]]\n" + "".join(f"{key} = {_toml(row)}\n" for key, row in rows)
         path.write_text(text, encoding="utf-8")
 
@@ -95,14 +95,16 @@ def _is_source(package: Mapping[str, Any]) -> bool:
     return "directory" in package or "vcs" in package or ("archive" in package and not is_wheel)
 
 
-def _moved(value: Any, folder: Path) -> Any:
+def _moved(value: Any, folder: Path, place: Callable[[Path], Path]) -> Any:
     """With paths that do not depend on where the file is."""
     if isinstance(value, dict):
-        return {
-            key: str((folder / each).resolve()) if key == "path" else _moved(each, folder)
-            for key, each in value.items()
-        }
-    return [_moved(each, folder) for each in value] if isinstance(value, list) else value
+        moved = {key: _moved(each, folder, place) for key, each in value.items()}
+        if "path" in value:
+            path = (folder / value["path"]).resolve()
+            is_built = path.is_dir() and "commit-id" not in value  # not a repository
+            moved["path"] = str(place(path) if is_built else path)
+        return moved
+    return [_moved(each, folder, place) for each in value] if isinstance(value, list) else value
 
 
 def _toml(value: Any) -> str:

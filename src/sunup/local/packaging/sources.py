@@ -1,26 +1,20 @@
 """Where an app says what it needs: the file that uv is given."""
 
-import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import poetry, pylock, uv
+from . import poetry, pylock, requirements, uv
+from .requirements import Requirements
 
 HOW_TO_PIN = "Pin them: sunup pin"
-
-
-# Of a line of a requirements file: the name, and what pins it.
-_LINE = re.compile(
-    r"^(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*(?P<pin>==[^*;,]+(?:;|--|$|#| )|@)?"
-)
-_INCLUDED = re.compile(r"^(?:-r|--requirement)[ =]*(\S+)")
 
 
 @dataclass(frozen=True)
@@ -35,43 +29,6 @@ class Source:
     indexes: Path | None = None
 
     @property
-    def text(self) -> str:
-        """What is in it, and in the files that it includes."""
-        return _expanded(self.file)
-
-    @property
-    def lines(self) -> list[str]:
-        """The requirements of a requirements file, or of pyproject.toml."""
-        if self.file.name == "pyproject.toml":
-            return dependencies(self.file.parent)
-        if self.file.suffix == ".toml":
-            return []
-        lines = [line.strip() for line in re.sub(r"\\\r?\n", " ", self.text).splitlines()]
-        return [line for line in lines if line and not line.startswith(("#", "-"))]
-
-    @property
-    def requirements(self) -> list[str]:
-        """The same in PEP 508's words: without hashes and comments."""
-        return [re.split(r"\s+(?:--hash|#)", line)[0].strip() for line in self.lines]
-
-    @property
-    def lock(self) -> pylock.Lock:
-        """What a pylock.toml says. Raises `CommandError`."""
-        return pylock.read(self.file, self.shown)
-
-    @property
-    def names(self) -> set[str]:
-        """The distributions that it names, as far as its text shows."""
-        if self.is_pylock:
-            return self.lock.names
-        return {canonicalize_name(each["name"]) for each in self._matches}
-
-    @property
-    def pins(self) -> set[str]:
-        """Those of them that are pinned to one version."""
-        return {canonicalize_name(each["name"]) for each in self._matches if each["pin"]}
-
-    @property
     def locked(self) -> bool:
         """Whether it is a lock, made by a tool."""
         return self.shown.endswith(".lock") or self.shown.startswith("pylock")
@@ -82,14 +39,26 @@ class Source:
         return self.locked and self.file.suffix == ".toml"
 
     @property
-    def hashed(self) -> bool:
-        """Whether each line has a hash, so that all have to."""
-        lines = [] if self.file.suffix == ".toml" else self.lines
-        return bool(lines) and all("--hash" in line for line in lines)
+    def is_project(self) -> bool:
+        """Whether it is a pyproject.toml."""
+        return self.file.name == "pyproject.toml"
+
+    @cached_property
+    def lock(self) -> pylock.Lock:
+        """What a pylock.toml says. Raises `CommandError`."""
+        return pylock.read(self.file, self.shown)
+
+    @cached_property
+    def requirements(self) -> Requirements:
+        """Of a requirements file, or of a pyproject.toml; none of a pylock.toml."""
+        if self.is_project:
+            return Requirements(tuple(dependencies(self.file.parent)))
+        return Requirements(()) if self.is_pylock else requirements.read(self.file)
 
     @property
-    def _matches(self) -> list["re.Match[str]"]:
-        return [found for line in self.lines if (found := _LINE.match(line))]
+    def names(self) -> set[str]:
+        """The distributions that it names, as far as its text shows."""
+        return self.lock.names if self.is_pylock else self.requirements.names
 
 
 def find(project: Project, scratch: Path) -> Source | None:
@@ -111,25 +80,33 @@ def find(project: Project, scratch: Path) -> Source | None:
             return _read(path, folder, scratch)
     if dependencies(folder):
         return Source(folder / "pyproject.toml", "pyproject.toml")
+    if "dependencies" in _project(folder).get("dynamic", []):
+        raise CommandError(
+            "pyproject.toml leaves the dependencies to the build (dynamic)",
+            "Pin them: uv pip compile pyproject.toml --universal -o requirements.txt",
+        )
     return None
 
 
 def dependencies(folder: Path) -> list[str]:
     """`[project] dependencies` of pyproject.toml. Raises `CommandError`."""
-    path = folder / "pyproject.toml"
-    if not path.is_file():
-        return []
-    try:
-        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from None
-    found = [str(each) for each in project.get("dependencies", [])]
+    found = [str(each) for each in _project(folder).get("dependencies", [])]
     try:
         for each in found:
             Requirement(each)
     except InvalidRequirement as error:
         raise CommandError(f"pyproject.toml: {error}".replace("\n", " ")) from None
     return found
+
+
+def _project(folder: Path) -> dict[str, Any]:
+    path = folder / "pyproject.toml"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
 
 
 def _read(path: Path, folder: Path, scratch: Path) -> Source:
@@ -174,15 +151,3 @@ def _has_member(root: Path, folder: Path) -> bool:
         return any(folder in root.glob(pattern) for pattern in workspace.get(key, []))
 
     return has("members") and not has("exclude")
-
-
-def _expanded(path: Path, depth: int = 5) -> str:
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        included = _INCLUDED.match(line.strip())
-        other = path.parent / included[1] if included else None
-        if other is not None and other.is_file() and depth:
-            lines.append(_expanded(other, depth - 1))
-        else:
-            lines.append(line)
-    return "\n".join(lines)

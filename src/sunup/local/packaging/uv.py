@@ -24,6 +24,8 @@ _NO_WHEEL = re.compile(
 _NO_WHEEL_IN_LOCK = re.compile(r"Package `([^`]+)`()[^`]* marked as `--no-build`")
 _ON_AMAZON_LINUX_2 = "3.11"
 
+_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+
 # Enough for a project whose parts lie in folders of their own.
 _MOST_LOCAL = 50
 
@@ -62,12 +64,14 @@ def install(
     into: Path,
     folder: Path,
     sources: Sequence[str] = (),
+    index: str | None = None,
 ) -> tuple[str, ...]:
     """Install wheels for the target; returns the names of what was built here from source.
 
     That is local folders and repositories only: never what comes from an index. `sources` are
     those of them that are known before. `folder` is the app's, from which relative paths are
-    seen. Raises `CommandError`.
+    seen. `index` is that of the requirements file: as with pip none of the environment's comes
+    before it. Raises `CommandError`.
     """
     command = ["pip", "install", "--quiet", "--python", sys.executable, "--target", str(into)]
     command += ["--python-platform", target.uv_platform, "--python-version"]
@@ -77,7 +81,7 @@ def install(
     built = list(sources)
     for _ in range(_MOST_LOCAL):
         allowed = [part for name in built for part in ("--no-binary", name)]
-        result = _run([*command, *allowed, *arguments], folder)
+        result = _run([*command, *allowed, *arguments], folder, index)
         if not result.returncode:
             return tuple(built)
         # Only for what is named by a path or a URL: for what an index has uv's words are others.
@@ -88,8 +92,15 @@ def install(
     raise _failure(result.stderr, target)
 
 
-def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def _run(
+    arguments: Sequence[str], folder: Path, index: str | None = None
+) -> "subprocess.CompletedProcess[str]":
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    if index is not None:
+        for name in _INDEXES:
+            # The same one may be there with a password.
+            same = [each for each in environ.pop(name, "").split() if _place(each) == _place(index)]
+            environ.update({name: " ".join(same)} if same else {})
     # This machine's certificates, as pip takes them: a company's proxy has its own authority.
     for name in ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"):  # the second is its name in older versions
         environ.setdefault(name, "true")
@@ -101,6 +112,11 @@ def _run(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess
         check=False,
         env={**environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
     )
+
+
+def _place(index: str) -> str:
+    """An index without its name and its password, as UV_INDEX may have them."""
+    return re.sub(r"^(?:[\w.-]+=)?([a-z+]+://)(?:[^/@]*@)?", r"\1", index).rstrip("/")
 
 
 def _failure(output: str, target: Target | None) -> CommandError:
@@ -140,13 +156,17 @@ def _failure(output: str, target: Target | None) -> CommandError:
             f"the package index cannot be reached{f': {place[0]}' if place else ''}",
             "Is this machine offline, or behind a proxy (HTTPS_PROXY)?",
         )
-    return CommandError(f"uv: {_reason(output)}", "" if target is None else "sunup pin pins anew.")
+    unsolved = target is not None and "No solution found" in said
+    return CommandError(f"uv: {_reason(output)}", "sunup pin pins anew." if unsolved else "")
 
 
 def _reason(output: str) -> str:
-    """The last cause that uv names, on one line, without addresses' passwords."""
+    """What uv could not do, and why, on one line, without passwords and temporary places."""
     lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
     causes = [line.partition(":")[2].strip() for line in lines if line.startswith("cause:")]
     errors = [line.partition(":")[2].strip() for line in lines if line.startswith("error:")]
-    said = (causes or errors or lines or ["it failed"])[0 if causes else -1]
-    return re.sub(r"://[^/@\s]*@", "://", said)
+    # Of git, or of a build.
+    theirs = [line for line in lines if re.match(r"fatal: |\w*(Error|Exception): ", line)]
+    said = [*errors[:1], *(theirs[-1:] or causes[:1])] or lines[-1:] or ["it failed"]
+    text = re.sub(r" @ file:[^`]*", "", ": ".join(said))
+    return re.sub(r"://[^/@\s]*@", "://", text)
