@@ -63,3 +63,16 @@ def test_a_copy_has_what_git_knows_and_finds_what_lies_beside_it(tmp_path: Path)
     git(outer, "status")
     assert (top / "libs/a/build/old.py").is_file()
     assert copies.place(top / "libs" / "a") == inner
+
+
+def test_a_folder_whose_build_says_what_it_needs_is_built(
+    tmp_path: Path, wheels: Wheels, write: Write
+) -> None:
+    wheels("one")
+    project = LIBRARY["pyproject.toml"].replace(
+        "version='1'", "dynamic=['version', 'dependencies']"
+    )
+    built = LIBRARY["backend.py"].replace("Version: 1\\n", "Version: 1\\nRequires-Dist: one\\n")
+    write({"pyproject.toml": project, "backend.py": built}, "library")
+    app = write({"requirements.txt": "../library\none==1\n"})
+    assert install(app, tmp_path) == ({"ours", "one"}, ["Built here from their source: ours."])

@@ -24,6 +24,11 @@ _NO_WHEEL = re.compile(
 _NO_WHEEL_IN_LOCK = re.compile(r"Package `([^`]+)`()[^`]* marked as `--no-build`")
 _ON_AMAZON_LINUX_2 = "3.11"
 
+# What is at a path or a URL, and has to be built: to be installed, or to know what it needs.
+_SOURCE = re.compile(
+    r"(?:disabled, but attempted to build `|build `(?=[\w.-]+ @ [^`]*`\s+cause: Building source "
+    r"distributions for `[\w.-]+` is disabled))([\w.-]+)"
+)
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 # Enough for a project whose parts lie in folders of their own.
@@ -84,8 +89,7 @@ def install(
         result = _run([*command, *allowed, *arguments], folder, index)
         if not result.returncode:
             return tuple(built)
-        # Only for what is named by a path or a URL: for what an index has uv's words are others.
-        wanted = re.search(r"disabled, but attempted to build `([\w.-]+)`", result.stderr)
+        wanted = _SOURCE.search(result.stderr)
         if wanted is None or wanted[1] in built:
             break
         built.append(wanted[1])
