@@ -54,3 +54,14 @@ def test_a_python_that_cannot_compile_is_told(nowhere: Path) -> None:
     folder.mkdir()
     with pytest.raises(CommandError, match="cannot compile: no room"):
         bytecode.compile_folder(folder, Target(OTHER, "arm64"))
+
+
+def test_what_a_newer_python_cannot_read_an_older_one_cannot(nowhere: Path) -> None:
+    folder = nowhere / "package"
+    (folder / "folder.py").mkdir(parents=True)
+    (folder / "broken.py").write_text("a = (\n")
+    assert set(bytecode.compile_folder(folder, Target("3.10", "arm64")).failed) == {"broken.py"}
+    assert bytecode.compile_folder(folder, Target("3.99", "arm64")).failed == {}
+    running = Target(f"{sys.version_info[0]}.{sys.version_info[1]}", "arm64")
+    compiled = bytecode.compile_folder(folder, running)
+    assert (compiled.files, set(compiled.failed)) == (1, {"broken.py"})

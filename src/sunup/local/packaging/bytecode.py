@@ -47,17 +47,18 @@ class Compiled:
 
 def compile_folder(folder: Path, target: Target) -> Compiled:
     """Compile the whole folder, with an interpreter of the target's version if there is one."""
-    sources = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
+    sources = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.is_file()
+    )
     found = interpreter(target.python)
     began = time.perf_counter()
     if found is None:
         # What Lambda would do at each cold start: measured, so that the warning has a figure.
-        for path in sources:
-            try:
-                compile((folder / path).read_bytes(), path, "exec", dont_inherit=True)
-            except (SyntaxError, ValueError):
-                continue
-        return Compiled(None, len(sources), time.perf_counter() - began, {})
+        failed = _failing(folder, sources)
+        seconds = time.perf_counter() - began
+        # What this Python cannot read a newer one may.
+        older = tuple(map(int, target.python.split("."))) < sys.version_info[:2]
+        return Compiled(None, len(sources), seconds, failed if older else {})
     result = subprocess.run(  # noqa: S603
         [found, "-S", "-s", "-c", _COMPILE, str(folder)],
         input=json.dumps(sources),
@@ -70,6 +71,16 @@ def compile_folder(folder: Path, target: Target) -> Compiled:
         raise CommandError(f"{found} cannot compile: {result.stderr.strip().splitlines()[-1]}")
     seconds = time.perf_counter() - began
     return Compiled(found, len(sources), seconds, json.loads(result.stdout))
+
+
+def _failing(folder: Path, sources: list[str]) -> dict[str, str]:
+    failed = {}
+    for path in sources:
+        try:
+            compile((folder / path).read_bytes(), path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            failed[path] = str(error)
+    return failed
 
 
 def interpreter(python: str) -> str | None:
