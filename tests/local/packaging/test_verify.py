@@ -1,9 +1,14 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from sunup.local.errors import CommandError
 from sunup.local.packaging import verify
+from sunup.local.packaging.modules import Modules
+from sunup.local.packaging.target import Target
+
+RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def test_sizes_are_compared_with_lambda_s_limits(
@@ -19,3 +24,90 @@ def test_sizes_are_compared_with_lambda_s_limits(
     monkeypatch.setattr(verify, "LARGEST_ZIP", 10)
     (note,) = verify.sizes(package, 1000, parts)
     assert "[tool.sunup] bucket" in note
+
+
+def statically(
+    folder: Path, files: dict[str, str], sources: tuple[Path, ...] = (), python: str = RUNNING
+) -> set[str]:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    own = {name.split("/")[0].removesuffix(".py") for name in files}
+    modules = Modules(folder, python)
+    return verify.handler_statically(modules, "main.handler", "app:app", own, sources)
+
+
+HANDLER = "from sunup import Handler\nhandler = Handler({!r})\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package with sunup and nothing else."""
+    (tmp_path / "package" / "sunup").mkdir(parents=True)
+    (tmp_path / "package" / "sunup" / "__init__.py").touch()
+    return tmp_path / "package"
+
+
+@pytest.mark.parametrize("name", [":app", "app", "app:", "app.:app", "..app:app", "app:make()"])
+def test_what_cannot_be_an_app_s_name_is_told(package: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="that is not the name of an app") as raised:
+        statically(package, {"main.py": HANDLER.format(name), "app.py": "app = make = 1"})
+    assert "module:name" in raised.value.cure
+
+
+def test_an_app_that_only_a_function_has_is_not_there(package: Path) -> None:
+    files = {"main.py": HANDLER.format("app:app"), "app.py": "def create():\n    app = 1\n"}
+    with pytest.raises(CommandError, match=r"app\.py has no 'app'"):
+        statically(package, files)
+    with pytest.raises(CommandError, match=r"main\.py has no 'handler'"):
+        statically(package, {"main.py": "def main():\n    handler = 1\n"})
+
+
+def test_a_folder_without_init_is_no_app(package: Path) -> None:
+    files = {"main.py": HANDLER.format("shop:app"), "shop/app.py": "app = 1"}
+    with pytest.raises(CommandError, match="shop has no 'app'"):
+        statically(package, files)
+
+
+def test_what_init_reads_is_returned(package: Path) -> None:
+    files = {"main.py": HANDLER.format("app:app"), "app.py": "app = 1", "other.py": ""}
+    assert statically(package, files) == {"main.py", "app.py"}
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "pattern"),
+    [
+        ("shop/test_helpers.py", "shop.test_helpers", "/shop/test_helpers.py"),
+        ("shop/tests/__init__.py", "shop.tests", "/shop/tests/"),
+        ("src/shop/tests/__init__.py", "shop.tests", "/src/shop/tests/"),
+        ("compiled.pyc", "compiled", "/compiled.pyc"),
+    ],
+)
+def test_a_module_that_was_left_out_is_told_with_what_takes_it_along(
+    package: Path, tmp_path: Path, file: str, module: str, pattern: str
+) -> None:
+    source = tmp_path / "source"
+    (source / file).parent.mkdir(parents=True)
+    (source / file).touch()
+    files = {"main.py": f"import {module}\nhandler = 1", "shop/__init__.py": ""}
+    with pytest.raises(CommandError, match=f"not in the package: {module} ") as raised:
+        statically(package, files, (source, source / "src"))
+    assert "was left out" in raised.value.cure
+    assert f'[tool.sunup] include = ["{pattern}"] takes it along' in raised.value.cure
+
+
+def test_what_the_target_s_standard_library_lacks_is_told(package: Path) -> None:
+    with pytest.raises(CommandError, match=r"not in the package: cgi \(in main\.py\)") as raised:
+        statically(package, {"main.py": "import cgi\nhandler = 1"}, python="3.13")
+    assert raised.value.cure == "The standard library of Python 3.13 does not have cgi."
+
+
+def test_a_native_module_is_known_by_its_name_and_looked_into(tmp_path: Path) -> None:
+    arm = Target("3.13", "arm64")
+    (tmp_path / "lib.so.txt").write_text("about the library")
+    assert verify.natives(tmp_path, arm) == 0
+    (tmp_path / "libx.so.1.2").write_bytes(b"\x7fELF" + bytes(14) + b"\xb7\0")
+    assert verify.natives(tmp_path, arm) == 1
+    (tmp_path / "x.so").write_bytes(b"\x7fELF")
+    with pytest.raises(CommandError, match=r"x\.so is not for arm64"):
+        verify.natives(tmp_path, arm)

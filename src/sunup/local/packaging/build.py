@@ -10,8 +10,11 @@ from pathlib import Path
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import application, archive, bytecode, dependencies, verify
+from . import application, archive, bytecode, dependencies, trial, verify
+from .modules import Modules
 from .target import Target
+
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,16 @@ def build(
         _check_apart(before & copied.names, owners)
         own = {path.split("/")[0].removesuffix(".py") for path in copied.names}
         natives = verify.natives(folder, target)
-        verify.handler_statically(folder, project.handler, project.app, own | {"sunup"})
+        read = verify.handler_statically(
+            Modules(folder, target.python),
+            project.handler,
+            project.app,
+            own | {"sunup"},
+            (project.folder, project.code),
+        )
         tell(f"Compiling for Python {target.python}")
         compiled = bytecode.compile_folder(folder, target)
-        _check_compiled(compiled, own)
+        notes += _check_compiled(compiled, read, own)
         unpacked = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         candidate = Path(name) / "lambda.zip"
         tell("Writing the zip file")
@@ -80,12 +89,12 @@ def build(
         executed = target.runs_here and compiled.interpreter is not None
         if executed and compiled.interpreter is not None:
             tell("Importing the handler from it")
-            raised = verify.handler_natively(
+            note = trial.handler_natively(
                 candidate, project.handler, compiled.interpreter, project.dotenv
             )
-            if raised:
-                notes.append(f"{raised}. With its settings on Lambda it may not.")
+            notes += [note] if note else []
         content = candidate.read_bytes()
+        files = _count(candidate)
         _put(content, output)
     if compiled.interpreter is None:
         notes.append(
@@ -100,7 +109,7 @@ def build(
         sha256=hashlib.sha256(content).hexdigest(),
         zipped=len(content),
         unpacked=unpacked,
-        files=_count(output),
+        files=files,
         natives=natives,
         compiled=compiled,
         executed=executed,
@@ -133,10 +142,17 @@ def _check_apart(both: set[str], owners: dict[str, tuple[str, str]]) -> None:
         )
 
 
-def _check_compiled(compiled: bytecode.Compiled, own: set[str]) -> None:
-    for path, reason in compiled.failed.items():
-        if path.split("/")[0].removesuffix(".py") in own:
-            raise CommandError(f"{path}: {reason}".replace("/var/task/", ""))
+def _check_compiled(compiled: bytecode.Compiled, read: set[str], own: set[str]) -> list[str]:
+    """What INIT reads must be Python; the rest of the app may be templates. Returns notes."""
+    failed = {path: why.replace("/var/task/", "") for path, why in compiled.failed.items()}
+    for path in sorted(read & failed.keys()):
+        raise CommandError(" ".join(f"{path}: {failed[path]}".split()))
+    others = sorted(path for path in failed if path.split("/")[0].removesuffix(".py") in own)
+    if not others:
+        return []
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    shown = ", ".join(others[:_SHOWN])
+    return [f"In the package as they are, since they cannot be compiled: {shown}{more}."]
 
 
 def _files(folder: Path) -> set[str]:

@@ -5,98 +5,153 @@ A package for another processor cannot be tried here; what it forgot to bring ca
 
 import ast
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-# Lambda's managed runtimes bring these.
-_OF_THE_RUNTIME = {"boto3", "botocore", "s3transfer", "awslambdaric", "snapshot_restore_py"}
+from .modules import Modules, locate
 
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# Lambda's managed runtimes bring these: boto3 with what it requires, and the runtime's own.
+OF_THE_RUNTIME = frozenset(
+    {
+        *("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3"),
+        *("awslambdaric", "snapshot_restore_py"),
+    }
+)
+
+# What a version no longer has, and what it was the first to have ("What's New in Python 3.X").
+_REMOVED = {
+    "3.12": {"asynchat", "asyncore", "distutils", "imp", "smtpd"},
+    "3.13": {
+        *("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3", "mailcap"),
+        *("msilib", "nis", "nntplib", "ossaudiodev", "pipes", "sndhdr", "spwd", "sunau"),
+        *("telnetlib", "uu", "xdrlib"),
+    },
+}
+_ADDED = {"3.14": {"annotationlib", "compression"}}
 
 
-def missing(folder: Path, modules: list[str], own: set[str]) -> list[tuple[str, str]]:
-    """The imports that nothing in the folder satisfies: the module, and the file that asks for it.
+@dataclass(frozen=True)
+class Followed:
+    """`missing`: modules, each with the file that asks for it; `read`: the files looked into."""
+
+    missing: list[tuple[str, str]]
+    read: set[str]
+
+
+@dataclass(frozen=True)
+class _Import:
+    """Of `from module import names`, or of `import module`."""
+
+    module: str
+    names: list[str] = field(default_factory=list)
+
+
+def follow(
+    modules: Modules, starts: Iterable[str], own: set[str], folders: Iterable[Path] = ()
+) -> Followed:
+    """Find the imports that nothing in the package satisfies.
 
     Only what is imported in any case, at the top level of modules of the packages in `own`.
+    `folders` are those that the app was copied from. Raises `CommandError` for a module that is
+    not Python.
     """
-    found: list[tuple[str, str]] = []
+    missing: set[tuple[str, str]] = set()
+    standard = standard_library(modules.python)
     seen: set[str] = set()
-    waiting = list(modules)
+    read: set[str] = set()
+    waiting = [each for name in starts for each in _with_parents(name)]
     while waiting:
         name = waiting.pop()
-        path = locate(folder, name)
+        path = modules.locate(name)
         if path is None or name in seen or path.suffix != ".py":
             continue
         seen.add(name)
-        for wanted in _imports(path, name):
-            top = wanted.partition(".")[0]
-            if top in sys.stdlib_module_names or top in _OF_THE_RUNTIME:
+        where = path.relative_to(modules.folder).as_posix()
+        read.add(where)
+        for wanted in _imports(modules, path, name):
+            top = wanted.module.partition(".")[0]
+            if top in standard:
                 continue
-            if locate(folder, top) is None:
-                found.append((top, path.relative_to(folder).as_posix()))
+            if not top or (modules.locate(top) is None and top not in OF_THE_RUNTIME):
+                missing.add((top or wanted.module, where))
             elif top in own:
-                waiting.append(wanted)
-    return sorted(set(found))
+                missing.update((each, where) for each in _absent(modules, wanted, folders))
+                waiting += _with_parents(wanted.module)
+                waiting += [f"{wanted.module}.{each}" for each in wanted.names]
+    return Followed(sorted(missing), read)
 
 
-def locate(folder: Path, name: str) -> Path | None:
-    """The file (or folder, for a namespace package) of a module."""
-    path = folder.joinpath(*name.split("."))
-    for candidate in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-        if candidate.is_file():
-            return candidate
-    native = sorted(path.parent.glob(f"{path.name}.*.so")) if path.parent.is_dir() else []
-    if native:
-        return native[0]
-    return path if path.is_dir() else None
+def standard_library(python: str) -> set[str]:
+    """The top-level names of a Python's standard library."""
+    names = set(sys.stdlib_module_names).union(*_REMOVED.values(), *_ADDED.values())
+    for version, removed in _REMOVED.items():
+        if _number(python) >= _number(version):
+            names -= removed
+    for version, added in _ADDED.items():
+        if _number(python) < _number(version):
+            names -= added
+    return names
 
 
-def defines(path: Path, name: str) -> bool:
-    """Whether a module's top level binds a name, as far as its text shows."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and any(each.name == "*" for each in node.names):
-            return True
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            if any((each.asname or each.name) == name for each in node.names):
-                return True
-        elif isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Store) and node.id == name:
-                return True
-        elif isinstance(node, _DEFINITIONS) and node.name == name:
-            return True
-    return False
+def without(python: str, module: str) -> bool:
+    """Whether another Python's standard library has a module, and this one's has not."""
+    others = set().union(*_REMOVED.values(), *_ADDED.values())
+    return module in others - standard_library(python)
 
 
-def apps_named(path: Path) -> list[str]:
-    """The texts, such as "app:app", that a module gives to sunup's `Handler`."""
+def _absent(modules: Modules, wanted: _Import, folders: Iterable[Path]) -> list[str]:
+    """Which submodules are not there; of names those that the app has as modules elsewhere."""
+    for name in _with_parents(wanted.module):
+        if modules.locate(name) is None:
+            return [name] if _can_tell(modules, name) else []
+    place = modules.locate(wanted.module)
     found = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if not isinstance(node, ast.Call):
-            continue
-        called = (
-            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        )
-        given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "app")]
-        if called == "Handler":
-            texts = (each.value for each in given if isinstance(each, ast.Constant))
-            found += [each for each in texts if isinstance(each, str)]
+    for each in wanted.names:
+        name = f"{wanted.module}.{each}"
+        sources = [locate(folder, name) for folder in folders]
+        if modules.locate(name) is None and any(path and path.is_file() for path in sources):
+            bound = place is not None and place.is_file() and modules.defines(place, each)
+            if not bound and _can_tell(modules, name):
+                found.append(name)
     return found
 
 
-def _imports(path: Path, module: str) -> list[str]:
+def _can_tell(modules: Modules, name: str) -> bool:
+    """Whether none of the packages around a module makes modules itself, as six does."""
+    for parent in _with_parents(name)[:-1]:
+        path = modules.locate(parent)
+        if path is None or path.is_dir():
+            continue
+        text = path.read_bytes() if path.suffix == ".py" else None
+        if text is None or b"sys.modules" in text or b"__path__" in text:
+            return False
+    return True
+
+
+def _imports(modules: Modules, path: Path, module: str) -> list[_Import]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    found = []
-    try:
-        tree = ast.parse(path.read_bytes())
-    except SyntaxError:
-        return []
-    for node in tree.body:
+    parts = package.split(".") if package else []
+    found: list[_Import] = []
+    tree = modules.tree(path)
+    for node in tree.body if tree is not None else ():
         if isinstance(node, ast.Import):
-            found += [each.name for each in node.names]
+            found += [_Import(each.name) for each in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                above = parts[: len(parts) - node.level + 1]
-                base = ".".join([*above, base] if base else above)
-            found += [base, *(f"{base}.{each.name}" for each in node.names)]
-    return [name for name in found if name]
+            if node.level > len(parts):
+                base = f"{'.' * node.level}{base}"  # outside of any package
+            elif node.level:
+                above = ".".join(parts[: len(parts) - node.level + 1])
+                base = f"{above}.{base}" if base else above
+            found.append(_Import(base, [each.name for each in node.names]))
+    return found
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _number(python: str) -> tuple[int, ...]:
+    return tuple(map(int, python.split(".")))
