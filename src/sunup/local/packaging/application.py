@@ -76,8 +76,8 @@ def copy(project: Project, target: Path, output: Path | None = None) -> Copied:
         return own.match_file(name) or (made.match_file(name) and path not in tracked)
 
     wanted = {path for path in known.files(source) if not is_out(path)}
-    if output is not None and output.resolve().is_relative_to(source):
-        wanted.discard(output.resolve().relative_to(source))
+    if output is not None:
+        wanted -= {path for path in wanted if _is_output(source / path, output.resolve())}
     found = secrets.looked_for(source, wanted)
     wanted -= set(found.left_out)
     if project.texts("include"):
@@ -98,6 +98,12 @@ def _tell_migrations(project: Project, target: Path) -> None:
     names = sorted(path.name for path in (project.migrations / "versions").glob("*.py"))
     if names:
         (target / MIGRATIONS).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _is_output(path: Path, output: Path) -> bool:
+    """The last package, or what a run that was killed has left of one."""
+    part = path.name.startswith(f".{output.name}.") and path.suffix == ".part"
+    return path.parent == output.parent and (path.name == output.name or part)
 
 
 def _folders(project: Project) -> list[str]:

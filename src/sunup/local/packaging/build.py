@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import uuid
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import application, archive, bytecode, dependencies, trial, verify
+from . import application, archive, bytecode, conflicts, dependencies, trial, verify
 from .modules import Modules
 from .target import Target
 
@@ -64,11 +65,13 @@ def build(
         notes = installed.notes
         owners = installed.owners
         tell("Copying the app")
-        before = _files(folder)
-        copied = application.copy(project, folder, output)
-        notes += copied.notes
-        _check_apart(before & copied.names, owners)
-        own = {path.split("/")[0].removesuffix(".py") for path in copied.names}
+        app = Path(name) / "app"
+        app.mkdir()
+        notes += application.copy(project, app, output).notes
+        names = _files(app)
+        conflicts.check(names, _files(folder), owners)
+        _move(app, names, folder)
+        own = {path.split("/")[0].removesuffix(".py") for path in names}
         natives = verify.natives(folder, target)
         read = verify.handler_statically(
             Modules(folder, target.python),
@@ -118,9 +121,15 @@ def build(
     )
 
 
+def _move(app: Path, names: set[str], folder: Path) -> None:
+    for name in sorted(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).rename(folder / name)
+
+
 def _put(content: bytes, output: Path) -> None:
-    """Replace the old file in one step."""
-    part = output.with_name(f"{output.name}.part")
+    """Replace the old file in one step, whoever else writes it at the same time."""
+    part = _part(output, uuid.uuid4().hex)
     try:
         part.write_bytes(content)
         part.replace(output)
@@ -132,14 +141,8 @@ def _put(content: bytes, output: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _check_apart(both: set[str], owners: dict[str, tuple[str, str]]) -> None:
-    """The app's files must not replace a dependency's: an import would find the wrong one."""
-    for path in sorted(both):
-        owner = owners.get(path.split("/")[0], ("a dependency", ""))[0]
-        raise CommandError(
-            f"{path} of the app would replace that of {owner}",
-            "Rename it, or leave it out: [tool.sunup] exclude = [...].",
-        )
+def _part(output: Path, run: str) -> Path:
+    return output.with_name(f".{output.name}.{run}.part")
 
 
 def _check_compiled(compiled: bytecode.Compiled, read: set[str], own: set[str]) -> list[str]:
