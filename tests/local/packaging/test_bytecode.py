@@ -65,3 +65,13 @@ def test_what_a_newer_python_cannot_read_an_older_one_cannot(nowhere: Path) -> N
     running = Target(f"{sys.version_info[0]}.{sys.version_info[1]}", "arm64")
     compiled = bytecode.compile_folder(folder, running)
     assert (compiled.files, set(compiled.failed)) == (1, {"broken.py"})
+
+
+def test_why_a_file_cannot_be_compiled_is_always_said(nowhere: Path) -> None:
+    folder = nowhere / "package"
+    folder.mkdir()
+    (folder / "deep.py").write_text(f"x = {'-' * 60_000}1\n")
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for python in (running, "3.10"):
+        failed = bytecode.compile_folder(folder, Target(python, "arm64")).failed
+        assert failed["deep.py"]

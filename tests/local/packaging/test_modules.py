@@ -54,6 +54,7 @@ def test_a_name_is_the_module_s_where_its_top_level_binds_it(
         ("from sunup import Handler\nfrom a import b\nhandler = Handler(b)", []),
         ("from logging import Handler\nhandler = Handler('INFO')", []),
         ("class Handler: ...\nhandler = Handler('INFO')", []),
+        ("from sunup import Handler\nclass Handler(X): ...\nhandler = Handler('INFO')", []),
     ],
 )
 def test_only_what_sunup_s_handler_is_given_names_an_app(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import sunup
 from sunup.local.errors import CommandError
 from sunup.local.packaging import trial
 
@@ -35,7 +36,7 @@ def test_what_this_machine_lacks_of_the_runtime_is_a_note(
     def hidden(name: str) -> importlib.machinery.ModuleSpec | None:
         return None if name == "boto3" else found(name)
 
-    monkeypatch.setattr(trial.importlib.util, "find_spec", hidden)
+    monkeypatch.setattr("sunup.local.packaging.trial.importlib.util.find_spec", hidden)
     note = tried(tmp_path, "import boto3\nhandler = print\n")
     assert note is not None
     assert "up to where it needs boto3: Lambda has it" in note
@@ -78,3 +79,18 @@ def test_what_settings_may_cause_is_a_note(tmp_path: Path) -> None:
     note = tried(tmp_path, "import os\nos.environ['STRIPE_KEY']\n")
     assert note is not None
     assert "KeyError: 'STRIPE_KEY'. With its settings on Lambda it may not." in note
+
+
+def test_what_the_package_s_own_copy_of_the_runtime_s_lacks_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"No module named 'urllib3\.gone'"):
+        tried(tmp_path, "import urllib3.gone\nhandler = print\n")
+
+
+def test_an_app_s_name_that_leads_nowhere_is_an_error_where_the_code_gives_it(
+    tmp_path: Path,
+) -> None:
+    source = "from sunup import SettingsError\nraise SettingsError('SUNUP_APP', {!r}, 'a name')\n"
+    trial_of = f"import sys\nsys.path.append({str(Path(sunup.__file__).parents[1])!r})\n{source}"
+    with pytest.raises(CommandError, match=r"SUNUP_APP is 'main:app\.x'"):
+        tried(tmp_path, trial_of.format("main:app.x"))
+    assert tried(tmp_path, trial_of.format("app:app")) is not None  # Lambda may name another

@@ -30,7 +30,7 @@ for path in json.load(sys.stdin):
             source, importlib.util.cache_from_source(source), "/var/task/" + path, doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, quiet=0)
     except py_compile.PyCompileError as error:
-        failed[path] = str(error.exc_value)
+        failed[path] = str(error.exc_value) or error.exc_type_name
 json.dump(failed, sys.stdout)
 """
 
@@ -79,7 +79,7 @@ def _failing(folder: Path, sources: list[str]) -> dict[str, str]:
         try:
             compile((folder / path).read_bytes(), path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-            failed[path] = str(error)
+            failed[path] = str(error) or type(error).__name__
     return failed
 
 

@@ -120,18 +120,24 @@ def _binds(node: ast.AST, name: str) -> bool:
 
 
 def _handlers(tree: ast.Module) -> set[str]:
-    """What sunup's `Handler` is called in a module."""
-    found = set()
+    """What sunup's `Handler` is called in a module, and nothing else is."""
+    found: set[str] = set()
+    others: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sunup":
+        if isinstance(node, ast.ImportFrom):
+            of_sunup = not node.level and (node.module or "").split(".")[0] == "sunup"
             for each in node.names:
-                if not node.level and each.name in ("Handler", "*"):
+                if not of_sunup:
+                    others.add(each.asname or each.name)
+                elif each.name in ("Handler", "*"):
                     found.add(each.asname or "Handler")
         elif isinstance(node, ast.Import):
             for each in node.names:
                 if each.name.split(".")[0] == "sunup":
                     found.add(f"{each.asname or each.name}.Handler")
-    return found
+        elif isinstance(node, ast.ClassDef):
+            others.add(node.name)
+    return found - others
 
 
 def _texts(tree: ast.Module) -> dict[str, list[str]]:

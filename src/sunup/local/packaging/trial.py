@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import tempfile
 import textwrap
@@ -84,17 +85,22 @@ def _judged(handler: str, answer: list[str] | None, folder: str) -> str | None:
     if answer is None:
         return None
     kind, message, lacks = answer
-    top = (lacks or "").partition(".")[0]
-    if top in OF_THE_RUNTIME:
+    if lacks in OF_THE_RUNTIME:
         return (
-            f"{handler} was imported up to where it needs {top}: Lambda has it, this machine has "
-            f"not. With it the rest is tried too: pip install {top}"
+            f"{handler} was imported up to where it needs {lacks}: Lambda has it, this machine "
+            f"has not. With it the rest is tried too: pip install {lacks}"
         )
     said = textwrap.shorten(message.replace(folder, "/var/task"), _LONGEST, placeholder=" ...")
     text = f"importing {handler} raises {kind}: {said}"
-    if kind in _CERTAIN:
+    if kind in _CERTAIN or _names_no_app(kind, message):
         raise CommandError(text, "On Lambda INIT would fail in the same way.")
     return f"{text}. With its settings on Lambda it may not."
+
+
+def _names_no_app(kind: str, message: str) -> bool:
+    """Whether the code itself names an app that is not there: SUNUP_APP is not set here."""
+    found = re.match(r"SUNUP_APP is ('[^']*')", message) if kind == "SettingsError" else None
+    return found is not None and found[1] != "'app:app'"  # the default
 
 
 def _places() -> dict[str, str]:
