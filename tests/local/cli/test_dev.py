@@ -24,6 +24,7 @@ import psutil
 import pytest
 
 from sunup.local.emulator.instance import Function, Instance
+from sunup.local.testing import Emulate
 from tests.adapter.test_events import event_1, event_2
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -406,3 +407,63 @@ def test_a_misspelt_host_is_pointed_at(app: Path) -> None:
         said = sunup(*arguments).communicate(timeout=20)[0]
         assert said.splitlines()[0] == "sunup: .env has DB_HSOT and no DB_HOST"
         assert "Did you mean DB_HOST?" in said
+
+
+SRC = {
+    "src/shop/__init__.py": "",
+    "src/shop/main.py": """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+async def talk(socket):
+    await socket.accept()
+    await socket.send_text("good morning")
+    await socket.close()
+def create_app():
+    page = Route("/health", lambda _: PlainTextResponse("well"))
+    return Starlette(routes=[page, WebSocketRoute("/talk", talk)])
+""",
+    "lambda_function.py": (
+        "from sunup import Handler\nhandler = Handler('shop.main:create_app()')\n"
+    ),
+    "pyproject.toml": "[tool.sunup]\napp = 'shop.main:create_app()'\n",
+}
+
+
+def test_an_app_in_src_that_a_function_makes_is_served_with_its_web_sockets(
+    tmp_path: Path, emulate: Emulate
+) -> None:
+    app = tmp_path / "shop"
+    for name, text in SRC.items():
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text(text)
+    with dev(app) as (url, _):
+        assert httpx2.get(f"{url}/health").text == "well"
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(
+                b"GET /talk HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            said = b""
+            while b"good morning" not in said:
+                more = connection.recv(1000)
+                assert more, said
+                said += more
+        # Of RFC 6455, section 1.3.
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in said
+    assert httpx2.get(f"{emulate(app).url}/health").text == "well"
+
+
+def test_an_app_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
+    app = tmp_path / "shop"
+    app.mkdir()
+    (app / "app.py").write_text("application = 1\n")
+    process = sunup("dev", app, "--port", free_port())
+    try:
+        line = told(process, "expected a name in the module 'app'")
+        assert "SUNUP_APP is 'app:app'" in line
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=20)[0]
+    assert "Traceback" not in said

@@ -50,6 +50,8 @@ def test_a_copy_has_what_git_knows_and_finds_what_lies_beside_it(tmp_path: Path)
         (top / name).write_text(name)
     git(tmp_path, "init", "-q", str(top))
     (top / ".gitignore").write_text("build/\n")
+    (top / "libs/a/.env").write_text("PASSWORD=1\n")
+    (top / "libs/a/k.pem").write_text("-----BEGIN PRIVATE KEY-----\n" + "A" * 64)
     copies = Copies(tmp_path)
     inner = copies.place(top / "libs" / "a")
     assert {each.name for each in inner.iterdir()} == {"x.py"}

@@ -91,6 +91,15 @@ def test_packages_that_make_modules_themselves_are_believed(tmp_path: Path) -> N
     assert missing(tmp_path, "lib", "plugins") == []
 
 
+def test_a_native_package_is_believed(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write(source, fast__test_one="")
+    package = tmp_path / "package"
+    write(package, handler="import fast.more\nfrom fast import test_one")
+    (package / "fast.cpython-313-x86_64-linux-gnu.so").write_bytes(b"\x7fELF\0")
+    assert missing(package, "fast", folders=(source,)) == []
+
+
 def test_what_lambda_s_runtime_brings_is_not_missing(tmp_path: Path) -> None:
     text = "import boto3, botocore.exceptions, urllib3, jmespath, six\nfrom dateutil import parser"
     write(tmp_path, handler=text)

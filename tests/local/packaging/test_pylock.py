@@ -132,10 +132,13 @@ PYLOCK = """
 lock-version = "1.0"
 created-by = "somebody"
 requires-python = ">=3.13"
+dependency-groups = ["lint", "main"]
+default-groups = ["main"]
 packages = [
-    {{ name = "one", version = "1", wheels = [{{ name = "{0}", path = "../wheels/{0}", hashes = {{ sha256 = "{1}" }} }}] }},
+    {{ name = "one", version = "1", marker = "'main' in dependency_groups", wheels = [{{ name = "{0}", path = "../wheels/{0}", hashes = {{ sha256 = "{1}" }} }}] }},
     {{ name = "Sunup", version = "{2}", wheels = [{{ url = "https://x.example/sunup-{2}-py3-none-any.whl", hashes = {{ sha256 = "0" }} }}] }},
     {{ name = "ours", directory = {{ path = "../library", editable = true }} }},
+    {{ name = "linter", marker = "'lint' in dependency_groups", directory = {{ path = "../win" }} }},
     {{ name = "win", marker = "sys_platform == 'win32'", directory = {{ path = "../win" }} }},
 ]
 """

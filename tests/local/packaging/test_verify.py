@@ -111,3 +111,18 @@ def test_a_native_module_is_known_by_its_name_and_looked_into(tmp_path: Path) ->
     (tmp_path / "x.so").write_bytes(b"\x7fELF")
     with pytest.raises(CommandError, match=r"x\.so is not for arm64"):
         verify.natives(tmp_path, arm)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("routes = [WebSocketRoute('/ws', ws)]", True),
+        ("@app.websocket('/ws')\nasync def ws(): ...", True),
+        ("# @app.websocket('/ws')", False),
+        ("from starlette.websockets import WebSocket", False),
+    ],
+)
+def test_a_web_socket_is_told(tmp_path: Path, text: str, *, found: bool) -> None:
+    (tmp_path / "app.py").write_text(text)
+    notes = verify.web_sockets(tmp_path, ["app.py", "data.json"])
+    assert notes == (["app.py: WebSockets work in sunup dev, and not on Lambda."] if found else [])

@@ -120,6 +120,8 @@ def _pending(owner: Settings, found: project.Project) -> str:
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
     os.environ.update(environ)
+    if found.code != found.folder:
+        sys.path.insert(0, str(found.code))
     hidden = found.folder / ".sunup"
     uvicorn.run(
         "sunup.local.cli.served:app",

@@ -1,6 +1,7 @@
 """The app as `sunup dev` serves it: with its deadline, its 503s and its log line, as on Lambda."""
 
 import logging
+import sys
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -9,7 +10,7 @@ from sunup import logs
 from sunup.adapter.lifespan import App, Message, Receive, Scope, Send
 from sunup.adapter.loading import interface_of, load
 from sunup.adapter.middleware import RequestMiddleware
-from sunup.settings import Settings
+from sunup.settings import Settings, SettingsError
 
 from . import watching
 
@@ -22,7 +23,11 @@ def app() -> App:
     logs.configure(settings, json_lines=False)
     watching.begin()
     name = settings.app or "app:app"
-    found: Any = load(name, "SUNUP_APP")
+    try:
+        found: Any = load(name, "SUNUP_APP")
+    except SettingsError as error:
+        logger.error("%s", error)  # noqa: TRY400  # told in words
+        sys.exit(1)
     if interface_of(found) == "wsgi":
         found = WSGIMiddleware(found)
     return RequestMiddleware(_with_lifespan(found, name), settings)

@@ -12,9 +12,10 @@ from typing import Any, Self, TypeVar
 import psycopg
 
 from sunup.adapter.loop import Loop
-from sunup.local import postgres, servers
+from sunup.local import postgres, project, servers
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running as migrations
+from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
 
 from . import certificates
@@ -163,8 +164,12 @@ class Emulator:
         else:
             self._database = dict(self._server)
         code, runtime = self._app or folder, None
-        migrations_folder = options.migrations or code / "migrations"
-        if code.is_file():
+        source = None
+        if code.is_dir():
+            found = project.find(code)
+            source = found.code if found.code != found.folder else None
+            migrations_folder = options.migrations or found.migrations
+        else:
             migrations_folder = options.migrations or code.with_name("migrations")
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
@@ -186,6 +191,7 @@ class Emulator:
             memory=options.memory,
             timeout=options.timeout,
             runtime=runtime,
+            source=source,
             bootstrap=options.bootstrap,
         )
         secret = self.iam.current.environment()
@@ -233,7 +239,7 @@ class Emulator:
         ) as connection:
             connection.execute(_ROLES.encode())
             connection.execute(_TLS_VIEW.encode())
-        if folder.is_dir():
+        if has_migrations(folder):
             settings = Settings.from_environment(self._database)
             self.applied = migrations.upgrade(settings, folder)
 

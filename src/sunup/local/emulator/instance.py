@@ -33,6 +33,8 @@ class Function:
     memory: int = 256
     timeout: float = 30.0
     environ: Mapping[str, str] = field(default_factory=dict)
+    # A folder whose content lies at the top of the package: `src`.
+    source: Path | None = None
     python: str = sys.executable
     # A folder with the runtime's modules: then nothing else of this Python's site-packages is seen.
     runtime: Path | None = None
@@ -275,7 +277,7 @@ def environment(function: Function, runtime_api: str, instance: str) -> dict[str
     defined ones. Nothing of this machine's environment gets in except PATH.
     """
     major, minor = sys.version_info[:2]
-    paths = (function.code, function.runtime)
+    paths = (function.code, function.source, function.runtime)
     stamp = time.strftime("%Y/%m/%d")
     return {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -72,6 +72,7 @@ def build(
         conflicts.check(names, _files(folder), owners)
         _move(app, names, folder)
         own = {path.split("/")[0].removesuffix(".py") for path in names}
+        notes += verify.web_sockets(folder, names)
         natives = verify.natives(folder, target)
         read = verify.handler_statically(
             Modules(folder, target.python),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sunup.local import git
 
-from . import known
+from . import known, secrets
 
 
 class Copies:
@@ -58,7 +58,9 @@ def _copy(folder: Path, here: Path) -> None:
     here.mkdir(parents=True, exist_ok=True)
     for link in [each for each in here.rglob("*") if each.is_symlink()]:
         link.unlink()  # it was on the way to another copy
-    for path in known.files(folder):
+    files = known.files(folder)
+    # What is built goes into the package: as of the app's own files, no secret of it.
+    for path in files.difference(secrets.looked_for(folder, files).left_out):
         target = here / path
         if (folder / path).is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -111,8 +111,9 @@ def _absent(modules: Modules, wanted: _Import, folders: Iterable[Path]) -> list[
         name = f"{wanted.module}.{each}"
         sources = [locate(folder, name) for folder in folders]
         if modules.locate(name) is None and any(path and path.is_file() for path in sources):
-            bound = place is not None and place.is_file() and modules.defines(place, each)
-            if not bound and _can_tell(modules, name):
+            if place is None or not _can_tell(modules, name):
+                continue
+            if place.is_dir() or not modules.defines(place, each):
                 found.append(name)
     return found
 

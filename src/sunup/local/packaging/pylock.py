@@ -20,10 +20,10 @@ _LOCK_AGAIN = "Lock again with the tool that wrote it."
 
 @dataclass(frozen=True)
 class Lock:
-    """`packages` are as in the file; `shown` is for messages."""
+    """`packages` and the `rest` are as in the file; `shown` is for messages."""
 
     packages: list[dict[str, Any]]
-    python: str
+    rest: dict[str, Any]
     folder: Path
     shown: str
 
@@ -48,13 +48,14 @@ class Lock:
 
     def check(self, target: Target) -> None:
         """Raises `CommandError` where it is not for the target's Python."""
+        python = str(self.rest.get("requires-python", ""))
         try:
-            suits = SpecifierSet(self.python).contains(target.environment["python_full_version"])
+            suits = SpecifierSet(python).contains(target.environment["python_full_version"])
         except InvalidSpecifier as error:
             raise CommandError(f"{self.shown} cannot be read: {error}", _LOCK_AGAIN) from None
         if not suits:
             raise CommandError(
-                f"{self.shown} is for Python {self.python}, the package for {target.python}",
+                f"{self.shown} is for Python {python}, the package for {target.python}",
                 "Choose the other with --python, or lock again for this one.",
             )
 
@@ -64,7 +65,8 @@ class Lock:
         Which Python it is for is left out: uv would compare the one that runs, not the target.
         """
         left_out = set(without)
-        text = 'lock-version = "1.0"\ncreated-by = "sunup"\n'
+        kept = {key: self.rest[key] for key in self.rest if key != "requires-python"}
+        text = "".join(f"{key} = {_toml(value)}\n" for key, value in kept.items())
         for package in self.packages:
             if _name(package) not in left_out:
                 rows = _moved(package, self.folder, place).items()
@@ -76,12 +78,12 @@ def read(path: Path, shown: str) -> Lock:
     """Raises `CommandError`."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        packages = [dict(each) for each in content.get("packages", [])]
+        packages = [dict(each) for each in content.pop("packages", [])]
         if not all(isinstance(each.get("name"), str) for each in packages):
             raise ValueError("a package has no name")  # noqa: TRY301
     except (ValueError, TypeError, AttributeError) as error:
         raise CommandError(f"{shown} cannot be read: {error}", _LOCK_AGAIN) from None
-    return Lock(packages, str(content.get("requires-python", "")), path.parent, shown)
+    return Lock(packages, content, path.parent, shown)
 
 
 def _name(package: Mapping[str, Any]) -> str:

@@ -114,7 +114,8 @@ def _run(
         capture_output=True,
         text=True,
         check=False,
-        env={**environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
+        # Its messages are read: wrapped, they would be others.
+        env={**environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "COLUMNS": "10000"},
     )
 
 

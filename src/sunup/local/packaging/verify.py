@@ -1,7 +1,7 @@
 """Looks at a finished package as Lambda will: whether it loads there and is small enough."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sunup.local.errors import CommandError
@@ -15,7 +15,27 @@ LARGEST_ZIP = 50 * 1024 * 1024
 LARGEST_FOLDER = 250 * 1024 * 1024
 
 # A shared library, also with its version: libpq.so.5.
+# Starlette's, FastAPI's, Quart's and Litestar's ways to say one.
+_WEB_SOCKET = re.compile(
+    rb"^[^#\n]*(?:\bWebSocketRoute\(|@\w+\.websocket\(|@websocket\()", re.MULTILINE
+)
 _NATIVE = re.compile(r"\.so(\.\d+)*$")
+
+
+def web_sockets(folder: Path, names: Iterable[str]) -> list[str]:
+    """Notes on sources of the app, by their names in the package, that have a WebSocket route.
+
+    An HTTP API's proxy integration, a function URL and a load balancer answer requests only
+    (API Gateway Developer Guide, "WebSocket APIs", has events of their own).
+    """
+    found = [
+        name
+        for name in sorted(names)
+        if name.endswith(".py") and _WEB_SOCKET.search((folder / name).read_bytes())
+    ]
+    return (
+        [f"{', '.join(found)}: WebSockets work in sunup dev, and not on Lambda."] if found else []
+    )
 
 
 def natives(folder: Path, target: Target) -> int:
