@@ -6,6 +6,11 @@ import sys
 def main() -> None:
     """Run the command line. Errors are one or two lines and a non-zero exit, never a traceback."""
     try:
+        if sys.argv[1:] == ["--version"]:
+            from sunup import __version__
+
+            print(f"sunup {__version__}")  # noqa: T201  # at once: no command is needed
+            return
         from .commands import run
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == "sunup":

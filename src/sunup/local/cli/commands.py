@@ -22,7 +22,7 @@ app = typer.Typer(
     name="sunup",
     help="A Python web app on AWS Lambda in front of an Aurora PostgreSQL that sleeps.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -48,15 +48,14 @@ def _options(
         None,
         "--stage",
         envvar=stages.VARIABLE,
-        help="One of [tool.sunup.stages], such as prod; may stand behind the command, too.",
+        help="One of \\[tool.sunup.stages], such as prod; may stand behind the command, too.",
     ),
 ) -> None:
     del version, stage
 
 
 _NO_HOST = (
-    "sunup database create writes it to .env. For the PostgreSQL of a running sunup dev: "
-    "DB_HOST=$PWD/.sunup/postgres."
+    "sunup database create writes it to .env; with sunup[dev] the embedded PostgreSQL is used."
 )
 
 _FROM_NOTHING = "On this machine"
@@ -154,6 +153,8 @@ def _run(arguments: list[str]) -> int:
 def _usage(error: typer.TyperException) -> int:
     """A wrong option or argument: one line, and where to read more."""
     message = getattr(error, "format_message", lambda: str(error))()
+    if not message:  # a group without a command: its help has been shown
+        return 2
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "sunup"
     _fail(message[:1].lower() + message[1:], f"{command} --help shows what it takes.")

@@ -50,12 +50,12 @@ def deploy(
     ] = 600.0,
     as_json: Json = False,
 ) -> None:
-    """Deploy the app: package, plan, ask, migrate, apply, publish a release, ask the API once.
+    r"""Deploy the app: package, plan, ask, migrate, apply, publish a release, ask the API once.
 
     What is live is an alias that points to a published release; sunup moves it when all is ready.
     sunup releases lists them, sunup rollback goes back. Migrations go first: write them so that
     the running code still works with them. `sunup --stage prod deploy` is for
-    [tool.sunup.stages.prod]; [tool.sunup] check = "/health" names the path that must answer.
+    \[tool.sunup.stages.prod]; \[tool.sunup] check = "/health" names the path that must answer.
     """
     end_cleanly()
     terminal = Terminal(errors_only=as_json)

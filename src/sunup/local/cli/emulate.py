@@ -113,13 +113,13 @@ def emulate(
         list[str] | None, typer.Option(help="NAME=VALUE for the function; repeat it.")
     ] = None,
 ) -> None:
-    """Run the app in an AWS on this machine: gateway, Lambda instances, Aurora, console.
+    r"""Run the app in an AWS on this machine: gateway, Lambda instances, Aurora, console.
 
     The real awslambdaric runs the app; instances are frozen between requests; Aurora verifies IAM
     tokens, pauses when nobody is connected and resumes when somebody comes. Open the console to
     see it, and to drop, refuse, fail over, rotate. Ctrl-C ends everything and throws the data away.
 
-    Options may stand in pyproject.toml, in the table [tool.sunup.emulate] (memory = 512).
+    Options may stand in pyproject.toml, in the table \[tool.sunup.emulate] (memory = 512).
     """
     interrupts = Interrupts()
     interrupts.install()

@@ -31,14 +31,14 @@ def package(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Make the deployment package of the app in APP_DIR.
+    r"""Make the deployment package of the app in APP_DIR.
 
     Takes the dependencies from requirements.txt (or uv.lock, pylock.toml, poetry.lock), as wheels
     for the target; the files that git knows; and the part of sunup that runs on Lambda. Leaves out
     tests, migrations, what looks like a secret, boto3. The bytecode is made here, since Lambda
     cannot keep it. The same inputs give the same bytes.
 
-    [tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), include and
+    \[tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), include and
     exclude (in .gitignore's words), bundle (names to take along anyway), keep (names to leave
     unpruned).
     """

@@ -14,11 +14,11 @@ from .target import Target
 LARGEST_ZIP = 50 * 1024 * 1024
 LARGEST_FOLDER = 250 * 1024 * 1024
 
-# A shared library, also with its version: libpq.so.5.
 # Starlette's, FastAPI's, Quart's and Litestar's ways to say one.
 _WEB_SOCKET = re.compile(
     rb"^[^#\n]*(?:\bWebSocketRoute\(|@\w+\.websocket\(|@websocket\()", re.MULTILINE
 )
+# A shared library, also with its version: libpq.so.5.
 _NATIVE = re.compile(r"\.so(\.\d+)*$")
 
 

@@ -1,0 +1,63 @@
+"""What all commands have in common: help, completion, and the words for a wrong one."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.local.cli.conftest import Cli
+
+
+@pytest.mark.parametrize("group", [(), ("migrate",), ("database",), ("ci",)])
+def test_a_group_without_a_command_shows_its_help_and_nothing_else(
+    cli: Cli, group: tuple[str, ...]
+) -> None:
+    status, out, err = cli(*group)
+    assert status != 0
+    assert "Usage: sunup" in " ".join((out + err).split())
+    assert "sunup: \n" not in out + err
+
+
+@pytest.mark.parametrize("command", [(), ("migrate",), ("migrate", "up"), ("deploy",), ("psql",)])
+def test_help_has_a_short_name(cli: Cli, command: tuple[str, ...]) -> None:
+    short, long = cli(*command, "-h"), cli(*command, "--help")
+    assert short == long
+    assert short[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("deploy", '[tool.sunup] check = "/health"'),
+        ("package", "[tool.sunup] in pyproject.toml"),
+        ("emulate", "[tool.sunup.emulate]"),
+    ],
+)
+def test_help_shows_tables_by_their_names(cli: Cli, command: str, words: str) -> None:
+    """Rich took [tool.sunup] for a style."""
+    assert words in " ".join(cli(command, "--help")[1].split())
+
+
+def test_the_version_is_said_at_once() -> None:
+    def took(*arguments: str) -> float:
+        began = time.monotonic()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        return time.monotonic() - began
+
+    python = min(took("-c", "pass") for _ in range(3))
+    assert min(took("-m", "sunup.local.cli", "--version") for _ in range(3)) < python + 0.25
+
+
+def test_a_shell_is_told_what_may_come_next() -> None:
+    environ = {"_SUNUP_COMPLETE": "complete_bash", "COMP_WORDS": "sunup mig", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("sunup")],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["migrate"]
