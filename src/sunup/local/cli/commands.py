@@ -127,7 +127,7 @@ def _run(arguments: list[str]) -> int:
     for name in OF_LIBPQ & os.environ.keys():
         del os.environ[name]
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        return int(app(arguments, standalone_mode=False, prog_name="sunup") or 0)
     except typer.TyperException as error:
         return _usage(error)
     except (typer.Abort, KeyboardInterrupt):
