@@ -115,10 +115,11 @@ class _Response:
             if any(self.written):
                 raise exc_info[1].with_traceback(exc_info[2])
         # Bytes, given as Latin-1 text; real bytes are a TypeError.
+        # Django begins its cookies with a space, no part of a value (RFC 9110, section 5.5).
         fields = [
             (
                 _LOWER.get(name) or _lower(name),
-                v if str.isascii(v) else header_text(v.encode("latin-1")),
+                (v if str.isascii(v) else header_text(v.encode("latin-1"))).strip(" \t"),
             )
             for name, v in headers
         ]

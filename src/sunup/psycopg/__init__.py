@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
-from sunup import nearby, request
+from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
 from sunup.settings import Settings
@@ -44,7 +44,11 @@ class Database:
     def settings(self) -> Settings:
         """The settings in use. Raises `SettingsError` when the environment's are wrong."""
         if self._settings is None:
-            self._settings = nearby.settings()
+            self._settings = Settings.from_environment()
+            if not self._settings.host:
+                from sunup import nearby
+
+                self._settings = nearby.settings()
         self._settings.check_database()
         return self._settings
 

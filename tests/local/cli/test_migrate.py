@@ -191,8 +191,8 @@ def test_dev_says_what_a_remote_database_lacks_and_applies_nothing(
 ) -> None:
     """In a folder whose `.env` was written by `database create` it migrated production."""
     found = project.find(app_dir)
-    said = dev._pending(found.migration_settings, found)
+    said = dev._pending(found)
     assert said == "1 pending on localhost, not applied: sunup migrate up does it"
     assert "pending  0001" in cli("migrate", "status", app_dir)[1]
     cli("migrate", "up", app_dir)
-    assert dev._pending(found.migration_settings, found) == "nothing to do"
+    assert dev._pending(found) == "nothing to do"

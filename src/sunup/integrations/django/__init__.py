@@ -66,6 +66,13 @@ def database(
     return databases[key]
 
 
+def close_all(name: str | None) -> None:
+    """Close this process's connections to the database `name`, but for those in use."""
+    for (settings, *_), found in list(_databases.get().items()):
+        if settings.database == name:
+            found.close()
+
+
 class Connection(PsycopgConnection):
     """Perhaps opened before Django is there; Django's adapters are set when Django takes it."""
 

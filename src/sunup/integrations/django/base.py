@@ -23,7 +23,7 @@ from sunup.psycopg.meaning import MEANING
 from sunup.psycopg.probe import ping
 from sunup.settings import Settings, on_lambda
 
-from . import Connection, database
+from . import Connection, close_all, database
 
 
 class Cursor(Telling, postgresql.Cursor):
@@ -103,6 +103,10 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         if connection is not None:
             idle = connection.info.transaction_status == TransactionStatus.IDLE
             database(*self._key).pool().release(connection, keep=idle and not self.lost)
+
+    def close_pool(self) -> None:
+        """Close what rests of this database: Django's tests are about to copy it, or to drop it."""
+        close_all(self.settings_dict["NAME"])
 
     def is_usable(self) -> bool:
         """Whether the connection works: one round trip, after an error."""

@@ -14,8 +14,7 @@ import uvicorn
 from rich.console import Console
 
 from sunup.local import laptop, postgres, project, servers
-from sunup.local.migrations import running as migrations
-from sunup.local.migrations.folder import has_migrations
+from sunup.local.migrations import of_project
 from sunup.settings import Settings
 
 from . import ports, watching
@@ -88,11 +87,11 @@ def dev(
             where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
         Settings.from_environment(environ).check_database()
         console.print(f"Database    {where}", soft_wrap=True)
-        if has_migrations(found.migrations):
-            owner = replace(found, environ=environ).migration_settings
-            remote = project.is_remote(owner)
+        if of_project.has_any(found):
+            there = replace(found, environ=environ)
+            remote = project.is_remote(there.migration_settings)
             with console.status("Looking at migrations (a sleeping database takes a while) ..."):
-                done = _pending(owner, found) if remote else _applied(owner, found)
+                done = _pending(there) if remote else _applied(there)
             console.print(f"Migrations  {done}", soft_wrap=True)
         url = f"http://localhost:{port}"
         console.print(f"App         {url}  ({found.app}; Ctrl-C ends it)\n")
@@ -100,22 +99,22 @@ def dev(
             console.print(line.format(url=url), soft_wrap=True, markup=False)
         console.print()
         sys.stdout.flush()
-        state = watching.state(found.folder, found.migrations, ours)
+        state = watching.state(found, ours)
         _serve(found, {**environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
     console.print("\nStopped; the data stays.")
 
 
-def _applied(owner: Settings, found: project.Project) -> str:
-    return ", ".join(migrations.upgrade(owner, found.migrations)) or "nothing to do"
+def _applied(found: project.Project) -> str:
+    return ", ".join(of_project.upgrade(found)) or "nothing to do"
 
 
-def _pending(owner: Settings, found: project.Project) -> str:
+def _pending(found: project.Project) -> str:
     """A database that others use is not migrated in passing."""
-    states = migrations.status(owner, found.migrations, credentials=found.credentials)
-    count = sum(each.state == "pending" for each in states)
+    count = len(of_project.pending(found))
     if not count:
         return "nothing to do"
-    return f"{count} pending on {owner.host}, not applied: sunup migrate up does it"
+    host = found.migration_settings.host
+    return f"{count} pending on {host}, not applied: sunup migrate up does it"
 
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:

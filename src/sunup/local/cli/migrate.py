@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sunup.local import project
 from sunup.local.errors import CommandError
+from sunup.local.migrations import of_project
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations import writing as migration_new
 from sunup.local.opening import waking
@@ -54,6 +55,11 @@ def up(
     settings = found.migration_settings
     if project.is_remote(settings) and not yes:
         confirm(f"Migrate {settings.database} on {settings.host}?")
+    if of_project.is_django(found):
+        with waiting(waking(settings.user)) as tell:
+            applied = of_project.upgrade(found, on_retry=tell)
+        typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+        return
     with waiting(waking(settings.user)) as tell:
         applied = migrations.upgrade(
             settings,

@@ -57,12 +57,12 @@ def psql(
             wake(settings, found.credentials)
         child = environment(os.environ, variables(settings, found.credentials))
         sys.stdout.flush()
-        if not is_ours:
-            os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
-        # The server ends with the block; Ctrl-C is psql's own.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        done = subprocess.run([program, *context.args], env=child, check=False)  # noqa: S603
-    raise typer.Exit(done.returncode)
+        if is_ours:
+            # The server ends with the block; Ctrl-C is psql's own.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            done = subprocess.run([program, *context.args], env=child, check=False)  # noqa: S603
+            raise typer.Exit(done.returncode)
+        os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
 
 
 def token(

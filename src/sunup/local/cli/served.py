@@ -29,8 +29,23 @@ def app() -> App:
         logger.error("%s", error)  # noqa: TRY400  # told in words
         sys.exit(1)
     if interface_of(found) == "wsgi":
-        found = WSGIMiddleware(found)
+        found = _Trimmed(found)
     return RequestMiddleware(_with_lifespan(found, name), settings)
+
+
+class _Trimmed(WSGIMiddleware):
+    """Takes the spaces around header values away, which h11 refuses: Django's cookies begin so."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve as an ASGI app."""
+
+        async def trimmed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name, value.strip(b" \t")) for name, value in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await super().__call__(scope, receive, trimmed)
 
 
 def _with_lifespan(served: App, name: str) -> App:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sunup.failures import DatabaseUnavailable
 from sunup.local import project
 from sunup.local.errors import CommandError
-from sunup.local.migrations.folder import has_migrations
+from sunup.local.project import Project
 
 logger = logging.getLogger("sunup.dev")
 
@@ -23,17 +23,18 @@ STATE = "SUNUP_DEV"
 _POLL = 0.5
 
 
-def state(folder: Path, migrations: Path, data: Path | None) -> str:
+def state(found: Project, data: Path | None) -> str:
     """For the environment of the processes that are reloaded; `data` is the embedded server's."""
-    return json.dumps(
-        {"folder": str(folder), "seen": fingerprint(migrations), "data": str(data or "")}
-    )
+    content = {"folder": str(found.folder), "seen": fingerprint(found), "data": str(data or "")}
+    return json.dumps(content)
 
 
-def fingerprint(migrations: Path) -> list[list[object]]:
-    """Which migrations there are, and when they were written."""
-    found = sorted((migrations / "versions").glob("*.py"))
-    return [[path.name, path.stat().st_mtime_ns] for path in found]
+def fingerprint(found: Project) -> list[list[object]]:
+    """Which migrations there are, and when they were written: Alembic's, and Django's in apps."""
+    paths = [*(found.migrations / "versions").glob("*.py")]
+    for folder in (found.folder, found.code):
+        paths += [*folder.glob("*/migrations/*.py"), *folder.glob("*/*/migrations/*.py")]
+    return [[str(path), path.stat().st_mtime_ns] for path in sorted({*paths})]
 
 
 def begin() -> None:
@@ -45,18 +46,18 @@ def begin() -> None:
     data = content["data"]
     threading.Thread(target=_end_with, args=(os.getppid(), data), daemon=True).start()
     found = project.find(Path(content["folder"]))
-    if has_migrations(found.migrations) and fingerprint(found.migrations) != content["seen"]:
+    if fingerprint(found) != content["seen"]:
         _migrate(found)
 
 
-def _migrate(found: project.Project) -> None:
-    from sunup.local.migrations import running  # 0.3 s, at a reload only
+def _migrate(found: Project) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from sunup.local.migrations import of_project  # 0.3 s, at a reload only
 
-    settings = found.migration_settings
-    if project.is_remote(settings):
+    if not of_project.has_any(found) or project.is_remote(found.migration_settings):
         return
     try:
-        applied = running.upgrade(settings, found.migrations)
+        applied = of_project.upgrade(found)
     except (CommandError, DatabaseUnavailable) as error:
         what = error.what if isinstance(error, CommandError) else str(error)
         logger.error("migrations: %s. %s", what, error.cure)  # noqa: TRY400  # told in words

@@ -1,7 +1,7 @@
 """Whether function and migrations mean the same database, and what the migrations may break."""
 
 from sunup.local.errors import CommandError
-from sunup.local.migrations import compatibility
+from sunup.local.migrations import compatibility, of_project
 from sunup.local.migrations.folder import has_migrations, open_folder
 from sunup.local.project import MIGRATION_USER, Project
 
@@ -12,7 +12,7 @@ def same(project: Project, plan: Plan) -> None:
     """Raise `CommandError` where the function would use another database than the settings name."""
     if plan.environment is None:
         return
-    if project.stage is None and not has_migrations(project.migrations):
+    if project.stage is None and not of_project.has_any(project):
         return
     settings = project.migration_settings
     ours = {"DB_HOST": settings.host, "DB_NAME": settings.database}
@@ -35,7 +35,7 @@ def same(project: Project, plan: Plan) -> None:
 
 def risks(project: Project, pending: list[str]) -> list[str]:
     """What pending migrations would break for the code that runs now, in words."""
-    if not pending:
+    if not pending or not has_migrations(project.migrations):
         return []
     _, script = open_folder(project.migrations)
     return [

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from sunup.local.aws import Arn, Aws
 from sunup.local.errors import CommandError
-from sunup.local.migrations import running
-from sunup.local.migrations.folder import has_migrations
+from sunup.local.migrations import of_project
 from sunup.local.opening import waking
 from sunup.local.packaging.build import Package, build
 from sunup.local.packaging.target import choose
@@ -168,25 +167,17 @@ class Deployment:
 
     def _pending(self) -> list[str]:
         project = self.project
-        if not self.options.migrate or not has_migrations(project.migrations):
+        if not self.options.migrate or not of_project.has_any(project):
             return []
-        settings = project.migration_settings
-        with self.progress.waiting(waking(settings.user)):
-            found = running.status(settings, project.migrations, credentials=project.credentials)
-        changed = [each.file for each in found if each.state == "changed"]
-        if changed:
-            raise CommandError(
-                f"{changed[0]} was changed after it was applied",
-                "Restore it and write a new migration; sunup migrate up says more.",
-            )
-        return [each.file for each in found if each.state == "pending"]
+        with self.progress.waiting(waking(project.migration_settings.user)):
+            return of_project.pending(project)
 
     def _tell(self, plan: Plan, pending: list[str]) -> None:
         self.progress.done("Plan", str(plan))
         for sign, addresses in (("+", plan.create), ("~", plan.change), ("-", plan.destroy)):
             for address in addresses:
                 self.progress.detail(f"{sign} {address}")
-        if self.options.migrate and has_migrations(self.project.migrations):
+        if self.options.migrate and of_project.has_any(self.project):
             settings = self.project.migration_settings
             place = f"{settings.database} on {settings.host}, as {settings.user}"
             self.progress.done("Migrations", f"{len(pending)} pending: {place}")
@@ -203,10 +194,8 @@ class Deployment:
         project = self.project
         settings = project.migration_settings
         with self.progress.waiting(waking(settings.user)) as tell:
-            applied = running.upgrade(
-                settings,
-                project.migrations,
-                credentials=project.credentials,
+            applied = of_project.upgrade(
+                project,
                 on_wait=lambda: tell("Another run is migrating; waiting for it"),
                 on_retry=tell,
             )

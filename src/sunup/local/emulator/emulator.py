@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ import psycopg
 from sunup.adapter.loop import Loop
 from sunup.local import postgres, project, servers
 from sunup.local.errors import CommandError
+from sunup.local.migrations import django
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
@@ -164,16 +166,17 @@ class Emulator:
         else:
             self._database = dict(self._server)
         code, runtime = self._app or folder, None
-        source = None
+        source = manage = None
         if code.is_dir():
             found = project.find(code)
             source = found.code if found.code != found.folder else None
             migrations_folder = options.migrations or found.migrations
+            manage = found if django.has_django(found.folder) else None
         else:
             migrations_folder = options.migrations or code.with_name("migrations")
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
-        self._prepare_database(migrations_folder)
+        self._prepare_database(migrations_folder, manage)
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
@@ -229,8 +232,8 @@ class Emulator:
         for each in web:
             stack.callback(each.end)
 
-    def _prepare_database(self, folder: Path) -> None:
-        """Make the app's role, apply the migrations as the owner."""
+    def _prepare_database(self, folder: Path, manage: project.Project | None) -> None:
+        """Make the app's role, apply the migrations (Alembic's, else Django's) as the owner."""
         with psycopg.connect(
             host=self._database["DB_HOST"],
             user=self._database["DB_USER"],
@@ -242,6 +245,8 @@ class Emulator:
         if has_migrations(folder):
             settings = Settings.from_environment(self._database)
             self.applied = migrations.upgrade(settings, folder)
+        elif manage is not None:
+            self.applied = django.upgrade(replace(manage, environ=self._database))
 
     def _authorizer(self, options: EmulatorOptions) -> Authorizer | None:
         gateway = options.gateway

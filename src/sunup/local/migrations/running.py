@@ -64,7 +64,7 @@ def upgrade(
     if to == "head":
         one_head(script)
     _check(script, to)
-    with _locked(settings, credentials, on_wait) as connection:
+    with locked(settings, credentials, on_wait) as connection:
         found = bookkeeping(connection, config, script)
         migration_files.create_table(connection)
         migration_files.accept(connection, script, accept)
@@ -103,7 +103,7 @@ def downgrade(
     """
     config, script = open_folder(folder)
     _check(script, to)
-    with _locked(settings, credentials, on_wait) as connection:
+    with locked(settings, credentials, on_wait) as connection:
         found = bookkeeping(connection, config, script)
         applied = found.applied(script)
         if seen is not None and applied != set(seen):
@@ -218,9 +218,10 @@ def _connection(settings: Settings, credentials: CredentialSource | None) -> Ite
 
 
 @contextmanager
-def _locked(
+def locked(
     settings: Settings, credentials: CredentialSource | None, on_wait: Callable[[], None]
 ) -> Iterator[Connection]:
+    """A connection that holds the lock which all runs take."""
     with _connection(settings, credentials) as connection:
         locking.be_the_only_one(connection, on_wait)
         yield connection
