@@ -61,21 +61,33 @@ def make(folder: Path) -> str:
         shutil.copytree(source, folder, ignore=_ignoring(source), dirs_exist_ok=True)
     except OSError as error:
         raise CommandError(f"{folder} cannot be made: {error.strerror or error}") from None
-    sql = name.replace("-", "_")
-    for file, replacements in _NAMES.items():
+    for file in _NAMES:
         path = folder / file
-        text = path.read_text(encoding="utf-8")
-        for pattern, replacement in replacements:
-            new = replacement.replace("{name}", name).replace("{sql}", sql)
-            pattern = pattern.replace("{{", "{")
-            text, count = re.subn(pattern, new, text, flags=re.MULTILINE | re.DOTALL)
-            assert count, (file, pattern)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(_named(file, path.read_text(encoding="utf-8"), name), encoding="utf-8")
     source_of_sunup = installation.uv_source(folder)
     if source_of_sunup:
         with (folder / "pyproject.toml").open("a", encoding="utf-8") as opened:
             opened.write(_SOURCE.format(source_of_sunup))
     return name
+
+
+def terraform(name: str) -> dict[str, str]:
+    """The Terraform of a project called so: texts by their names in its folder."""
+    folder = _source() / "terraform"
+    return {
+        path.name: _named(f"terraform/{path.name}", path.read_text(encoding="utf-8"), name)
+        for path in sorted(folder.iterdir())
+        if path.suffix == ".tf" or path.name.endswith(".tfvars.example")
+    }
+
+
+def _named(file: str, text: str, name: str) -> str:
+    sql = name.replace("-", "_")
+    for pattern, replacement in _NAMES.get(file, []):
+        new = replacement.replace("{name}", name).replace("{sql}", sql)
+        text, count = re.subn(pattern.replace("{{", "{"), new, text, flags=re.MULTILINE | re.DOTALL)
+        assert count, (file, pattern)
+    return text
 
 
 def _ignoring(source: Path) -> Callable[[str, list[str]], set[str]]:

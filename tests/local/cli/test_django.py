@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from sunup.local.emulator import AuroraOptions
 from sunup.local.testing import Emulate
 from tests.local.cli.conftest import Cli
 from tests.local.cli.test_dev import dev, free_port, sunup, told, wait_for  # noqa: F401
@@ -127,7 +128,7 @@ def test_manage_py_migrates_and_tests_without_any_setting(site: Path, cli: Cli) 
 def test_the_admin_works_in_the_emulator_with_its_cookies(
     site: Path, emulate: Emulate, sunup_database: dict[str, str]
 ) -> None:
-    aws = emulate(site)
+    aws = emulate(site, aurora=AuroraOptions(resume_seconds=2))
     assert "sessions.0001_initial" in aws.applied
     user = "from django.contrib.auth.models import User; User.objects.create_superuser('admin', password='pw')"
     manage(site, "manage.py", "shell", "-c", user, **sunup_database)

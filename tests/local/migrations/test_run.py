@@ -551,6 +551,7 @@ def test_env_py_may_be_as_alembic_generated_it(
     assert [each.state for each in migrations.status(settings, folder.path)] == ["applied"]
     assert "create table t" in migrations.sql(settings, folder.path, everything=True)
     assert migrations.downgrade(settings, folder.path) == ["0001"]
+    assert writing.write(folder.path, "more").path.name == "0002_more.py"
 
 
 @pytest.mark.parametrize(

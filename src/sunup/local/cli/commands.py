@@ -15,7 +15,7 @@ from sunup.local.errors import CommandError
 from sunup.local.libpq import OF_LIBPQ
 from sunup.settings import SettingsError
 
-from . import ci, database, deploy, doctor, logs, migrate, new, package, pin, psql
+from . import ci, database, deploy, doctor, init, logs, migrate, new, package, pin, psql
 from .optional import ANYTHING, command
 
 app = typer.Typer(
@@ -64,6 +64,7 @@ _CLOUD = "To AWS"
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
+app.command(name="init", rich_help_panel=_FROM_NOTHING)(init.init)
 for _name in ("dev", "emulate"):
     _found = command(_name)
     _settings = ANYTHING if _found.__name__ != _name else None

@@ -20,6 +20,7 @@ from sunup.settings import Settings
 
 from . import files as migration_files
 from . import running as migrations
+from .environment import handed_out
 from .folder import configuration, explained, one_head, open_folder
 
 
@@ -63,7 +64,12 @@ def write(folder: Path, message: str) -> Written:
             operations = getattr(directives[0], "upgrade_ops", None)
             found.append(len(operations.ops) if operations is not None else 0)
 
-        with explained(folder), _writable(folder), engine.connect() as connection:
+        with (
+            explained(folder),
+            _writable(folder),
+            engine.connect() as connection,
+            handed_out(connection),
+        ):
             config.attributes["connection"] = connection
             options = {"rev_id": revision, "process_revision_directives": count}
             compared = True

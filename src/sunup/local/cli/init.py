@@ -1,0 +1,81 @@
+"""`sunup init`: an existing project, made ready for sunup."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from sunup.local import existing
+from sunup.local.errors import CommandError
+
+from .waiting import confirm
+
+_DRIVERS = ("asyncpg", "psycopg", "django")
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def init(
+    app_dir: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    *,
+    app: Annotated[
+        str | None, typer.Option(help="module:name, or module:create_app().", show_default="found")
+    ] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(help="asyncpg, psycopg or django.", show_default="what suits the app"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    r"""Make an existing project ready: finds its app, shows what it would write, and asks.
+
+    database.py, lambda_function.py, the table \[tool.sunup], lines of .gitignore, the Terraform.
+    What is there stays as it is; an alembic/ folder or manage.py is used by itself.
+    """
+    folder = app_dir.resolve()
+    if not folder.is_dir():
+        raise CommandError(f"there is no folder {folder}", "Name the folder of your project.")
+    if driver not in (None, *_DRIVERS):
+        raise CommandError(f"--driver {driver!r}", f"One of {', '.join(_DRIVERS)}.")
+    found = existing.apps(folder)
+    if app is None and not found:
+        raise CommandError(
+            f"no app was found in {folder}", "--app module:name says which; --driver asyncpg, ..."
+        )
+    chosen = next((each for each in found if each.name == app), found[0] if found else None)
+    name = app or (chosen.name if chosen else "")
+    suits = chosen.driver if chosen else "asyncpg"
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    kind = f" ({chosen.kind})" if chosen and chosen.name == name else ""
+    console.print(f"App         {name}{kind}, with {driver or suits}")
+    others = [each.name for each in found if each.name != name]
+    if others:
+        console.print(f"Others      {', '.join(others)}: --app chooses one")
+    files = existing.files(folder, name, driver or suits)
+    if not files:
+        console.print("Nothing to do: all is there.")
+        return
+    for file, text in files.items():
+        _show(console, folder, file, text)
+    if not yes:
+        confirm(f"Write {len(files)} files?")
+    for file, text in files.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    console.print(f"\nWritten     {len(files)} files. Next: sunup dev")
+
+
+def _show(console: Console, folder: Path, file: str, text: str) -> None:
+    """The difference; of Terraform's files, which are long and new, the names."""
+    if file.startswith("terraform/"):
+        console.print(f"New         {file}, {len(text.splitlines())} lines")
+        return
+    path = folder / file
+    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    console.print()
+    start = file if before else "/dev/null"
+    for line in difflib.unified_diff(before, text.splitlines(), start, file, lineterm=""):
+        console.print(Text(line, style=_COLOURS.get(line[:1], "")))

@@ -1,0 +1,65 @@
+"""`sunup init` in projects as their frameworks' documentation makes them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sunup.local import existing
+from sunup.local.errors import CommandError
+from tests.local.cli.conftest import Cli
+from tests.local.test_existing import FASTAPI, FLASK, write
+
+
+def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, cli: Cli) -> None:
+    folder = write(
+        tmp_path / "my_shop",
+        {
+            "main.py": FASTAPI,
+            "database.py": "engine = None\n",
+            ".gitignore": "*.pyc\n.env",
+            "pyproject.toml": "[project]\nname = 'shop'\n",
+        },
+    )
+    status, out, err = cli("init", folder)
+    assert status == 1
+    assert "App         main:app (FastAPI), with asyncpg" in out
+    assert '+app = "main:app"' in out
+    assert "nobody can be asked here: Write" in err
+    assert not (folder / "lambda_function.py").exists()
+    assert cli("init", folder, "--yes")[0] == 0
+    assert (folder / "database.py").read_text() == "engine = None\n"
+    assert (folder / "lambda_function.py").read_text().startswith("from sunup_database import db\n")
+    assert "from sunup.asyncpg import" in (folder / "sunup_database.py").read_text()
+    assert (folder / ".gitignore").read_text().startswith("*.pyc\n.env\n.env.*\n.sunup/\n")
+    content = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert content["tool"]["sunup"] == {"app": "main:app"}
+    assert 'default     = "my-shop"' in (folder / "terraform/variables.tf").read_text()
+    assert cli("init", folder, "--yes")[1].endswith("Nothing to do: all is there.\n")
+    assert cli("package", folder, "--arch", "x86_64")[0] == 1  # fastapi is pinned nowhere
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "driver"),
+    [
+        ({"flaskr/__init__.py": FLASK}, (), "from sunup.psycopg import Database"),
+        ({"main.py": FASTAPI}, ("--driver", "psycopg"), "from sunup.psycopg import Database"),
+        ({"mysite/wsgi.py": "application = get_wsgi_application()"}, (), "mysite.settings"),
+    ],
+)
+def test_the_driver_suits_the_app(
+    tmp_path: Path, cli: Cli, files: dict[str, str], options: tuple[str, ...], driver: str
+) -> None:
+    folder = write(tmp_path / "shop", files)
+    assert cli("init", folder, "--yes", *options)[0] == 0
+    written = [folder / "database.py", folder / "lambda_function.py"]
+    assert any(driver in path.read_text() for path in written if path.exists())
+
+
+def test_where_nothing_is_found_it_is_told(tmp_path: Path, cli: Cli) -> None:
+    status, _, err = cli("init", tmp_path)
+    assert (status, "no app was found" in err) == (1, True)
+    assert "--driver 'x'" in cli("init", tmp_path, "--driver", "x")[2]
+    (tmp_path / "pyproject.toml").write_text("[")
+    with pytest.raises(CommandError, match=r"pyproject\.toml cannot be read"):
+        existing.files(tmp_path, "a:b", "asyncpg")
