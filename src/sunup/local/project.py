@@ -264,7 +264,10 @@ def _read(path: Path) -> tuple[dict[str, object], str]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
-    table = content.get("tool", {}).get("sunup", {})
+    tool, about = content.get("tool", {}), content.get("project", {})
+    if not isinstance(tool, dict) or not isinstance(about, dict):
+        raise CommandError(f"{path} cannot be read: tool and project are tables")
+    table = tool.get("sunup", {})
     if not isinstance(table, dict):
         raise CommandError(f"[tool.sunup] in {path} is not as expected", _EXPECTED)
     for key, value in table.items():
@@ -277,7 +280,7 @@ def _read(path: Path) -> tuple[dict[str, object], str]:
         )
         if not fits:
             raise CommandError(f"[tool.sunup] in {path} is not as expected: {key}", _EXPECTED)
-    declared = content.get("project", {}).get("name")
+    declared = about.get("name")
     return table, declared if isinstance(declared, str) else ""
 
 

@@ -9,6 +9,7 @@ pytest loads this module in every project: what is heavy, or needs `sunup[dev]`,
 fixtures that use it.
 """
 
+import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,18 +46,67 @@ def sunup_postgres() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def sunup_database(sunup_postgres: dict[str, str]) -> dict[str, str]:
     """The `DB_*` variables of an empty database for this test alone."""
-    import psycopg
-
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(
-        host=sunup_postgres["DB_HOST"], user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
-        connection.execute(f'create database "{name}"'.encode())
+    _execute(sunup_postgres, f'create database "{name}"')
     return {**sunup_postgres, "DB_NAME": name}
 
 
+@pytest.fixture(scope="session")
+def _sunup_template(
+    sunup_postgres: dict[str, str], pytestconfig: pytest.Config
+) -> tuple[dict[str, str], str]:
+    """A database with the app's migrations, made once; and the name of what is copied from it."""
+    from dataclasses import replace
+
+    from . import project
+    from .migrations import of_project
+
+    name = f"app_{uuid.uuid4().hex[:12]}"
+    variables = {**sunup_postgres, "DB_NAME": f"{name}_template"}
+    _execute(sunup_postgres, f'create database "{name}_template"')
+    found = replace(project.find(pytestconfig.rootpath), environ=variables)
+    if of_project.has_any(found):
+        of_project.upgrade(found)
+    return variables, name
+
+
 @pytest.fixture
-def emulate(sunup_database: dict[str, str]) -> Iterator[Emulate]:
+def sunup_app_database(
+    _sunup_template: tuple[dict[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The `DB_*` variables of the app's database for this test: migrated, and otherwise empty.
+
+    They are in the environment, so that the app's own `Database` finds it. Each test gets a copy of
+    the same name: what an earlier one left connected was ended, which sunup's connections bear.
+    """
+    template, name = _sunup_template
+    _execute(template, f'drop database if exists "{name}" with (force)')
+    _execute(template, f'create database "{name}" template "{template["DB_NAME"]}"')
+    variables = {**template, "DB_NAME": name}
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    _without_proxy(monkeypatch)
+    return variables
+
+
+def _execute(variables: dict[str, str], statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(
+        host=variables["DB_HOST"], user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(statement.encode())
+
+
+def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes to this machine goes through no proxy of the environment."""
+    for name in ("no_proxy", "NO_PROXY"):
+        there = os.environ.get(name, "")
+        monkeypatch.setenv(name, f"{there},localhost,127.0.0.1,::1".lstrip(","))
+
+
+@pytest.fixture
+def emulate(sunup_database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulate]:
     """Starts an AWS for an app: `emulate(app, memory=256, ...)`, with `EmulatorOptions`' names.
 
     It has an empty database, in which the app's migrations are applied, and ends with the test.
@@ -64,6 +114,7 @@ def emulate(sunup_database: dict[str, str]) -> Iterator[Emulate]:
     """
     from .emulator import Emulator, EmulatorOptions
 
+    _without_proxy(monkeypatch)
     with ExitStack() as stack:
 
         def start(app: Path | str | None = None, **options: Any) -> Emulator:

@@ -264,6 +264,11 @@ def test_what_is_built_by_the_file_s_own_wish_is_told(
     assert install(app, tmp_path) == ({"ours"}, ["Built here from their source: ours."])
 
 
+def test_dependencies_that_are_no_list_are_told(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(CommandError, match="dependencies is no list"):
+        install(write({"pyproject.toml": "[project]\nname='x'\ndependencies=3\n"}), tmp_path)
+
+
 def test_dependencies_that_the_build_decides_are_not_forgotten(
     tmp_path: Path, write: Write
 ) -> None:

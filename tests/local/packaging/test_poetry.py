@@ -63,9 +63,10 @@ def test_poetry_s_paths_repositories_and_urls_are_kept(tmp_path: Path) -> None:
         "inner @ git+https://x.example/r.git@abc#subdirectory=in",
         "away @ https://x.example/a.whl",
     ]
-    lock.write_text("[metadata]")
-    with pytest.raises(CommandError, match="cannot be read"):
-        poetry.read(lock)
+    for wrong in ("[metadata]", "package = 3", "package = [3]", "package"):
+        lock.write_text(wrong)
+        with pytest.raises(CommandError, match="cannot be read"):
+            poetry.read(lock)
 
 
 def test_poetry_s_other_indexes_are_asked_for_what_is_from_them(

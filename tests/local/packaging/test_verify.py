@@ -48,11 +48,21 @@ def package(tmp_path: Path) -> Path:
     return tmp_path / "package"
 
 
-@pytest.mark.parametrize("name", [":app", "app", "app:", "app.:app", "..app:app", "app:make()"])
+@pytest.mark.parametrize(
+    "name", [":app", "app", "app:", "app.:app", "..app:app", "app:make(1)", "app:()"]
+)
 def test_what_cannot_be_an_app_s_name_is_told(package: Path, name: str) -> None:
     with pytest.raises(CommandError, match="that is not the name of an app") as raised:
         statically(package, {"main.py": HANDLER.format(name), "app.py": "app = make = 1"})
     assert "module:name" in raised.value.cure
+
+
+def test_an_app_may_be_what_a_function_makes(package: Path) -> None:
+    files = {"main.py": HANDLER.format("app:create_app()"), "app.py": "def create_app(): ..."}
+    statically(package, files)
+    (package / "app.py").write_text("def make_app(): ...")
+    with pytest.raises(CommandError, match=r"app\.py has no 'create_app'"):
+        statically(package, {"main.py": files["main.py"]})
 
 
 def test_an_app_that_only_a_function_has_is_not_there(package: Path) -> None:

@@ -25,8 +25,9 @@ class Lock:
 def read(path: Path) -> Lock:
     """Raises `CommandError`."""
     try:
-        packages = tomllib.loads(path.read_text(encoding="utf-8"))["package"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        packages = [dict(each) for each in content["package"]]
+    except (ValueError, KeyError, TypeError) as error:
         raise CommandError(f"{path} cannot be read: {error}", "Lock again: poetry lock") from None
     wanted = [each for each in packages if _wanted(each)]
     lines = [_line(each, path) for each in wanted]

@@ -90,7 +90,10 @@ def find(project: Project, scratch: Path) -> Source | None:
 
 def dependencies(folder: Path) -> list[str]:
     """`[project] dependencies` of pyproject.toml. Raises `CommandError`."""
-    found = [str(each) for each in _project(folder).get("dependencies", [])]
+    said = _project(folder).get("dependencies", [])
+    if not isinstance(said, list):
+        raise CommandError(f"{folder / 'pyproject.toml'}: dependencies is no list")
+    found = [str(each) for each in said]
     try:
         for each in found:
             Requirement(each)

@@ -113,10 +113,11 @@ def _cure(module: str, python: str, folders: Sequence[Path]) -> str:
 def _app_is_there(modules: Modules, path: Path, name: str, folders: Sequence[Path]) -> None:
     """Check an app's name that the handler's module gives to `Handler`."""
     module, _, attribute = name.partition(":")
+    attribute = attribute.removesuffix("()")  # a function that makes it
     if not all(module.split(".")) or not all(map(str.isidentifier, attribute.split("."))):
         raise CommandError(
             f"{path.name}: Handler({name!r}): that is not the name of an app",
-            'It is module:name, such as "app:app".',
+            'It is module:name, such as "app:app", or module:create_app().',
         )
     place = modules.locate(module)
     if place is None:
