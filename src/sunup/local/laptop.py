@@ -19,6 +19,8 @@ from .errors import CommandError
 from .project import Project
 
 _lock = threading.Lock()
+# Kept here: were it collected in a forked process, what it holds would end for all.
+_started = ExitStack()
 
 DATA = Path(".sunup") / "postgres"
 
@@ -100,6 +102,12 @@ def check_names(project: Project) -> None:
         )
 
 
+def _end(owner: int) -> None:
+    """Not in a forked process: multiprocessing's run the exit functions, too."""
+    if os.getpid() == owner:
+        _started.close()
+
+
 def start(here: Path) -> dict[str, str]:
     """Start the embedded server until this process ends; nothing in a folder that is no app's.
 
@@ -118,8 +126,7 @@ def start(here: Path) -> dict[str, str]:
         found = noted(str(folder))  # of another thread
         if found:
             return found
-        stack = ExitStack()
-        variables = stack.enter_context(embedded(folder, os.environ.get("DB_NAME")))
-        atexit.register(stack.close)
+        variables = _started.enter_context(embedded(folder, os.environ.get("DB_NAME")))
+        atexit.register(_end, os.getpid())
     sys.stderr.write(f"sunup: PostgreSQL runs in {folder / '.sunup'} for this process\n")
     return variables
