@@ -1,6 +1,5 @@
 """One database on a laptop: who finds it, who ends it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -76,13 +75,13 @@ def test_in_a_folder_that_is_no_app_s_nothing_is_started(tmp_path: Path) -> None
         "[]",
         '{"pid": "x"}',
         '{"pid": 999999999, "variables": {"DB_HOST": "/tmp"}}',
-        json.dumps({"pid": os.getpid(), "variables": {"DB_HOST": "/nowhere"}}),
-        json.dumps({"pid": os.getpid(), "variables": {}}),
+        '{"pid": OURS, "variables": {"DB_HOST": "/nowhere"}}',
+        '{"pid": OURS, "variables": {}}',
     ],
 )
 def test_a_note_of_a_server_that_is_gone_is_passed_over(tmp_path: Path, content: str) -> None:
     (tmp_path / ".sunup").mkdir()
-    (tmp_path / nearby.NOTE).write_text(content)
+    (tmp_path / nearby.NOTE).write_text(content.replace("OURS", str(os.getpid())))
     assert nearby.noted(str(tmp_path)) == {}
 
 
