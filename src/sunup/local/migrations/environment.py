@@ -6,7 +6,7 @@ token nor patience. While env.py runs, those two makers hand out the open connec
 
 import logging.config
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,15 +102,19 @@ def bookkeeping(connection: Connection, config: Config, script: ScriptDirectory)
 @contextmanager
 def handed_out(connection: Connection) -> Iterator[None]:
     """Let what env.py calls to make an engine give `connection`, and leave logging as it is."""
-    with (
-        patch("sqlalchemy.engine_from_config", lambda *_, **__: _Engine(connection)),
-        patch(
-            "sqlalchemy.ext.asyncio.async_engine_from_config",
-            lambda *_, **__: _AsyncEngine(connection),
-        ),
+    with ExitStack() as stack:
+        stack.enter_context(
+            patch("sqlalchemy.engine_from_config", lambda *_, **__: _Engine(connection))
+        )
         # Of alembic.ini: it would silence every logger of this process.
-        patch.object(logging.config, "fileConfig", lambda *_, **__: None),
-    ):
+        stack.enter_context(patch.object(logging.config, "fileConfig", lambda *_, **__: None))
+        with suppress(ImportError):  # of greenlet: then env.py cannot import it either
+            from sqlalchemy.ext import asyncio
+
+            made = patch.object(
+                asyncio, "async_engine_from_config", lambda *_, **__: _AsyncEngine(connection)
+            )
+            stack.enter_context(made)
         yield
 
 
