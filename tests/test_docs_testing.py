@@ -1,11 +1,12 @@
 """docs/testing.md is run: its tests, in an app of a few lines."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.processes import python
+
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+NOT_OURS = ("DB_", "PYTEST_")
 PAGE = Path(__file__).parent.parent / "docs" / "testing.md"
 
 APP = {
@@ -70,19 +71,9 @@ def test_each_example_of_the_page_passes(tmp_path: Path) -> None:
     for name, text in (*APP.items(), *blocks):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
     # A proxy that is not there: what goes to localhost must not meet it.
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
-    without = {k: v for k, v in clean.items() if k.lower() not in ("no_proxy", "pytest_addopts")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
-        cwd=tmp_path,
-        env={**without, **proxies},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = python(tmp_path, *PYTEST, without=(*NOT_OURS, "no_proxy", "NO_PROXY"), environ=proxies)
     assert re.search(r"^5 passed", done.stdout, re.MULTILINE), done.stdout
 
 
@@ -96,11 +87,7 @@ def test_a_failed_test_shows_what_the_function_logged(tmp_path: Path) -> None:
         "    aws = emulate(pathlib.Path(__file__).parent)\n"
         "    urllib.request.urlopen(aws.url + '/users')\n"
     )
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
-        cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = python(tmp_path, *PYTEST, without=NOT_OURS)
     assert "1 failed" in done.stdout
     assert "HTTP Error 500" in done.stdout
     assert 'relation "x" does not exist' in done.stdout or "UndefinedTable" in done.stdout

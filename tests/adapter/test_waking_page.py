@@ -2,14 +2,19 @@
 
 import json
 import re
+import time
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from sunup import Handler
 from sunup.adapter import waking_page
 from sunup.failures import DatabaseFull, DatabaseResuming
+from sunup.local.emulator import AuroraOptions
+from sunup.local.testing import Emulate
 from sunup.settings import Settings
 from tests.adapter.test_events import event_2
 
@@ -122,3 +127,19 @@ def test_a_switch_is_on_or_off() -> None:
     assert Settings.from_environment({}).waking_page is True
     with pytest.raises(ValueError, match="WAKING_PAGE is 'no'; expected on or off"):
         Settings.from_environment({"WAKING_PAGE": "no"})
+
+
+def test_after_the_page_comes_the_app_s_own_answer_also_after_a_freeze(emulate: Emulate) -> None:
+    """A browser's first request meets the page, its second the app."""
+    options = {"aurora": AuroraOptions(resume_seconds=6), "environ": {"GATEWAY_TIMEOUT": "4"}}
+    aws = emulate(Path(__file__).parents[2] / "examples" / "users", **options)
+    browser = {"Accept": FIREFOX}
+    assert httpx2.get(f"{aws.url}/users", headers=browser, timeout=10).json() == []
+    aws.do("instances/reap")
+    aws.do("aurora/pause")
+    page = httpx2.get(f"{aws.url}/users", headers=browser, timeout=10)
+    assert (page.status_code, "Waking up" in page.text) == (503, True)
+    time.sleep(4)
+    for _ in range(2):  # the instance is frozen between them
+        again = httpx2.get(f"{aws.url}/users", headers=browser, timeout=10)
+        assert (again.status_code, again.json()) == (200, [])

@@ -2,15 +2,17 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from sunup import nearby
+from sunup import deadline, nearby
+from sunup.failures import DatabaseUnavailable
 from sunup.local import laptop, project
 from sunup.local.errors import CommandError
+from sunup.psycopg import Database
 from sunup.settings import SettingsError
+from tests.processes import python
 
 FORKS = """
 import atexit, gc, os, pathlib
@@ -35,16 +37,7 @@ print(count())
 
 
 def run(folder: Path, script: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DB_", "AWS_"))}
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=folder,
-        env={**clean, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return python(folder, "-W", "ignore", "-c", script, without=("DB_", "AWS_"), environ=environ)
 
 
 def test_a_forked_process_ends_nothing(tmp_path: Path) -> None:
@@ -115,3 +108,27 @@ def test_a_name_that_is_nearly_right_is_pointed_at(tmp_path: Path, name: str) ->
         laptop.check_names(found)
     (tmp_path / ".env").write_text("DB_NAME=x\nLOG_LEVEL=INFO\n")
     laptop.check_names(project.find(tmp_path))
+
+
+def test_a_server_that_ended_is_an_error_and_found_again_when_it_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell or a notebook outlives `sunup dev`, which is started again."""
+    for name in [name for name in os.environ if name.startswith("DB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    db = Database()
+
+    def one() -> object:
+        with deadline.within(3), db.connection() as connection:
+            row = connection.execute("select 1").fetchone()
+            return row and row[0]
+
+    with laptop.embedded(tmp_path, None):
+        assert one() == 1
+    with pytest.raises(DatabaseUnavailable):
+        one()
+    with laptop.embedded(tmp_path, None):
+        assert one() == 1
+        assert one() == 1
+        db.close()

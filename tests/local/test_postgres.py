@@ -96,3 +96,19 @@ def test_the_server_of_a_killed_starter_is_replaced(folder: Path) -> None:
     with postgres.running(folder / "pg") as variables:
         assert run(variables, "select 1") == [(1,)]
     assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"
+
+
+def test_a_long_path_s_socket_is_at_the_same_place_each_time_unless_somebody_else_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    data = tmp_path / ("long" * 30)
+    made = postgres._short_folder(data, {})
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert postgres._short_folder(data, {}) == made  # left by a run that was killed
+    assert postgres._short_folder(tmp_path / ("else" * 30), {}) != made
+    made.rmdir()
+    made.symlink_to("/")
+    other = postgres._short_folder(data, {})
+    assert other != made
+    assert not other.is_symlink()

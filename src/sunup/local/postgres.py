@@ -5,10 +5,12 @@ its Python is not used.
 """
 
 import fcntl
+import hashlib
 import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -162,13 +164,28 @@ def _socket_folder(data: Path, account: dict[str, Any]) -> Iterator[Path]:
     if len(os.fsencode(data)) <= _LONGEST_SOCKET_FOLDER:
         yield data
         return
-    folder = Path(tempfile.mkdtemp(prefix="sunup-"))
+    folder = _short_folder(data, account)
     try:
         if account:
             os.chown(folder, account["user"], account["group"])
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder(data: Path, account: dict[str, Any]) -> Path:
+    """The same for the same data: who has met the server before finds it again."""
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"sunup-{os.geteuid()}-{digest}"
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        # Left by a run that was killed; or somebody else's, who waits for our passwords.
+        owner = folder.lstat()
+        ours = owner.st_uid in (os.geteuid(), account.get("user", os.geteuid()))
+        if not ours or not stat.S_ISDIR(owner.st_mode):
+            return Path(tempfile.mkdtemp(prefix="sunup-"))
+    return folder
 
 
 def _start(

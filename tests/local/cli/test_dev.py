@@ -26,6 +26,7 @@ import pytest
 from sunup.local.emulator.instance import Function, Instance
 from sunup.local.testing import Emulate
 from tests.adapter.test_events import event_1, event_2
+from tests.processes import python
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MESOTA = {"name": "クラスメソ太", "email": "mesota@example.com"}
@@ -361,21 +362,11 @@ def test_other_commands_find_the_database_of_dev(app: Path) -> None:
             "        print(await c.fetchval('select count(*) from users'))\n"
             "asyncio.run(main())\n"
         )
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("DB_")}
-        done = subprocess.run(
-            [sys.executable, script],
-            cwd=app,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = python(app, script)
         assert (done.stdout, done.stderr) == ("1\n", "")
     assert not (app / ".sunup/database.json").exists()
     # Without it, one runs for the script's time.
-    done = subprocess.run(
-        [sys.executable, script], cwd=app, env=environ, capture_output=True, text=True, check=True
-    )
+    done = python(app, script)
     assert done.stdout == "1\n"
     assert "PostgreSQL runs in" in done.stderr
     with dev(app) as (url, _):

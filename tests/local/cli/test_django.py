@@ -1,9 +1,6 @@
 """A Django project as it is: made by Django's own startproject, with the admin."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
@@ -13,6 +10,7 @@ from sunup.local.emulator import AuroraOptions
 from sunup.local.testing import Emulate
 from tests.local.cli.conftest import Cli
 from tests.local.cli.test_dev import dev, free_port, sunup, told, wait_for  # noqa: F401
+from tests.processes import python
 
 DATABASES = 'DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}\n'
 FILES = {
@@ -66,16 +64,7 @@ def site(tmp_path: Path) -> Path:
 
 def manage(folder: Path, *arguments: str, **environ: str) -> str:
     """Run Python in the project; what it said."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**clean, **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(folder, *arguments, environ=environ)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
