@@ -4,7 +4,6 @@ import pytest
 
 from sunup.local import project
 from sunup.local.errors import CommandError
-from sunup.settings import SettingsError
 
 
 def test_an_app_is_found_by_its_pyproject_and_its_dotenv(
@@ -43,29 +42,6 @@ def test_a_wrong_project_is_a_clear_error(tmp_path: Path, content: str, says: st
 def test_a_folder_that_is_none_is_named() -> None:
     with pytest.raises(CommandError, match="there is no folder /nowhere"):
         project.find(Path("/nowhere"))
-
-
-def test_a_database_url_becomes_variables() -> None:
-    assert project.database_variables("postgresql://me:p%40ss@db:6432/shop?sslmode=disable") == {
-        "DB_HOST": "db",
-        "DB_PORT": "6432",
-        "DB_USER": "me",
-        "DB_PASSWORD": "p@ss",
-        "DB_NAME": "shop",
-        "DB_SSLMODE": "disable",
-        "DB_SSLROOTCERT": "",
-    }
-    socket = project.database_variables("postgresql://postgres@/shop?host=/tmp/x")
-    assert socket["DB_HOST"] == "/tmp/x"
-
-
-@pytest.mark.parametrize(
-    "url", ["mysql://h/x", "localhost:5432", "postgresql://u:geheim@h:port/x", "postgresql://", "postgresql://u:geheim@h/x?a=1"]
-)  # fmt: skip
-def test_a_wrong_database_url_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(SettingsError, match="--database-url") as raised:
-        project.database_variables(url)
-    assert "geheim" not in str(raised.value)
 
 
 def test_an_env_file_that_is_no_text_is_a_clear_error(tmp_path: Path) -> None:

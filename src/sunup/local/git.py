@@ -12,14 +12,8 @@ def asked(folder: Path, *arguments: str) -> str | None:
     Names of files that are no UTF-8 are as Python has them (`os.fsdecode`). What git's own hooks
     set in the environment is for another repository.
     """
-    git = shutil.which("git")
-    if git is None:
-        return None
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    result = subprocess.run(  # noqa: S603
-        [git, "-C", str(folder), *arguments], capture_output=True, check=False, env=environ
-    )
-    return None if result.returncode else os.fsdecode(result.stdout)
+    done = _run(folder, *arguments)
+    return None if done is None or done.returncode else os.fsdecode(done.stdout)
 
 
 def has(folder: Path) -> bool:
@@ -29,14 +23,18 @@ def has(folder: Path) -> bool:
 
 def complaint(folder: Path) -> str:
     """Why git does not answer, in its own first line."""
+    done = _run(folder, "ls-files", "--error-unmatch", ".")
+    if done is None:
+        return "git is not on PATH"
+    lines = os.fsdecode(done.stderr).splitlines()
+    return lines[0].removeprefix("fatal: ") if lines else "it knows nothing of it"
+
+
+def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
     git = shutil.which("git")
     if git is None:
-        return "git is not on PATH"
-    result = subprocess.run(  # noqa: S603
-        [git, "-C", str(folder), "ls-files", "--error-unmatch", "."],
-        capture_output=True,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        return None
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(  # noqa: S603
+        [git, "-C", str(folder), *arguments], capture_output=True, check=False, env=environ
     )
-    lines = os.fsdecode(result.stderr).splitlines()
-    return lines[0].removeprefix("fatal: ") if lines else "it knows nothing of it"

@@ -14,6 +14,7 @@ import uvicorn
 from rich.console import Console
 
 from sunup.local import laptop, postgres, project, servers
+from sunup.local.database_url import database_variables
 from sunup.local.migrations import of_project
 from sunup.settings import Settings
 
@@ -67,7 +68,7 @@ def dev(
     if embedded:
         environ = {k: v for k, v in environ.items() if not k.startswith("DB_")}
     elif database_url:
-        environ.update(project.database_variables(database_url))
+        environ.update(database_variables(database_url))
     with ExitStack() as stack:
         ours: Path | None = None
         if not environ.get("DB_HOST"):

@@ -96,9 +96,11 @@ class Live:
 
     def moved(self, number: int) -> tuple[int, ...]:
         """What was live before, once `number` is: going back forgets what came after it."""
-        if number in (*self.before, self.number):
-            return (*self.before, number)[: (*self.before, number).index(number)]
-        return (*self.before, *([self.number] if self.number else []))[-_REMEMBERED:]
+        if number in self.before:
+            return self.before[: self.before.index(number)]
+        if number == self.number or self.number is None:
+            return self.before
+        return (*self.before, self.number)[-_REMEMBERED:]
 
     def share(self, number: int) -> float:
         """A release's part of the requests, 0 to 1."""

@@ -44,7 +44,10 @@ _SESSION = """
 
 
 class Run:
-    """Up or down `to` a revision. `on_retry` is told when a table is in use."""
+    """Up or down `to` a revision, where `before` are applied.
+
+    `on_retry` is told when a table is in use.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Run:
         config: Config,
         script: ScriptDirectory,
         to: str,
+        before: set[str],
         *,
         backwards: bool = False,
         on_retry: Callable[[str], None] = lambda _: None,
@@ -63,7 +67,7 @@ class Run:
         self._backwards = backwards
         self._retries = locking.Retries(on_retry)
         self._current = ""
-        self._before: set[str] = set()
+        self._before = before
         self._statements: list[str] = []
         self._session: dict[str, str] = {}
         # What "+2" meant when this run began.
@@ -80,7 +84,6 @@ class Run:
             event.remove(self._connection, "before_cursor_execute", self._note)
 
     def _all(self) -> list[str]:
-        self._before = before = self._applied()
         while True:
             try:
                 self._attempt()
@@ -92,21 +95,25 @@ class Run:
                 self._connection.rollback()
                 if lost:
                     raise self._failure(error) from error
-                if not (self._may_repeat(before) and self._retries.again(error, self._connection)):
+                if not (self._may_repeat() and self._retries.again(error, self._connection)):
                     raise self._failure(error) from error
         after = self._applied()
         order = [each.revision for each in self._script.walk_revisions()]
         return [
-            each for each in (order if self._backwards else order[::-1]) if each in before ^ after
+            each
+            for each in (order if self._backwards else order[::-1])
+            if each in self._before ^ after
         ]
 
     def _applied(self) -> set[str]:
         return bookkeeping(self._connection, self._config, self._script).applied(self._script)
 
-    def _may_repeat(self, before: set[str]) -> bool:
+    def _may_repeat(self) -> bool:
         """Not what has no beginning any more: half a migration, or "-1" after one step of two."""
         relative = self._to.startswith(("+", "-"))
-        return self._current not in self._committed and not (relative and before != self._applied())
+        return self._current not in self._committed and not (
+            relative and self._before != self._applied()
+        )
 
     def _attempt(self) -> None:
         self._current = ""

@@ -66,6 +66,7 @@ def upgrade(
     _check(script, to)
     with locked(settings, credentials, on_wait) as connection:
         found = bookkeeping(connection, config, script)
+        applied = found.applied(script)
         migration_files.create_table(connection)
         migration_files.accept(connection, script, accept)
         changed = migration_files.changed(connection, script)
@@ -75,9 +76,9 @@ def upgrade(
                 f"Restore it and write a new migration. If the change is harmless: "
                 f"sunup migrate up --accept {changed[0]}.",
             )
-        migration_files.adopt(connection, script, found.applied(script))
+        migration_files.adopt(connection, script, applied)
         connection.commit()
-        run = Run(connection, config, script, to, on_retry=on_retry)
+        run = Run(connection, config, script, to, applied, on_retry=on_retry)
         try:
             return run.all()
         finally:
@@ -121,7 +122,8 @@ def downgrade(
             )
         migration_files.create_table(connection)
         connection.commit()
-        return Run(connection, config, script, to, backwards=True, on_retry=on_retry).all()
+        run = Run(connection, config, script, to, applied, backwards=True, on_retry=on_retry)
+        return run.all()
 
 
 def status(

@@ -32,9 +32,9 @@ def tracked(folder: Path) -> set[Path]:
     return _paths(git.asked(folder, "ls-files", "-z", "--cached"))
 
 
-def walked(folder: Path, *, ignored: bool = False) -> Iterator[Path]:
-    """All files below a folder, relative to it; without what .gitignore names, if `ignored`."""
-    yield from _walked(folder, Path(), (), () if ignored else None)
+def walked(folder: Path) -> Iterator[Path]:
+    """All files below a folder, relative to it, whatever .gitignore says."""
+    yield from _walked(folder, Path(), (), None)
 
 
 def spec(lines: Sequence[str], where: str) -> GitIgnoreSpec:
