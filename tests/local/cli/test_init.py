@@ -56,6 +56,21 @@ def test_the_driver_suits_the_app(
     assert any(driver in path.read_text() for path in written if path.exists())
 
 
+def test_an_app_that_is_not_there_or_is_another_than_was_said_is_told(
+    tmp_path: Path, cli: Cli
+) -> None:
+    folder = write(tmp_path / "shop", {"main.py": FASTAPI, "other.py": FASTAPI})
+    status, _, err = cli("init", folder, "--yes", "--app", "nope:app")
+    assert (status, "there is no nope.py" in err) == (1, True)
+    assert not (folder / "pyproject.toml").exists()
+    assert cli("init", folder, "--yes", "--app", "other:app")[0] == 0
+    status, _, err = cli("init", folder, "--yes", "--app", "main:app")
+    assert (status, "pyproject.toml says app = 'other:app' already" in err) == (1, True)
+    out = cli("init", folder, "--yes")[1]
+    assert "App         other:app (FastAPI)" in out
+    assert "Nothing to do" in out
+
+
 def test_where_nothing_is_found_it_is_told(tmp_path: Path, cli: Cli) -> None:
     status, _, err = cli("init", tmp_path)
     assert (status, "no app was found" in err) == (1, True)

@@ -1,6 +1,7 @@
 """`sunup init`: an existing project, made ready for sunup."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sunup.local import existing
+from sunup.local import existing, project
 from sunup.local.errors import CommandError
 
 from .waiting import confirm
@@ -40,6 +41,15 @@ def init(
     if driver not in (None, *_DRIVERS):
         raise CommandError(f"--driver {driver!r}", f"One of {', '.join(_DRIVERS)}.")
     found = existing.apps(folder)
+    said = project.find(folder)
+    if app is not None:
+        replace(said, app=app).check_app()
+    if "app" in said.table:  # asked for before, and not changed here
+        if app not in (None, said.app):
+            raise CommandError(
+                f"pyproject.toml says app = {said.app!r} already", f"Write {app!r} there instead."
+            )
+        app = said.app
     if app is None and not found:
         raise CommandError(
             f"no app was found in {folder}", "--app module:name says which; --driver asyncpg, ..."

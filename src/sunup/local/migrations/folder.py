@@ -29,7 +29,7 @@ def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
     if not has_migrations(folder):
         raise CommandError(
             f"there are no migrations in {folder} (no env.py)",
-            "Name the app's folder; `sunup new` makes a project that has them.",
+            f"`alembic init {folder.name}` makes the folder, and its env.py may stay as it is.",
         )
     config = configuration(folder)
     _check_numbers(folder)
