@@ -77,6 +77,8 @@ check: setup
 	@# Modules of the same names as the other example's.
 	MYPYPATH=src:examples/users_fastapi $(BIN)/mypy examples/users_fastapi
 	MYPYPATH=src:examples/users_asgi $(BIN)/mypy examples/users_asgi
+	MYPYPATH=src:examples/users_flask $(BIN)/mypy examples/users_flask
+	MYPYPATH=src:examples/users_django DB_HOST=localhost $(BIN)/mypy --config-file scripts/mypy_django.ini examples/users_django
 	@# Who may import whom; the cache is written anew by each run anyway.
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache
 
@@ -99,10 +101,16 @@ bench: setup
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements/dev.txt
+	uv pip compile --group docs --universal --python-version 3.11 -c requirements/dev.txt \
+		--generate-hashes --no-header --no-annotate --upgrade -o requirements/docs.txt
 	printf 'asyncpg\nmsgspec\nstarlette\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users/requirements.txt
 	printf 'asyncpg\nfastapi\nsqlalchemy[asyncio]\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_fastapi/requirements.txt
+	printf 'flask\nmsgspec\npsycopg[binary]\n' | uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_flask/requirements.txt
+	printf 'django\nmsgspec\npsycopg[binary]\nwhitenoise\n' | uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_django/requirements.txt
 	printf 'asyncpg\nmsgspec\n' | uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o examples/users_asgi/requirements.txt
 

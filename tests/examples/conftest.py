@@ -1,5 +1,6 @@
 """The users API in this process, answered by the Lambda handler."""
 
+import base64
 import json
 import logging
 import os
@@ -7,13 +8,16 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
 from sunup.adapter.handler import Handler
+from sunup.local.emulator import Emulator, EmulatorOptions
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations.importing import importable
 from sunup.settings import Settings
@@ -36,7 +40,10 @@ class Reply:
 Call = Callable[..., Reply]
 
 
-@pytest.fixture(scope="session", params=["users", "users_asgi", "users_fastapi"])
+IN_THIS_PROCESS = ["users", "users_asgi", "users_fastapi", "users_flask"]
+
+
+@pytest.fixture(scope="session", params=[*IN_THIS_PROCESS, "users_django"])
 def example(request: pytest.FixtureRequest) -> Path:
     """The folder of an app that keeps the users API's contract."""
     return EXAMPLES / str(request.param)
@@ -44,14 +51,15 @@ def example(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def users_database(server: dict[str, str], example: Path) -> dict[str, str]:
-    """A database with the migrations of the users API."""
+    """A database for the users API, with its migrations where the app is in this process."""
     name = f"users_{uuid.uuid4().hex}"
     with psycopg.connect(
         host=server["DB_HOST"], user="postgres", dbname="postgres", autocommit=True
     ) as connection:
         connection.execute(f'create database "{name}"'.encode())
     variables = {**server, "DB_NAME": name}
-    migrations.upgrade(Settings.from_environment(variables), example / "migrations")
+    if example.name in IN_THIS_PROCESS:  # else the emulator does it, as the tables' owner
+        migrations.upgrade(Settings.from_environment(variables), example / "migrations")
     return variables
 
 
@@ -70,7 +78,9 @@ def users_handler(users_database: dict[str, str], example: Path) -> Iterator[Han
             yield handler
             from database import db
 
-            handler.submit(db.close()).result()
+            closing = db.close()
+            if closing is not None:
+                handler.submit(closing).result()
             handler.close()
     finally:
         patch.undo()
@@ -78,8 +88,21 @@ def users_handler(users_database: dict[str, str], example: Path) -> Iterator[Han
         root.setLevel(level)
 
 
+@pytest.fixture(scope="session")
+def sender(
+    request: pytest.FixtureRequest, example: Path, users_database: dict[str, str]
+) -> Iterator[Call]:
+    """Sends a request. Django's settings count for a whole process, so it has one of its own."""
+    if example.name in IN_THIS_PROCESS:
+        yield partial(send, request.getfixturevalue("users_handler"))
+        return
+    options = EmulatorOptions(memory=1769, environ={"SECRET_KEY": "a test's"})
+    with Emulator(example, options, server=users_database) as aws:
+        yield partial(through, aws)
+
+
 @pytest.fixture
-def call(users_handler: Handler, users_database: dict[str, str]) -> Call:
+def call(sender: Call, users_database: dict[str, str]) -> Call:
     """Sends a request to the API, whose table is empty at first."""
     with psycopg.connect(
         host=users_database["DB_HOST"],
@@ -88,7 +111,29 @@ def call(users_handler: Handler, users_database: dict[str, str]) -> Call:
         autocommit=True,
     ) as connection:
         connection.execute("truncate users restart identity")
-    return lambda *args, **options: send(users_handler, *args, **options)
+    return sender
+
+
+def through(
+    aws: Emulator,
+    method: str,
+    path: str,
+    content: Any = None,
+    *,
+    body: str | None = None,
+    headers: dict[str, str] | None = None,
+    is_base64: bool = False,
+) -> Reply:
+    """The same request, by HTTP."""
+    data = json.dumps(content) if content is not None else body or ""
+    response = httpx2.request(
+        method,
+        aws.url + path,
+        content=base64.b64decode(data) if is_base64 else data.encode(),
+        headers={"content-type": "application/json", **(headers or {})},
+        timeout=30,
+    )
+    return Reply(response.status_code, dict(response.headers), response.text)
 
 
 def send(

@@ -24,8 +24,23 @@ def test_no_example_leads_out_of_its_folder_by_a_link() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SHARED)
-def test_what_the_readme_calls_the_same_is_the_same(name: str) -> None:
-    ours, theirs = EXAMPLES / "users_asgi" / name, EXAMPLES / "users" / name
+# What another example has word for word, and where it may lie elsewhere.
+COPIES = [
+    *(("users_asgi", name, name) for name in SHARED),
+    *(
+        ("users_flask", name, name)
+        for name in ("lambda_function.py", "parameters.py", *SHARED[-3:])
+    ),
+    ("users_django", "users/parameters.py", "parameters.py"),
+]
+
+
+@pytest.mark.parametrize(("example", "name", "first"), COPIES)
+def test_what_is_copied_is_the_same(example: str, name: str, first: str) -> None:
+    ours, theirs = EXAMPLES / example / name, EXAMPLES / "users" / first
     assert ours.read_text() == theirs.read_text(), f"mend both: {ours} and {theirs}"
-    assert name.partition("/")[0] in (EXAMPLES / "users_asgi" / "README.md").read_text()
+
+
+def test_bodies_are_read_the_same_way_under_both_wsgi_frameworks() -> None:
+    flask, django = "users_flask/bodies.py", "users_django/users/bodies.py"
+    assert (EXAMPLES / flask).read_text() == (EXAMPLES / django).read_text()

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from sunup.local.cli import new
+from sunup.local.template import TEMPLATES
 from tests.local.cli.conftest import Cli
 from tests.local.cli.test_dev import curl, dev, readme_session, timeless
 from tests.local.cli.test_package import NATIVE
@@ -35,17 +38,63 @@ def test_it_runs_at_once(shop: Path) -> None:
     shutil.rmtree(shop.parent)
 
 
-def test_its_own_tests_pass_and_it_can_be_packaged(shop: Path, cli: Cli) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=shop, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout
-    assert "4 passed" in result.stdout
-    status, out, err = cli("package", shop, *NATIVE)
+# How many tests each template brings.
+TESTS = {"starlette": 4, "fastapi": 4, "flask": 4, "django": 1, "asgi": 4}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_own_tests_pass_and_it_can_be_packaged(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)  # Django's tests start a database
+    shop = tmp_path / "shop"
+    status, out, err = cli("new", "shop", "--template", template)
     assert (status, err) == (0, "")
-    assert "imported here" in out
-    shutil.rmtree(shop.parent)
+    assert "pip install" not in out  # all is here
+    result = run(shop, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert f"{TESTS[template]} passed" in result, result
+    if template == "django":
+        result = run(shop, "manage.py", "test")
+        assert re.search(r"^Ran 4 tests in .*\n\nOK$", result, re.MULTILINE), result
+    # greenlet has wheels for the older Lambda's glibc no more.
+    target = ("--python", "3.13") if template == "fastapi" else NATIVE
+    status, out, err = cli("package", shop, *target)
+    assert status == 0, err
+    assert "imported here" in out or template == "fastapi"
+    table = tomllib.loads((shop / "pyproject.toml").read_text())
+    assert "terraform" not in table["tool"]["sunup"]
+    assert table["project"]["name"] == "shop"
+    assert (shop / "terraform" / "main.tf").read_text().startswith("# shop on AWS")
+    readme = (shop / "README.md").read_text()
+    assert readme.startswith("# shop\n")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
+        assert (shop / target).exists(), target
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_framework_that_is_not_there_is_to_be_installed_first(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new, "_NEEDS", {"flask": ("no_such_framework",)})
+    assert (
+        "\n  pip install -r requirements.txt\n"
+        in cli("new", tmp_path / "shop", "--template", "flask")[1]
+    )
+
+
+def test_an_unknown_template_is_told_with_those_that_there_are(tmp_path: Path, cli: Cli) -> None:
+    status, _, err = cli("new", tmp_path / "shop", "--template", "rails")
+    assert status != 0
+    assert all(name in err for name in TEMPLATES)
+    assert not (tmp_path / "shop").exists()
 
 
 def test_its_names_are_its_own(shop: Path) -> None:
@@ -86,6 +135,14 @@ def test_an_installed_sunup_has_the_template_too(tmp_path: Path) -> None:
                  "tests/test_users.py", "migrations/versions/0001_users.py"):  # fmt: skip
         assert (tmp_path / "other" / file).is_file(), file
     assert not list((tmp_path / "other").rglob("*.zip"))
+    for template in TEMPLATES:
+        result = subprocess.run(
+            [sys.executable, "-c", code, "new", template, "--template", template],
+            cwd=tmp_path, env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / template / "terraform" / "main.tf").is_file()
+        assert list((tmp_path / template).glob("tests/test_*.py"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """`sunup new`: a new project that runs, tests, packages and deploys straight away."""
 
+import importlib.util
 import os
 import shlex
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +11,29 @@ import typer
 
 from sunup.local import template
 
+# What `sunup[dev]` does not bring: without it the app cannot be imported here.
+_NEEDS = {
+    "fastapi": ("fastapi", "sqlalchemy"),
+    "flask": ("flask",),
+    "django": ("django", "whitenoise"),
+}
+
+Template = StrEnum("Template", {name: name for name in template.TEMPLATES})  # type: ignore[misc]
+_FIRST = next(iter(Template))
+
 
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    *,
+    kind: Annotated[
+        Template, typer.Option("--template", help="What the API is written with.")
+    ] = _FIRST,
 ) -> None:
     """Make a project in DIR, named like it: an API with its migrations, tests and Terraform."""
-    name = template.make(folder)
+    name = template.make(folder, kind)
     typer.echo(f"Made {name} in {folder}{os.sep}. Next:\n")
-    for line in (f"cd {shlex.quote(str(folder))}", "sunup dev", "cat README.md"):
+    lines = [f"cd {shlex.quote(str(folder))}", "sunup dev", "cat README.md"]
+    if any(importlib.util.find_spec(each) is None for each in _NEEDS.get(kind, ())):
+        lines.insert(1, "pip install -r requirements.txt")
+    for line in lines:
         typer.echo(f"  {line}")
