@@ -19,7 +19,7 @@ help:
 	@echo "make soak    a million steps of the simulator, 300 sequences in real processes, 10,000 faults"
 	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
-	@echo "make docs    the tables in docs/ that are made from the code"
+	@echo "make docs    build/site/index.html from docs/; a dead link is an error"
 	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
 	@echo "make pins    pin the dependencies anew, from pyproject.toml"
 
@@ -87,8 +87,13 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: setup
+docs: $(VENV)/.docs
 	$(BIN)/python -m scripts.settings_table
+	$(BIN)/python -m scripts.site
+
+$(VENV)/.docs: $(VENV)/.ready requirements/docs.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/docs.txt
+	@touch $@
 
 bench: setup
 	$(BIN)/python benchmarks/imports.py

@@ -254,8 +254,12 @@ def test_a_wsgi_app_without_migrations_is_served_too(
         assert httpx2.get(f"{address}/hello").text == "/hello"
 
 
-def failing(*arguments: object) -> tuple[int, str]:
-    process = sunup(*arguments)
+def failing(command: str, *arguments: object) -> tuple[int, str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    # Somebody else may be on 3000.
+    own = () if "--port" in arguments else ("--port", free)
+    process = sunup(command, *arguments, *own)
     output = process.communicate(timeout=30)[0]
     return process.returncode, output
 

@@ -106,7 +106,9 @@ def dev(
 
 
 def _applied(found: project.Project) -> str:
-    return ", ".join(of_project.upgrade(found)) or "nothing to do"
+    undone: list[str] = []
+    applied = ", ".join(of_project.upgrade_here(found, undone.extend)) or "nothing to do"
+    return f"undone {', '.join(undone)}, whose file has changed; {applied}" if undone else applied
 
 
 def _pending(found: project.Project) -> str:

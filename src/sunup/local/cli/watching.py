@@ -57,13 +57,18 @@ def _migrate(found: Project) -> None:
     if not of_project.has_any(found) or project.is_remote(found.migration_settings):
         return
     try:
-        applied = of_project.upgrade(found)
+        applied = of_project.upgrade_here(found, _undone)
     except (CommandError, DatabaseUnavailable) as error:
         what = error.what if isinstance(error, CommandError) else str(error)
         logger.error("migrations: %s. %s", what, error.cure)  # noqa: TRY400  # told in words
     else:
         if applied:
             logger.info("migrations: applied %s", ", ".join(applied))
+
+
+def _undone(revisions: list[str]) -> None:
+    what = ", ".join(revisions)
+    logger.info("migrations: undone %s as it was applied: the file has changed", what)
 
 
 def _end_with(parent: int, data: str) -> None:

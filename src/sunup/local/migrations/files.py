@@ -63,18 +63,18 @@ def forget(connection: Connection, revision: str) -> None:
 
 def adopt(connection: Connection, script: ScriptDirectory, applied: Iterable[str]) -> None:
     """Remember what was applied by Alembic alone, as it is now."""
-    for revision in set(applied) - _known(connection).keys():
+    for revision in set(applied) - known(connection).keys():
         remember(connection, script, revision)
 
 
 def accept(connection: Connection, script: ScriptDirectory, revisions: Iterable[str]) -> None:
     """Take changed files as they are now. Raises `CommandError` for one that is not applied."""
-    known = _known(connection)
+    there = known(connection)
     for revision in revisions:
-        if revision not in known:
+        if revision not in there:
             raise CommandError(
                 f"--accept {revision}: no such applied migration",
-                f"Applied: {', '.join(sorted(known)) or 'none'}.",
+                f"Applied: {', '.join(sorted(there)) or 'none'}.",
             )
         remember(connection, script, revision)
 
@@ -84,8 +84,8 @@ def changed(connection: Connection, script: ScriptDirectory) -> list[str]:
     files = {each.revision for each in script.walk_revisions()}
     return sorted(
         revision
-        for revision, known in _known(connection).items()
-        if revision in files and known != _checksum_of(script, revision)
+        for revision, sha256 in known(connection).items()
+        if revision in files and sha256 != _checksum_of(script, revision)
     )
 
 
@@ -108,7 +108,8 @@ def _exists(connection: Connection) -> bool:
     return connection.scalar(text("select to_regclass('sunup_migrations')")) is not None
 
 
-def _known(connection: Connection) -> dict[str, str]:
+def known(connection: Connection) -> dict[str, str]:
+    """The checksum of each applied migration's file, by revision."""
     if not _exists(connection):
         return {}
     rows = connection.execute(text("select revision, sha256 from sunup_migrations"))

@@ -24,15 +24,18 @@ def has_migrations(folder: Path) -> bool:
     return (folder / "env.py").is_file()
 
 
-def open_folder(folder: Path) -> tuple[Config, ScriptDirectory]:
-    """Its configuration and its files. Raises `CommandError`."""
+def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, ScriptDirectory]:
+    """Its configuration and its files, or those in `versions`. Raises `CommandError`."""
     if not has_migrations(folder):
         raise CommandError(
             f"there are no migrations in {folder} (no env.py)",
             f"`alembic init {folder.name}` makes the folder, and its env.py may stay as it is.",
         )
     config = configuration(folder)
-    _check_numbers(folder)
+    if versions is None:
+        _check_numbers(folder)
+    else:
+        config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     with explained(folder):
         script = ScriptDirectory.from_config(config)
         try:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
+from sunup.nearby import noted
 
-from . import django, running
+from . import anew, django, running
 from .folder import has_migrations
 
 
@@ -17,6 +18,24 @@ def has_any(project: Project) -> bool:
 def is_django(project: Project) -> bool:
     """Whether they are Django's."""
     return not has_migrations(project.migrations) and django.has_django(project.folder)
+
+
+def upgrade_here(project: Project, on_undone: Callable[[list[str]], None]) -> list[str]:
+    """The same on this machine, where what was edited after it was applied is applied anew.
+
+    That is for the embedded server only, which nobody shares. `on_undone` is told what was undone
+    first. Raises as `upgrade`.
+    """
+    settings, folder = project.migration_settings, project.migrations
+    embedded = noted(str(project.folder)).get("DB_HOST") == settings.host
+    if not embedded or not has_migrations(folder):
+        return upgrade(project)
+    memory = project.folder / anew.MEMORY
+    undone = anew.undo_changed(settings, folder, memory)
+    if undone:
+        on_undone(undone)
+    anew.keep(folder, memory)
+    return upgrade(project)
 
 
 def upgrade(

@@ -93,6 +93,7 @@ def downgrade(
     *,
     to: str = "-1",
     seen: Collection[str] | None = None,
+    versions: Path | None = None,
     credentials: CredentialSource | None = None,
     on_wait: Callable[[], None] = lambda: None,
     on_retry: Callable[[str], None] = lambda _: None,
@@ -100,9 +101,10 @@ def downgrade(
     """Undo migrations down to `to` (`-1`: the last one; `base`: all); newest first.
 
     `seen` are the applied ones that somebody was asked about: where they are others now, nothing is
-    undone. Raises `CommandError`.
+    undone. `versions` is where their files are, instead of in the folder's own `versions`. Raises
+    `CommandError`.
     """
-    config, script = open_folder(folder)
+    config, script = open_folder(folder, versions)
     _check(script, to)
     with locked(settings, credentials, on_wait) as connection:
         found = bookkeeping(connection, config, script)
@@ -131,7 +133,7 @@ def status(
 ) -> list[Revision]:
     """Each migration and whether it is applied, oldest first. Changes nothing."""
     config, script = open_folder(folder)
-    with _connection(settings, credentials) as connection:
+    with connected(settings, credentials) as connection:
         applied = bookkeeping(connection, config, script).applied(script)
         changed = migration_files.changed(connection, script)
     return [
@@ -160,7 +162,7 @@ def sql(
     config, script = open_folder(folder)
     one_head(script)
     output = StringIO()
-    with _connection(settings, credentials) as connection:
+    with connected(settings, credentials) as connection:
         found = bookkeeping(connection, config, script)
         found.applied(script)
 
@@ -195,7 +197,7 @@ def _check(script: ScriptDirectory, to: str) -> None:
 
 
 @contextmanager
-def _connection(settings: Settings, credentials: CredentialSource | None) -> Iterator[Connection]:
+def connected(settings: Settings, credentials: CredentialSource | None) -> Iterator[Connection]:
     """A SQLAlchemy connection, after the database has woken up."""
     # A migration may open another one by itself: op.get_bind().engine.connect().
     first = [open_connection(settings, credentials)]
@@ -224,6 +226,6 @@ def locked(
     settings: Settings, credentials: CredentialSource | None, on_wait: Callable[[], None]
 ) -> Iterator[Connection]:
     """A connection that holds the lock which all runs take."""
-    with _connection(settings, credentials) as connection:
+    with connected(settings, credentials) as connection:
         locking.be_the_only_one(connection, on_wait)
         yield connection

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from scripts import settings_table
 
-ROOT = Path(__file__).parent.parent
+import sunup
+from sunup import failures
+from sunup.local import project
+
+ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -40,3 +44,28 @@ def test_the_readme_s_curl_lines_are_those_that_sunup_dev_prints() -> None:
     text = (ROOT / "README.md").read_text().replace("\\\n", " ")
     shown = {tuple(shlex.split(line)) for line in re.findall(r"^\$ (curl .*)$", text, re.MULTILINE)}
     assert printed <= shown
+
+
+def test_each_public_name_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    for name in set(dir(sunup)) - {"__version__", *failures.__all__}:
+        assert re.search(rf":: sunup\.{name}$", text, re.MULTILINE), name
+    for name in (*failures.__all__, "SettingsError"):
+        assert f"`{name}`" in (ROOT / "docs" / "failures.md").read_text() or name in text, name
+
+
+def test_each_key_of_tool_sunup_is_in_its_table() -> None:
+    text = (ROOT / "docs" / "pyproject.md").read_text()
+    first = "".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE))
+    keys = project._TEXTS | project._LISTS | project._NUMBERS | project._TABLES
+    assert set(re.findall(r"`(\w+)`", first)) == keys
+
+
+def test_the_pages_of_the_site_are_in_its_table_of_contents(tmp_path: Path) -> None:
+    """Building it is `make docs`, which CI runs; here: that no page was forgotten."""
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = set(re.findall(r"^([a-z][\w/-]*)$", index, re.MULTILINE))
+    pages = {str(page.relative_to(ROOT / "docs"))[:-3] for page in ROOT.glob("docs/**/*.md")}
+    assert {page for page in pages if not page.startswith(("decisions/0", "live/"))} - {
+        "index"
+    } <= listed

@@ -7,7 +7,7 @@ from tests.processes import python
 
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
 NOT_OURS = ("DB_", "PYTEST_")
-PAGE = Path(__file__).parent.parent / "docs" / "testing.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 APP = {
     "main.py": """

@@ -1,0 +1,76 @@
+"""On this machine's own database an edited migration is undone as it was, and applied anew.
+
+Somebody who works on a migration changes it many times, and may delete it. Where others use the
+database that is an error (`running.upgrade`); here the file as it was applied is kept, by its
+checksum, and its own `downgrade` takes back what it did.
+"""
+
+import tempfile
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+
+from sunup.local.errors import CommandError
+from sunup.settings import Settings
+
+from . import files, running
+from .folder import open_folder
+
+# Beside the embedded server's data: the files of applied migrations, by their checksums.
+MEMORY = Path(".sunup") / "applied"
+
+
+def keep(folder: Path, memory: Path) -> None:
+    """Keep each migration's file as it is now. Raises `CommandError`."""
+    _, script = open_folder(folder)
+    memory.mkdir(parents=True, exist_ok=True)
+    for each in script.walk_revisions():
+        path = Path(each.path)
+        kept = memory / f"{files.checksum(path)}.py"
+        if not kept.exists():
+            kept.write_bytes(path.read_bytes())
+
+
+def undo_changed(settings: Settings, folder: Path, memory: Path) -> list[str]:
+    """Undo the applied migrations from the first whose file was changed or is gone; newest first.
+
+    Where that cannot be done (nothing was kept, two branches were joined since then) nothing is
+    undone, and `running.upgrade` says what is wrong. Raises `CommandError`.
+    """
+    _, script = open_folder(folder)
+    with running.connected(settings, None) as connection:
+        applied = files.known(connection)
+    here = {each.revision: files.checksum(Path(each.path)) for each in script.walk_revisions()}
+    wrong = {revision for revision, sha256 in applied.items() if here.get(revision) != sha256}
+    if not wrong:
+        return []
+    with tempfile.TemporaryDirectory(prefix="sunup-applied-") as name:
+        versions = Path(name)
+        for revision, sha256 in applied.items():
+            kept = memory / f"{sha256}.py"
+            if not kept.is_file():
+                return []
+            (versions / f"{revision}.py").write_bytes(kept.read_bytes())
+        _, before = open_folder(folder, versions)
+        to = _before_all(before, wrong)
+        if to is None:
+            return []
+        try:
+            return running.downgrade(settings, folder, to=to, versions=versions)
+        except CommandError as error:
+            raise CommandError(
+                f"{' and '.join(sorted(wrong))} was changed after it was applied, and what it did "
+                f"cannot be undone: {error.what}",
+                "Restore the file and write a new migration; or begin anew, without the data: "
+                "delete the folder .sunup",
+            ) from error
+
+
+def _before_all(script: ScriptDirectory, wrong: set[str]) -> str | None:
+    """The revision after which all of `wrong` come; nothing where history has branches."""
+    newest_first = list(script.walk_revisions())
+    parents = [each.down_revision for each in newest_first]
+    if len(script.get_heads()) > 1 or any(isinstance(each, tuple) for each in parents):
+        return None
+    oldest = [each for each in newest_first if each.revision in wrong][-1]
+    return str(oldest.down_revision or "base")
