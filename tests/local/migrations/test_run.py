@@ -554,6 +554,57 @@ def test_env_py_may_be_as_alembic_generated_it(
     assert writing.write(folder.path, "more").path.name == "0002_more.py"
 
 
+# As `alembic init -t async` wrote it until Alembic 1.8.
+OLD_ASYNC = """
+import asyncio
+from alembic import context
+from sqlalchemy import engine_from_config, pool
+from sqlalchemy.ext.asyncio import AsyncEngine
+config = context.config
+target_metadata = None
+def run_migrations_offline():
+    context.configure(url=config.get_main_option("sqlalchemy.url"), literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+def do_run_migrations(connection):
+    context.configure(connection=connection, target_metadata=target_metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+async def run_migrations_online():
+    connectable = AsyncEngine(
+        engine_from_config(
+            config.get_section(config.config_ini_section),
+            prefix="sqlalchemy.", poolclass=pool.NullPool, future=True,
+        )
+    )
+    async with connectable.connect() as connection:
+        await connection.run_sync(do_run_migrations)
+    await connectable.dispose()
+if context.is_offline_mode():
+    run_migrations_offline()
+else:
+    asyncio.run(run_migrations_online())
+"""
+
+
+def test_env_py_may_be_as_an_older_alembic_generated_it(settings: Settings, folder: Folder) -> None:
+    (folder.path / "env.py").write_text(OLD_ASYNC)
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+    assert migrations.downgrade(settings, folder.path) == ["0001"]
+    assert writing.write(folder.path, "more").path.name == "0002_more.py"
+
+
+def test_an_env_py_for_several_databases_is_refused_in_words(
+    settings: Settings, folder: Folder
+) -> None:
+    package = Path(alembic.__file__).parent / "templates" / "multidb"
+    (folder.path / "env.py").write_text((package / "env.py").read_text())
+    ini = (package / "alembic.ini.mako").read_text().replace("${script_location}", "migrations")
+    (folder.path.parent / "alembic.ini").write_text(ini)
+    with pytest.raises(CommandError, match="several databases"):
+        migrations.upgrade(settings, folder.path)
+
+
 @pytest.mark.parametrize(
     "sets", ["set search_path = ''", "set role pg_monitor", "set statement_timeout = '1ms'"]
 )

@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
 from django.core.signals import got_request_exception
 from django.db.backends.postgresql import base as postgresql
+from django.db.backends.postgresql.client import DatabaseClient
 from django.db.utils import DatabaseErrorWrapper
 from django.dispatch import receiver
 from django.utils.functional import cached_property
@@ -40,8 +41,35 @@ _TELLING = {
 }
 
 
+class Client(DatabaseClient):
+    """`manage.py dbshell`: psql, where the app's own connections go, with a token."""
+
+    connection: "DatabaseWrapper"
+
+    def runshell(self, parameters: Iterable[str]) -> None:
+        """Run psql until it ends. Raises `SettingsError`."""
+        wrapper = self.connection
+        found = wrapper.shell_parameters()
+        before = wrapper.settings_dict
+        # In the environment of psql alone: the password, and which certificates are trusted.
+        wrapper.settings_dict = {
+            **before,
+            **{name.upper(): found.get(name) for name in ("host", "port", "user", "password")},
+            "NAME": found["dbname"],
+            "OPTIONS": {
+                name: found[name] for name in ("sslmode", "sslrootcert") if found.get(name)
+            },
+        }
+        try:
+            super().runshell(parameters)
+        finally:
+            wrapper.settings_dict = before
+
+
 class DatabaseWrapper(postgresql.DatabaseWrapper):
     """One connection of one thread, as Django wants it."""
+
+    client_class = Client
 
     def __init__(self, settings_dict: dict[str, Any], *arguments: Any, **options: Any) -> None:
         # To close is to give back: what keeps a connection is sunup's pool, not Django's thread,
@@ -96,6 +124,14 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             connection.isolation_level = self.isolation_level
         self.lost = False
         return connection
+
+    def shell_parameters(self) -> dict[str, Any]:
+        """Libpq's parameters with a fresh token, for another program. Raises `SettingsError`."""
+        params = self.get_connection_params()
+        for name in ("context", "prepare_threshold", "cursor_factory"):
+            params.pop(name)
+        self._use(params)
+        return database(*self._key).connect_parameters()
 
     def _close(self) -> None:
         """Give the connection back, or close it where it is useless."""

@@ -73,6 +73,12 @@ def up(
     typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
 
 
+def _by_alembic(app_dir: Path, instead: str) -> None:
+    """Raise `CommandError` for a Django project, whose manage.py does it."""
+    if of_project.is_django(project.find(app_dir)):
+        raise CommandError("this project's migrations are Django's", f"python manage.py {instead}.")
+
+
 @app.command()
 def down(
     context: typer.Context,
@@ -85,6 +91,7 @@ def down(
 ) -> None:
     """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
     end_cleanly()
+    _by_alembic(app_dir, "migrate APP NAME goes back to the migration NAME, or zero")
     found = with_database(context, app_dir)
     settings = found.migration_settings
     seen = None
@@ -124,7 +131,7 @@ def status(
     found = with_database(context, app_dir)
     settings = found.migration_settings
     with waiting(waking(settings.user)):
-        states = migrations.status(settings, found.migrations, credentials=found.credentials)
+        states = of_project.status(found)
     if as_json:
         typer.echo(json.dumps([vars(each) for each in states]))
     else:
@@ -148,6 +155,7 @@ def sql(
     ] = False,
 ) -> None:
     """Print the statements that `up` would execute, and execute none."""
+    _by_alembic(app_dir, "sqlmigrate APP NAME prints one's statements")
     if everything:
         found = project.find(app_dir)
         with waiting("Reading the migrations"), migration_new.scratch() as scratch:
@@ -171,6 +179,7 @@ def new(
     between the models and the migrations so far, found on a scratch PostgreSQL: no database of
     yours is asked. Read it before you apply it.
     """
+    _by_alembic(app_dir, "makemigrations writes what differs from the models")
     found = project.find(app_dir)
     if not message.strip():
         raise CommandError("the message is empty", 'Say what it does: "add orders".')
@@ -190,4 +199,5 @@ def merge(
     message: Annotated[str, typer.Option(help="What it is called.")] = "merge",
 ) -> None:
     """Join two ends: migrations that were written side by side, on two branches."""
+    _by_alembic(app_dir, "makemigrations --merge joins them")
     typer.echo(migration_new.merge(project.find(app_dir).migrations, message))

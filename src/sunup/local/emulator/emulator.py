@@ -15,7 +15,7 @@ import psycopg
 from sunup.adapter.loop import Loop
 from sunup.local import postgres, project, servers
 from sunup.local.errors import CommandError
-from sunup.local.migrations import django
+from sunup.local.migrations import django, django_databases
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
@@ -166,17 +166,16 @@ class Emulator:
         else:
             self._database = dict(self._server)
         code, runtime = self._app or folder, None
-        source = manage = None
+        # Of a package they are beside it: what it was made from.
+        found = project.find(code if code.is_dir() else code.parent)
+        source = None
         if code.is_dir():
-            found = project.find(code)
             source = found.code if found.code != found.folder else None
-            migrations_folder = options.migrations or found.migrations
-            manage = found if django.has_django(found.folder) else None
         else:
-            migrations_folder = options.migrations or code.with_name("migrations")
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
-        self._prepare_database(migrations_folder, manage)
+        manage = found if django.has_django(found.folder) else None
+        self._prepare_database(options.migrations or found.migrations, manage)
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
@@ -234,19 +233,27 @@ class Emulator:
 
     def _prepare_database(self, folder: Path, manage: project.Project | None) -> None:
         """Make the app's role, apply the migrations (Alembic's, else Django's) as the owner."""
+        settings = Settings.from_environment(self._database)
+        self._prepare(settings.database)
+        if has_migrations(folder):
+            self.applied = migrations.upgrade(settings, folder)
+        elif manage is not None:
+            there = replace(manage, environ=self._database)
+            names = [each.name for each in django_databases.ask(there) if each.name]
+            for name in django_databases.create_missing(settings, names):
+                self._prepare(name)
+            self.applied = django.upgrade(there)
+
+    def _prepare(self, database: str) -> None:
+        """Let the app's role in, and say of its sessions what is true in front of this server."""
         with psycopg.connect(
             host=self._database["DB_HOST"],
             user=self._database["DB_USER"],
-            dbname=self._database["DB_NAME"],
+            dbname=database,
             autocommit=True,
         ) as connection:
             connection.execute(_ROLES.encode())
             connection.execute(_TLS_VIEW.encode())
-        if has_migrations(folder):
-            settings = Settings.from_environment(self._database)
-            self.applied = migrations.upgrade(settings, folder)
-        elif manage is not None:
-            self.applied = django.upgrade(replace(manage, environ=self._database))
 
     def _authorizer(self, options: EmulatorOptions) -> Authorizer | None:
         gateway = options.gateway

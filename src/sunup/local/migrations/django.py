@@ -1,17 +1,16 @@
 """Django's migrations: by the project's own manage.py, as the role that owns the tables."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from sunup.local.errors import CommandError
-from sunup.local.project import MIGRATION_PASSWORD, MIGRATION_USER, Project
+from sunup.local.project import Project
+
+from . import django_databases
+from .manage_py import manage
 
 _APPLIED = re.compile(r"^\s*Applying (\S+)\.\.\. ", re.MULTILINE)
-_PENDING = re.compile(r"^\[ \]\s+(\S+)", re.MULTILINE)
+_PLANNED = re.compile(r"^\[([X ])\]\s+(\S+)", re.MULTILINE)
 
 
 def has_django(folder: Path) -> bool:
@@ -21,43 +20,31 @@ def has_django(folder: Path) -> bool:
 
 
 def upgrade(project: Project, tell: Callable[[str], None] = lambda _: None) -> list[str]:
-    """`manage.py migrate`; the migrations that it applied. Raises `CommandError`."""
+    """`manage.py migrate` for each database that is the app's; what was applied.
+
+    On a server of this machine the databases that DATABASES names are made first. Raises
+    `CommandError`, also where the settings lead to another database than the environment.
+    """
     tell("manage.py migrate")
-    return _APPLIED.findall(_manage(project, "migrate", "--noinput"))
+    databases = django_databases.ask(project)
+    settings = project.migration_settings
+    if settings.host.startswith("/"):
+        django_databases.create_missing(settings, [each.name for each in databases if each.name])
+    applied = []
+    for each in databases:
+        output = manage(project, "migrate", "--noinput", "--database", each.alias)
+        where = "" if each.alias == "default" else f" ({each.alias})"
+        applied += [f"{name}{where}" for name in _APPLIED.findall(output)]
+    return applied
 
 
 def pending(project: Project) -> list[str]:
     """Those that are not applied, in their order. Raises `CommandError`."""
-    return _PENDING.findall(_manage(project, "showmigrations", "--plan"))
+    return [name for name, applied in status(project) if not applied]
 
 
-def _manage(project: Project, *arguments: str) -> str:
-    result = subprocess.run(  # noqa: S603
-        [sys.executable, "manage.py", *arguments, "--no-color"],
-        cwd=project.folder,
-        env=_environment(project.environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"exit status {result.returncode}"
-        raise CommandError(
-            f"manage.py {arguments[0]}: {reason}",
-            f"python manage.py {arguments[0]} shows where.",
-        )
-    return result.stdout
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The app's, with the owner's role in place of its own."""
-    found = {**os.environ, **environ}
-    owner = found.get(MIGRATION_USER)
-    if owner:
-        found["DB_USER"] = owner
-        password = found.get(MIGRATION_PASSWORD)
-        found.pop("DB_PASSWORD", None)
-        found.update({"DB_PASSWORD": password} if password else {})
-    return found
+def status(project: Project) -> list[tuple[str, bool]]:
+    """Each migration of the default database, and whether it is applied. Raises `CommandError`."""
+    django_databases.ask(project)
+    output = manage(project, "showmigrations", "--plan")
+    return [(name, mark == "X") for mark, name in _PLANNED.findall(output)]

@@ -1,16 +1,9 @@
-"""Runs an app's env.py over a connection that sunup opened, also one as Alembic generated it.
+"""Runs an app's env.py over a connection that sunup opened, also one as Alembic generated it."""
 
-Alembic's templates make an engine of their own from `sqlalchemy.url`, which would have neither a
-token nor patience. While env.py runs, those two makers hand out the open connection instead.
-"""
-
-import logging.config
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-from unittest.mock import patch
+from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -21,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from sunup.local.errors import CommandError
 
+from . import flask_migrate
+from .engines import handed_out
 from .folder import explained
 
-Result = TypeVar("Result")
 Steps = Callable[[Any, MigrationContext], Any]
 
 
@@ -66,6 +60,7 @@ def run_env(
         explained(Path(script.dir)),
         EnvironmentContext(config, script, fn=checked, **options),
         handed_out(connection),
+        flask_migrate.in_context(Path(script.dir), connection),
     ):
         script.run_env()
 
@@ -97,57 +92,3 @@ def bookkeeping(connection: Connection, config: Config, script: ScriptDirectory)
         ) from error
     connection.rollback()
     return found[-1] if found else Bookkeeping()
-
-
-@contextmanager
-def handed_out(connection: Connection) -> Iterator[None]:
-    """Let what env.py calls to make an engine give `connection`, and leave logging as it is."""
-    with ExitStack() as stack:
-        stack.enter_context(
-            patch("sqlalchemy.engine_from_config", lambda *_, **__: _Engine(connection))
-        )
-        # Of alembic.ini: it would silence every logger of this process.
-        stack.enter_context(patch.object(logging.config, "fileConfig", lambda *_, **__: None))
-        with suppress(ImportError):  # of greenlet: then env.py cannot import it either
-            from sqlalchemy.ext import asyncio
-
-            made = patch.object(
-                asyncio, "async_engine_from_config", lambda *_, **__: _AsyncEngine(connection)
-            )
-            stack.enter_context(made)
-        yield
-
-
-class _Engine:
-    """The part of an Engine that Alembic's templates use."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        yield self._connection
-
-    begin = connect
-
-    def dispose(self) -> None:
-        """The connection is not its own."""
-
-
-class _AsyncEngine:
-    """The same of an AsyncEngine."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def connect(self) -> Any:
-        yield self
-
-    begin = connect
-
-    async def run_sync(self, function: Callable[..., Result], *args: Any, **options: Any) -> Result:
-        return function(self._connection, *args, **options)
-
-    async def dispose(self) -> None:
-        """The connection is not its own."""

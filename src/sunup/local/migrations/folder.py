@@ -32,6 +32,11 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
             f"`alembic init {folder.name}` makes the folder, and its env.py may stay as it is.",
         )
     config = configuration(folder)
+    if config.get_main_option("databases"):
+        raise CommandError(
+            f"{folder.name}/env.py is for several databases (alembic init -t multidb)",
+            "sunup migrates one: take the env.py of a plain `alembic init`, and its alembic.ini.",
+        )
     if versions is None:
         _check_numbers(folder)
     else:

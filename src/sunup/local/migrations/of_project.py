@@ -63,11 +63,7 @@ def upgrade(
 
 def pending(project: Project) -> list[str]:
     """The migrations that are not applied. Raises `CommandError` for a file that was changed."""
-    if not has_migrations(project.migrations):
-        return django.pending(project)
-    found = running.status(
-        project.migration_settings, project.migrations, credentials=project.credentials
-    )
+    found = status(project)
     changed = [each.file for each in found if each.state == "changed"]
     if changed:
         raise CommandError(
@@ -75,3 +71,15 @@ def pending(project: Project) -> list[str]:
             "Restore it and write a new migration; sunup migrate up says more.",
         )
     return [each.file for each in found if each.state == "pending"]
+
+
+def status(project: Project) -> list[running.Revision]:
+    """Each migration and whether it is applied, oldest first. Raises as `pending`."""
+    if is_django(project):
+        return [
+            running.Revision(name, "", name, "applied" if applied else "pending")
+            for name, applied in django.status(project)
+        ]
+    return running.status(
+        project.migration_settings, project.migrations, credentials=project.credentials
+    )

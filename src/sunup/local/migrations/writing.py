@@ -19,8 +19,9 @@ from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import files as migration_files
+from . import flask_migrate
 from . import running as migrations
-from .environment import handed_out
+from .engines import handed_out
 from .folder import configuration, explained, one_head, open_folder
 
 
@@ -69,6 +70,7 @@ def write(folder: Path, message: str) -> Written:
             _writable(folder),
             engine.connect() as connection,
             handed_out(connection),
+            flask_migrate.in_context(folder, connection),
         ):
             config.attributes["connection"] = connection
             options = {"rev_id": revision, "process_revision_directives": count}

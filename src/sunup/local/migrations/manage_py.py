@@ -1,0 +1,47 @@
+"""Runs Python in a Django project, as the role that owns the tables."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from sunup.local.errors import CommandError
+from sunup.local.project import MIGRATION_PASSWORD, MIGRATION_USER, Project
+
+
+def manage(project: Project, *arguments: str) -> str:
+    """Run a command of manage.py; what it printed. Raises `CommandError`."""
+    return run(project, "manage.py", *arguments, "--no-color")
+
+
+def run(project: Project, *arguments: str) -> str:
+    """Run Python with these arguments; what it printed. Raises `CommandError`."""
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, *arguments],
+        cwd=project.folder,
+        env=_environment(project.environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        command = arguments[1] if arguments[0] == "manage.py" else "check"
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        reason = lines[-1] if lines else f"exit status {result.returncode}"
+        raise CommandError(
+            f"manage.py {command}: {reason}", f"python manage.py {command} shows where."
+        )
+    return result.stdout
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The app's, with the owner's role in place of its own."""
+    found = {**os.environ, **environ}
+    owner = found.get(MIGRATION_USER)
+    if owner:
+        found["DB_USER"] = owner
+        password = found.get(MIGRATION_PASSWORD)
+        found.pop("DB_PASSWORD", None)
+        found.update({"DB_PASSWORD": password} if password else {})
+    return found
