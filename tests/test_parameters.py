@@ -73,7 +73,9 @@ def test_no_answer_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch) -> N
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environ = {**KEYS, "SUNUP_PARAMETERS": '{"A": "/shop/0"}', "AWS_ENDPOINT_URL_SSM": url}
     monkeypatch.setattr(parameters, "_PAUSE", 0.0)
-    with pytest.raises(ParametersUnavailable, match="refused /shop/0: ConnectionRefusedError"):
+    with pytest.raises(
+        ParametersUnavailable, match="did not return /shop/0: ConnectionRefusedError"
+    ):
         parameters.load(environ)
     with pytest.raises(SettingsError, match="AWS_REGION"):
         parameters.load({**environ, "AWS_REGION": ""})

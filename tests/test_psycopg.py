@@ -221,7 +221,7 @@ def test_what_waiting_cannot_mend_is_told_at_once(settings: Settings) -> None:
 
 def test_a_thread_that_holds_all_connections_is_told_at_once(settings: Settings) -> None:
     db = Database(replace(settings, pool_size=1))
-    with db.connection(), pytest.raises(ConnectionsBusy, match="itself"), db.connection():
+    with db.connection(), pytest.raises(ConnectionsBusy, match="nested"), db.connection():
         pass
     db.close()
 

@@ -95,7 +95,7 @@ def test_a_unix_socket_needs_neither_tls_nor_token() -> None:
         ({"DB_CONNECT_TIMEOUT": "inf"}, "DB_CONNECT_TIMEOUT is 'inf'"),
         ({"DB_SSLMODE": "on"}, "DB_SSLMODE is 'on'; expected one of disable, allow"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; expected one of DEBUG"),
-        ({"TZ": "Asia/Toyko"}, "TZ is 'Asia/Toyko'; expected a time zone's name"),
+        ({"TZ": "Asia/Toyko"}, "TZ is 'Asia/Toyko'; expected the name of a time zone"),
         ({"DB_HOST": "db.example.com:5432"}, "DB_HOST is 'db.example.com:5432'; expected one host"),
         ({"DB_HOST": "db.example.com"}, "AWS_REGION is not set; expected the cluster's region"),
         (

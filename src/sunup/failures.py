@@ -60,7 +60,7 @@ class DatabaseResuming(DatabaseUnavailable):
 
     code = "database_resuming"
     message = "The database is waking up"
-    cure = "Try again in a few seconds. If it never wakes, DB_HOST and DB_PORT lead nowhere."
+    cure = "Try again in a few seconds. If it never wakes, check DB_HOST and DB_PORT."
     patience = FOREVER
     # A resume that outlasted one request's deadline (28 s) is nearly done.
     retry_after = 5
@@ -110,8 +110,9 @@ class TLSFailed(DatabaseUnavailable):
     cure = (
         "DB_HOST must be the name in the server's certificate. For RDS host names the roots of "
         "Amazon Trust Services and of the region's Amazon RDS are used, for others the system's, "
-        "or DB_SSLROOTCERT (a PEM file). sunup has no Amazon RDS roots of the newest regions, "
-        "China and GovCloud: set DB_SSLROOTCERT to AWS's bundle for them (global-bundle.pem)."
+        "or DB_SSLROOTCERT (a PEM file). sunup does not have the Amazon RDS roots of the newest "
+        "regions, China and GovCloud: there, set DB_SSLROOTCERT to AWS's bundle "
+        "(global-bundle.pem)."
     )
 
 
@@ -121,8 +122,8 @@ class CredentialsMissing(DatabaseUnavailable):
     code = "credentials_missing"
     message = "There are no AWS credentials to sign the database token with"
     cure = (
-        "On Lambda give the function a role. On a laptop set AWS_PROFILE and log in "
-        "(`aws sso login`), or set DB_PASSWORD for a server that takes passwords."
+        "On Lambda, give the function a role. On a laptop, set AWS_PROFILE and log in (`aws sso "
+        "login`), or set DB_PASSWORD for a server that takes passwords."
     )
 
 
@@ -178,8 +179,8 @@ class DatabaseReadOnly(DatabaseUnavailable):
     code = "database_read_only"
     message = "The database is read-only at the moment"
     cure = (
-        "After a failover the connection is replaced automatically. If it stays, DB_HOST is a "
-        "reader's endpoint, or the transaction was declared READ ONLY."
+        "After a failover the connection is replaced automatically. If this persists, DB_HOST is "
+        "a reader endpoint, or the transaction was declared READ ONLY."
     )
     retry_after = 1
 
@@ -190,7 +191,8 @@ class ConnectionLost(DatabaseUnavailable):
     code = "connection_lost"
     message = "The connection to the database was lost"
     cure = (
-        "The next request gets a new connection. Nothing is sent twice: check whether it is there."
+        "The next request gets a new connection. sunup sends nothing twice: check whether the "
+        "change was made."
     )
     retry_after = 1
     nothing_executed = False

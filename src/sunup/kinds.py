@@ -103,4 +103,4 @@ def timezone(name: str, found: str) -> str:
     known = not os.path.isdir(_ZONEINFO) or os.path.isfile(f"{_ZONEINFO}/{zone}")  # noqa: PTH112, PTH113
     if posix or zone == "UTC" or (named and known):
         return zone
-    raise SettingsError(name, zone, "a time zone's name, such as UTC or Asia/Tokyo")
+    raise SettingsError(name, zone, "the name of a time zone, such as UTC or Asia/Tokyo")

@@ -83,7 +83,9 @@ def _fetched(
         kind = str(content.get("__type", "")).rpartition("#")[2]
         if last or not (status in (0, 429) or status >= 500 or kind == "ThrottlingException"):
             told = kind or (f"HTTP {status}" if status else str(content["error"]))
-            raise ParametersUnavailable(f"Systems Manager refused {', '.join(names)}: {told}")
+            raise ParametersUnavailable(
+                f"Systems Manager did not return {', '.join(names)}: {told}"
+            )
         time.sleep(_PAUSE)
     raise AssertionError
 

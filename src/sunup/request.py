@@ -171,7 +171,9 @@ def not_over() -> Request | None:
     if request is None:
         elsewhere = threading.current_thread() is not threading.main_thread()
         if _between and elsewhere and on_lambda():
-            raise ConnectionsBusy("no request is being answered, and a thread asks for one")
+            raise ConnectionsBusy(
+                "a thread asks for a connection while no request is being answered"
+            )
         return None
     if request.over:
         raise DeadlineExceeded("the request has been answered")

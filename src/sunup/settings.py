@@ -62,48 +62,48 @@ VARIABLES = (
         "DB_SSLMODE",
         "sslmode",
         kinds.choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-        "libpq's meanings. Modes that skip the verification are accepted for a local server only: "
-        "loopback, a Unix socket (where `disable` is the default), or a host name without a dot.",
+        "As in libpq. Modes without verification are accepted only for a local server: loopback, "
+        "a Unix socket (where `disable` is the default), or a host name without a dot.",
     ),
     Variable(
         "DB_SSLROOTCERT",
         "sslrootcert",
         kinds.text,
-        "A PEM file of roots, or `system`. Without it, RDS host names are verified against roots "
-        "that come with sunup, those of Amazon Trust Services and of the region's Amazon RDS; "
-        "others against the system's. For a region whose Amazon RDS roots sunup does not have (the "
-        "newest, China, GovCloud), name AWS's `global-bundle.pem` or the partition's.",
+        "A PEM file of root certificates, or `system`. Without it, RDS host names are verified "
+        "against the roots that come with sunup (those of Amazon Trust Services and of the "
+        "region's Amazon RDS), others against the system's. For a region whose Amazon RDS roots "
+        "sunup does not have (the newest, China, GovCloud), set it to AWS's `global-bundle.pem` "
+        "or the partition's.",
     ),
     Variable(
         "DB_POOL_SIZE",
         "pool_size",
         kinds.whole(1, 100),
-        "The most connections of one process.",
+        "The maximum number of connections of one process.",
         "`1` on Lambda, else `5`",
     ),
     Variable(
         "DB_IDLE_SESSION_TIMEOUT",
         "idle_session_timeout",
         kinds.seconds(0, 86_400),
-        "Seconds after which the server ends a session that does nothing, so that Aurora can "
-        "pause; `0` is never. A transaction that does nothing ends after the same time, or after "
-        "60 s where this is `0`.",
+        "Seconds after which the server ends an idle session, so that Aurora can pause; `0` "
+        "means never. An idle transaction ends after the same time, or after 60 s if this is `0`.",
     ),
     Variable(
         "DB_CONNECT_TIMEOUT",
         "connect_timeout",
         kinds.seconds(1, 300),
-        "Seconds that one attempt to connect may take before a new one is begun. How long a "
-        "request waits altogether is decided by its deadline.",
+        "Seconds that one connection attempt may take before a new one starts. How long a "
+        "request waits in total is decided by its deadline.",
     ),
     Variable(
         "DB_STATEMENT_TIMEOUT",
         "statement_timeout",
         kinds.seconds(0, 86_400),
-        "Seconds that each session begins with as PostgreSQL's `statement_timeout`; `0` is none. A "
-        "statement is cancelled at its request's deadline anyway: this ends it where the function "
-        "can no longer do so. It is raised or lowered for a request whose deadline is later, or "
-        "much earlier.",
+        "The initial `statement_timeout` of each session, in seconds; `0` means none. A "
+        "statement is cancelled at its request's deadline anyway: this ends it where the "
+        "function can no longer do so. It is raised or lowered for a request whose deadline is "
+        "later, or much earlier.",
         "`GATEWAY_TIMEOUT` on Lambda, else `0`",
     ),
     Variable(
@@ -111,22 +111,22 @@ VARIABLES = (
         "region",
         kinds.text,
         "The region to sign the token for, unless `DB_HOST` is an RDS host name, which has the "
-        "cluster's region in it. `AWS_DEFAULT_REGION` comes after it.",
+        "cluster's region in it. If `AWS_REGION` is not set, `AWS_DEFAULT_REGION` is used.",
         "Lambda sets it",
     ),
     Variable(
         "GATEWAY_TIMEOUT",
         "gateway_timeout",
         kinds.seconds(1, 900),
-        "Seconds after which the gateway in front gives up. The deadline of a request is the "
-        "earlier of this and the function's own end, less 1 s.",
+        "Seconds after which the gateway in front gives up. A request's deadline is the earlier "
+        "of this and the function's own timeout, minus 1 s.",
     ),
     Variable(
         "WAKING_PAGE",
         "waking_page",
         kinds.switch,
-        "Whether a browser gets a page that loads again by itself while the database wakes; `off`: "
-        "the JSON, as all others do.",
+        "Whether a browser gets a page that reloads by itself while the database wakes. With "
+        "`off` it gets the JSON, like every other client.",
         "`on`",
     ),
     Variable(
@@ -140,7 +140,7 @@ VARIABLES = (
         "TZ",
         "timezone",
         kinds.timezone,
-        "The time zone of the log's times; Lambda's form `:UTC` too.",
+        "The time zone of the times in the log. Lambda's form `:UTC` works, too.",
     ),
     Variable(
         "SUNUP_APP",

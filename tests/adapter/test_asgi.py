@@ -172,12 +172,12 @@ def test_a_startup_that_raises_is_absent_or_a_failure_as_the_lifespan_says(
     app = lifespan("startup", None, LookupError("why"))
     assert make(app)(event_2(), Context())["statusCode"] == 200
     logged = capfd.readouterr().err
-    assert "taken as absent" in logged
+    assert "going on as if the app had no lifespan" in logged
     assert "LookupError: why" in logged
     assert make(app, lifespan="off")(event_2(), Context())["statusCode"] == 200
     with pytest.raises(RuntimeError, match="startup failed"):
         make(app, lifespan="on")
-    with pytest.raises(RuntimeError, match="startup failed: it ended without a word"):
+    with pytest.raises(RuntimeError, match="startup failed: it returned without an answer"):
         make(sends(START, BODY), lifespan="on")
 
 

@@ -115,9 +115,9 @@ def test_the_authorization_token_may_be_in_a_file(tmp_path: Path) -> None:
     ("status", "body", "says"),
     [
         (403, b"secret reason", "HTTP 403"),
-        (200, b'{"SecretAccessKey": "geheim"', "not understood"),
-        (200, b'["geheim"]', "not understood"),
-        (200, b'{"SecretAccessKey": "geheim"}', "not understood"),
+        (200, b'{"SecretAccessKey": "geheim"', "not in the expected format"),
+        (200, b'["geheim"]', "not in the expected format"),
+        (200, b'{"SecretAccessKey": "geheim"}', "not in the expected format"),
     ],
 )
 def test_a_bad_answer_is_told_without_its_content(status: int, body: bytes, says: str) -> None:

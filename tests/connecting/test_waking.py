@@ -107,7 +107,7 @@ def test_a_refused_token_is_explained_as_far_as_it_can_be_checked_here() -> None
     settings = Settings(host="localhost", region="eu-central-1")
     failure = explained(TokenRefused("PAM"), settings, Credentials("ASIAX", "secret", "token", 1.0))
     text = str(failure)
-    assert "(3) DB_HOST 'localhost' is not an RDS endpoint's name" in text
+    assert "(3) DB_HOST 'localhost' is not an RDS endpoint" in text
     assert "(4) signed for eu-central-1, as AWS_REGION says" in text
     assert "(5) signed with the credentials ASIAX, which have EXPIRED" in text
     assert "(6) this machine's clock says 20" in text

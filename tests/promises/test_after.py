@@ -223,7 +223,7 @@ def test_a_task_that_is_left_behind_holds_nothing_over_the_freeze(
     app = begin(kind, LOG_LEVEL="WARNING")
     assert app.ask("leaves_a_task", "a", 0.5, left=0.5).status == 200
     assert not at_work(tables)
-    assert "left running at the end of the request" in app.log.read_text()
+    assert "tasks still running after the request" in app.log.read_text()
     assert "later (leaves_a_task.<locals>.later)" in app.log.read_text()
     goes_well(app)
     assert not tables("select 1 from t where id = 'a-later'")

@@ -74,7 +74,7 @@ class AsgiRunner:
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises `DeadlineExceeded`, and what the app raised."""
         if not self._started and not self.start(wait=deadline.remaining()):
-            raise DeadlineExceeded("the app's start-up goes on")
+            raise DeadlineExceeded("the app is still starting up")
         limit = deadline.remaining() + deadline.GRACE
         exchange = Exchange(call.body)
         try:
@@ -171,11 +171,11 @@ class Exchange:
 
     def _begin(self, message: Message) -> None:
         if self._status is not None:
-            logger.error("the ASGI app started its response twice: the first start counts")
+            logger.error("the ASGI app started its response twice; the first start is used")
             return
         status = message["status"]
         if not isinstance(status, int):
-            raise TypeError(f"the ASGI app sent a status that is no number: {status!r}")
+            raise TypeError(f"the ASGI app sent a status that is not a number: {status!r}")
         self._headers = headers_of(message)
         self._status = int(status)  # HTTPStatus, too
 

@@ -17,8 +17,8 @@ class UnknownEvent(TypeError):
         keys = ", ".join(sorted(map(str, event))) if is_object else type(event).__name__
         super().__init__(
             "this event is not an HTTP request from API Gateway, a function URL, a load balancer "
-            f"or VPC Lattice (it has: {keys}); name a function for others: "
-            "Handler(..., events=function)"
+            f"or VPC Lattice (it has: {keys}); for other events pass a function: Handler(..., "
+            "events=function)"
         )
 
 

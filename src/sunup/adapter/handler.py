@@ -105,7 +105,7 @@ class Handler:
 
             self._run = WsgiRunner(app)
         if prime is not None and not prime.startswith("/"):
-            raise ValueError(f"prime is {prime!r}; expected a path of the app's, such as /health")
+            raise ValueError(f"prime is {prime!r}; expected a path of the app, such as /health")
         if prime is not None and _starts_for_a_request():
             self._prime(prime)
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
@@ -220,7 +220,9 @@ class Handler:
         left = ending.end(current, self._loop, answered=answered)
         if left:
             names = ", ".join(left)
-            logger.warning("left running at the end of the request, until the next one: %s", names)
+            logger.warning(
+                "tasks still running after the request; they pause until the next one: %s", names
+            )
 
     def _prime(self, path: str) -> None:
         """Ask the app for a path. What it answers, or raises, does not matter."""

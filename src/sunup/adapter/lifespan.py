@@ -59,13 +59,16 @@ class Lifespan:
                 await asyncio.wait([self._task], timeout=_CAUSE_LIMIT)
             raise self._failed(step, str(message.get("message", "")))
         if kind is not None:
-            raise self._failed(step, f"it sent {kind!r}")
+            raise self._failed(step, f"it sent the unexpected message {kind!r}")
         ended = isinstance(self._error, ENDS_THE_PROCESS)
         if self._required or ended or (step == "shutdown" and self._error is not None):
-            raise self._failed(step, "it ended without a word")
+            raise self._failed(step, "it returned without an answer")
         if self._asked and self._error is not None:
             # It took the question, so it knows the protocol; but it runs under other servers.
-            logger.error("the app's startup raised, and is taken as absent", exc_info=self._error)
+            logger.error(
+                "the app's startup raised an exception; going on as if the app had no lifespan",
+                exc_info=self._error,
+            )
         return False
 
     def _failed(self, step: str, message: str) -> RuntimeError:
@@ -81,7 +84,7 @@ class Lifespan:
 
     async def _send(self, message: Message) -> None:
         if not str(message["type"]).startswith("lifespan."):
-            raise RuntimeError(f"{message['type']!r} is no message of the lifespan protocol")
+            raise RuntimeError(f"{message['type']!r} is not a message of the lifespan protocol")
         await self._out.put(message)
 
     async def _run(self) -> None:

@@ -60,7 +60,9 @@ def encode_single(answer: Answer, body: str, is_base64: bool) -> dict[str, Any]:
     cookies = [value for name, value in answer.headers if name == "set-cookie"]
     spellings = list(islice(_spellings("set-cookie"), len(cookies)))
     if len(spellings) < len(cookies):
-        raise ValueError(f"{len(cookies)} cookies need multi-value headers; at most 512 go without")
+        raise ValueError(
+            f"{len(cookies)} cookies need multi-value headers; without them at most 512 can be sent"
+        )
     headers.update(zip(spellings, cookies, strict=True))
     return _common(answer, body, is_base64) | {"headers": headers}
 

@@ -77,7 +77,7 @@ class Loop:
         """
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             work.close()
-            raise RuntimeError("the handler was called from within its own app, which it runs")
+            raise RuntimeError("the handler was called from within the app that it is running")
         with self._turn:
             if self._thread is not None:
                 self._end()
@@ -197,7 +197,7 @@ class Loop:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
                 # Of a task that the app began: other tasks' exceptions do not come as far.
-                logger.error("a task of the app's ended with %r", error)  # noqa: TRY400
+                logger.error("a background task of the app ended with %r", error)  # noqa: TRY400
 
 
 async def finish(work: Awaitable[T]) -> T:

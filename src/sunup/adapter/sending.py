@@ -77,7 +77,7 @@ class Sender:
         response = form.encode(answer, text, is_base64)
         if length * _ESCAPED > form.limit and (size := _size(response)) > form.limit:
             raise _Unsendable(
-                f"it has {size:,} bytes, of which the body {len(body):,}, and at most "
+                f"it has {size:,} bytes ({len(body):,} of them the body), and at most "
                 f"{form.limit:,} can be sent; they count as JSON or base64, headers included"
             )
         return response
@@ -124,7 +124,7 @@ _LONG = 100
 def _check(name: str) -> int:
     """The length of a name that is new. Raises `_Unsendable`."""
     if not TOKEN.fullmatch(name):
-        raise _Unsendable(f"it has a header of the name {name!a}")
+        raise _Unsendable(f"it has a header with the invalid name {name!a}")
     if len(_VALID) < _MOST and len(name) < _LONG and name not in _HOP_BY_HOP:
         _VALID.add(name)
     return len(name)

@@ -41,8 +41,8 @@ a {{ color: inherit }}
 <rect y="50" width="112" height="30" fill="var(--paper)"/>
 <line x1="0" y1="50" x2="112" y2="50"/></svg>
 <h1>Waking up</h1>
-<p>The database sleeps while nobody calls, to cost nothing.</p>
-<p>This page loads again in {seconds} seconds. <a href="">Try now</a></p>
+<p>The database sleeps while nobody uses it, so that it costs nothing.</p>
+<p>This page reloads in {seconds} seconds. <a href="">Try now</a></p>
 </main>
 </body>
 </html>

@@ -148,7 +148,7 @@ def _ask(
         problem = f"the container credentials endpoint answered HTTP {response.status}"
         passing = response.status == 429 or response.status >= 500
         raise (_Passing if passing else CredentialsMissing)(problem)
-    misunderstood = "the container credentials endpoint's answer was not understood"
+    misunderstood = "the container credentials endpoint's answer is not in the expected format"
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -189,7 +189,7 @@ def from_botocore(environ: Mapping[str, str] | None = None) -> Credentials:
         import botocore.session
     except ImportError:
         raise CredentialsMissing(
-            f"{looked}, and botocore is not installed to read AWS profiles"
+            f"{looked}, and botocore, which reads AWS profiles, is not installed"
         ) from None
     try:
         profile = (os.environ if environ is None else environ).get("AWS_PROFILE") or None

@@ -139,9 +139,11 @@ class Ledger(Generic[C]):
             return
         holders = set(self.in_use.values())
         if holders == {user}:
-            raise ConnectionsBusy("the caller holds it: `connection()` within itself")
+            raise ConnectionsBusy("the caller already holds one, because `connection()` is nested")
         if holders == {LENT}:
-            raise ConnectionsBusy("another pool has them: use its connections")
+            raise ConnectionsBusy(
+                "another pool (such as SQLAlchemy's) holds them; take connections from that pool"
+            )
 
     def gave_up(self, waited: float) -> DatabaseUnavailable:
         """The failure for a caller that waited in vain, `waited` seconds long."""

@@ -70,7 +70,7 @@ class Meaning:
         if state in _BY_SQLSTATE:
             return _BY_SQLSTATE[state](detail)
         if isinstance(error, TimeoutError):
-            return DatabaseResuming("no answer to the attempt to connect")
+            return DatabaseResuming("no answer to the connection attempt")
         if not self._is_database_s(error):
             return None
         for pattern, meaning in self._texts:

@@ -52,7 +52,7 @@ def root_file(settings: Settings) -> str:
     for path in (os.environ.get("SSL_CERT_FILE", ""), *_SYSTEM_BUNDLES):
         if path and os.path.isfile(path):  # noqa: PTH113
             return path
-    raise TLSFailed("this system has no file of root certificates; set DB_SSLROOTCERT")
+    raise TLSFailed("this system has no root certificates file; set DB_SSLROOTCERT")
 
 
 def context(
@@ -80,5 +80,5 @@ def context(
     try:
         client.load_verify_locations(cafile=roots)
     except (OSError, ssl.SSLError) as error:
-        raise TLSFailed(f"the roots in {roots!r} cannot be read: {error}") from None
+        raise TLSFailed(f"the root certificates in {roots!r} cannot be read: {error}") from None
     return client

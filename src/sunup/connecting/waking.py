@@ -105,11 +105,11 @@ def explained(
         return failure
     checks = []
     if not settings.is_rds:
-        checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint's name")
+        checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint")
     where = "DB_HOST" if settings.is_rds else "AWS_REGION"
     checks.append(f"(4) signed for {settings.region}, as {where} says")
     if credentials.expires is None:
-        known = "whose end is not known here"
+        known = "whose expiry is not known here"
     elif credentials.expires <= time.time():
         known = "which have EXPIRED"
     else:
@@ -133,7 +133,7 @@ def gave_up(
     if last is not None:
         return last
     if waking is None:
-        return ConnectionsBusy(f"none came back in {waited:.1f} s")
+        return ConnectionsBusy(f"none became free in {waited:.1f} s")
     return DatabaseResuming(f"no connection in {waited:.1f} s")
 
 

@@ -119,7 +119,7 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
 def _options(size: int, poolclass: type[pool.Pool], options: dict[str, Any]) -> dict[str, Any]:
     for name in ("poolclass", "pool", "pool_size", "max_overflow", "creator", "async_creator"):
         if name in options:
-            raise TypeError(f"{name!r} is sunup's: the number of connections is DB_POOL_SIZE")
+            raise TypeError(f"sunup sets {name!r}; set the number of connections with DB_POOL_SIZE")
     return {
         "poolclass": poolclass,
         "pool_size": size,
@@ -141,7 +141,7 @@ class _Patient:
         try:
             return super()._do_get()  # type: ignore[misc]
         except exc.TimeoutError:
-            failure = ConnectionsBusy(f"none came back in {self._timeout:.1f} s")
+            failure = ConnectionsBusy(f"none became free in {self._timeout:.1f} s")
             request.note_failure(failure)
             raise failure from None
 
@@ -174,7 +174,7 @@ def _check_before_use(engine: sqlalchemy.Engine, db: "_Database", alive: Any) ->
         mine = _driver_connection(connection)
         mine.spare = False
         if not alive(connection, record.info["sunup_rests_since"]):
-            raise exc.DisconnectionError("the connection ended while it rested")
+            raise exc.DisconnectionError("the connection ended while it was idle")
         if not record.info["sunup_adopted"]:
             # What the engine and the app's listeners did to it shall stay.
             mine.adopt()
