@@ -27,7 +27,7 @@ def complaint(folder: Path) -> str:
     if done is None:
         return "git is not on PATH"
     lines = os.fsdecode(done.stderr).splitlines()
-    return lines[0].removeprefix("fatal: ") if lines else "it knows nothing of it"
+    return lines[0].removeprefix("fatal: ") if lines else "git gave no reason"
 
 
 def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":

@@ -81,7 +81,7 @@ def test_secrets_stay_out_and_are_named_unless_git_ignores_them(
     assert "tls.key" in note or "more" in note
     assert "credentials.json" not in note
     assert "dump.sql.gz" in note
-    assert "include = [...] takes it along" in note
+    assert "To include it: [tool.sunup] include = [...]" in note
 
 
 def test_what_is_included_goes_along_whatever_it_is(tmp_path: Path, write: Write) -> None:
@@ -108,7 +108,7 @@ def test_what_is_included_goes_along_whatever_it_is(tmp_path: Path, write: Write
 )
 def test_a_secret_in_a_source_is_told(tmp_path: Path, write: Write, text: str, what: str) -> None:
     copied = application.copy(write({"config.py": text}), tmp_path / "out")
-    assert copied.notes[0].startswith(f"config.py has what looks like {what}")
+    assert copied.notes[0].startswith(f"config.py contains what looks like {what}")
     assert "config.py" in copied.names
 
 
@@ -255,7 +255,7 @@ def test_a_submodule_that_is_not_checked_out_is_told(tmp_path: Path, write: Writ
     (app.folder / "vend").mkdir()
     with pytest.raises(CommandError, match="vend is a git submodule that is not checked") as raised:
         application.copy(app, tmp_path / "out")
-    assert raised.value.cure == "git submodule update --init"
+    assert raised.value.cure == "Run git submodule update --init."
     (app.folder / "vend").rmdir()
     assert application.copy(app, tmp_path / "two").names == {"lambda_function.py"}
 
@@ -272,7 +272,7 @@ def test_where_git_cannot_be_asked_nothing_is_taken_for_not_ignored(
             patched.setenv("PATH", str(tmp_path))
         else:
             (tmp_path / ".git/config").write_text("[core\n")
-        with pytest.raises(CommandError, match="git does not say what is in it: ") as raised:
+        with pytest.raises(CommandError, match="git cannot list its files: ") as raised:
             application.copy(app, tmp_path / "out")
         expected = "git is not on PATH" if why == "no git" else "bad config"
         assert expected in raised.value.what

@@ -72,7 +72,7 @@ def test_what_is_not_read_need_not_be_python(write: Write) -> None:
     template = {"tpl/model.py": "class {{x}}: ..."}
     package = built(write(template))
     assert package.notes == [
-        "In the package as they are, since they cannot be compiled: tpl/model.py."
+        "Packaged without bytecode, because they cannot be compiled: tpl/model.py."
     ]
     assert "tpl/model.py" in names(package)
     files = {**template, "lambda_function.py": "import tpl.model\nhandler = print\n"}

@@ -13,17 +13,20 @@ INSTALLED = {
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("six.py", "six.py of the app would replace that of six"),
-        ("idna/core.py", "would replace that of idna"),
-        ("idna", "idna of the app would replace that of idna"),
-        ("six.py/data.txt", "would replace that of six"),
-        ("six/__init__.py", "six/__init__.py of the app and six.py of six are one name"),
-        ("six/more.py", "six/more.py of the app and six.py of six are one name"),
-        ("idna.py", "idna.py of the app and idna/__init__.py of idna are one name"),
-        ("idna/core/__init__.py", "and idna/core.py of idna are one name"),
-        ("spaces.py", "and spaces/mod.py of a dependency are one name"),
+        ("six.py", "six.py of the app would replace the same file of six"),
+        ("idna/core.py", "would replace the same file of idna"),
+        ("idna", "idna of the app would replace the same file of idna"),
+        ("six.py/data.txt", "would replace the same file of six"),
+        (
+            "six/__init__.py",
+            "six/__init__.py of the app and six.py of six have the same import name",
+        ),
+        ("six/more.py", "six/more.py of the app and six.py of six have the same import name"),
+        ("idna.py", "idna.py of the app and idna/__init__.py of idna have the same import name"),
+        ("idna/core/__init__.py", "and idna/core.py of idna have the same import name"),
+        ("spaces.py", "and spaces/mod.py of a dependency have the same import name"),
         ("fast.py", "fast.py of the app and fast.cpython"),
-        ("sunup.py", "and sunup/__init__.py of sunup are one name"),
+        ("sunup.py", "and sunup/__init__.py of sunup have the same import name"),
     ],
 )
 def test_the_app_replaces_and_hides_nothing_that_was_installed(path: str, says: str) -> None:

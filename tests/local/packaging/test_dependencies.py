@@ -37,7 +37,7 @@ def test_what_a_pin_requires_comes_along_and_is_told(
     wheels("toolbox", "1.5")
     names, notes = install(write({"requirements.txt": "framework==1"}), tmp_path)
     assert names == {"framework", "toolbox"}
-    assert notes == ["Not pinned, so today's versions: toolbox 1.5. Pin them: sunup pin"]
+    assert notes == ["Not pinned, so today's versions are used: toolbox 1.5. Pin them: sunup pin"]
 
 
 def test_where_there_are_hashes_all_must_be_pinned(
@@ -54,7 +54,7 @@ def test_where_there_are_hashes_all_must_be_pinned(
 def test_a_wrong_hash_is_told(tmp_path: Path, wheels: Wheels, write: Write) -> None:
     wheels("one")
     app = write({"requirements.txt": f"one==1 --hash=sha256:{'0' * 64}\n"})
-    with pytest.raises(CommandError, match="what the index gave for one"):
+    with pytest.raises(CommandError, match="the index has another file for one"):
         install(app, tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_files_may_include_others_and_constrain(
     }
     names, notes = install(write(files), tmp_path)
     assert names == {"one", "two"}
-    assert notes == ["Not pinned, so today's versions: two 1. Pin them: sunup pin"]
+    assert notes == ["Not pinned, so today's versions are used: two 1. Pin them: sunup pin"]
 
 
 def test_an_index_that_the_file_names_is_the_one_that_is_asked(
@@ -97,7 +97,7 @@ def test_without_a_wheel_for_the_target_it_is_an_error(
     wheels("native", tag="cp313-cp313-win_amd64")
     with pytest.raises(CommandError, match="native"):
         install(write({"requirements.txt": "native==1"}), tmp_path)
-    with pytest.raises(CommandError, match=r"no index has nothing$"):
+    with pytest.raises(CommandError, match=r"no package index has nothing$"):
         install(write({"requirements.txt": "nothing==1"}), tmp_path)
 
 
@@ -111,8 +111,8 @@ def test_the_closure_is_checked_with_what_pyproject_asks_for(
     }
     with pytest.raises(CommandError) as raised:
         install(write(files), tmp_path)
-    assert "two (for the app)" in raised.value.what
-    assert "the app asks for one>=2, there is 1" in raised.value.what
+    assert "two (required by the app)" in raised.value.what
+    assert "the app requires one>=2, but 1 is installed" in raised.value.what
     assert "three" not in raised.value.what
     assert raised.value.cure == "Pin them: sunup pin"
 
@@ -125,7 +125,9 @@ def test_pyproject_alone_is_enough_and_told_not_to_be_pinned(
     wheels("asyncpg", "0.99")
     names, notes = install(write({"pyproject.toml": text}), tmp_path)
     assert names == {"one", "asyncpg"}
-    assert notes == ["Not pinned, so today's versions: asyncpg 0.99, one 1. Pin them: sunup pin"]
+    assert notes == [
+        "Not pinned, so today's versions are used: asyncpg 0.99, one 1. Pin them: sunup pin"
+    ]
 
 
 def test_this_sunup_is_in_the_package_without_an_index(
@@ -154,7 +156,7 @@ def test_a_local_folder_is_built_and_one_without_a_build_is_told(
     for line in ("../library", "-e ../library", f"ours @ {library.as_uri()}"):
         names, notes = install(write({"requirements.txt": line}), tmp_path)
         assert names == {"ours"}
-        assert notes in ([], ["Built here from their source: ours."])
+        assert notes in ([], ["Built from source on this machine: ours."])
 
 
 def test_only_what_the_list_names_is_pruned_and_keep_opts_out(
@@ -261,11 +263,11 @@ def test_what_is_built_by_the_file_s_own_wish_is_told(
         (library / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1\n")
         archive.add(library, "ours-1")
     app = write({"requirements.txt": "--no-binary Ours\n--no-binary other\nours==1"})
-    assert install(app, tmp_path) == ({"ours"}, ["Built here from their source: ours."])
+    assert install(app, tmp_path) == ({"ours"}, ["Built from source on this machine: ours."])
 
 
 def test_dependencies_that_are_no_list_are_told(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(CommandError, match="dependencies is no list"):
+    with pytest.raises(CommandError, match="dependencies is not a list"):
         install(write({"pyproject.toml": "[project]\nname='x'\ndependencies=3\n"}), tmp_path)
 
 

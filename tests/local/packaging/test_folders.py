@@ -23,7 +23,7 @@ def test_a_build_leaves_nothing_in_the_user_s_folders(tmp_path: Path, write: Wri
     files["libs/our lib/pyproject.toml"] = LIBRARY["pyproject.toml"]
     app = write({"requirements.txt": "./libs/our lib\n", **files})
     for _ in range(2):
-        assert install(app, tmp_path) == ({"ours"}, ["Built here from their source: ours."])
+        assert install(app, tmp_path) == ({"ours"}, ["Built from source on this machine: ours."])
     assert {each.name for each in (app.folder / "libs/our lib").iterdir()} == {
         "backend.py",
         "pyproject.toml",
@@ -77,4 +77,4 @@ def test_a_folder_whose_build_says_what_it_needs_is_built(
     built = LIBRARY["backend.py"].replace("Version: 1\\n", "Version: 1\\nRequires-Dist: one\\n")
     write({"pyproject.toml": project, "backend.py": built}, "library")
     app = write({"requirements.txt": "../library\none==1\n"})
-    assert install(app, tmp_path) == ({"ours", "one"}, ["Built here from their source: ours."])
+    assert install(app, tmp_path) == ({"ours", "one"}, ["Built from source on this machine: ours."])

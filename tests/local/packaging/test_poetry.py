@@ -83,5 +83,5 @@ def test_poetry_s_other_indexes_are_asked_for_what_is_from_them(
     app = write({"poetry.lock": lock + entry.format("two", "")})
     assert install(app, tmp_path) == ({"private.py", "two"}, [])
     changed = lock.replace(digest, "0" * 64)
-    with pytest.raises(CommandError, match="what the index gave for one"):
+    with pytest.raises(CommandError, match="the index has another file for one"):
         install(write({"poetry.lock": changed}), tmp_path)

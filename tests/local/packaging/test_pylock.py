@@ -65,7 +65,7 @@ def test_pylock_is_read_and_boto3_is_lambda_s_also_there(
     names, notes = install(app, tmp_path)
     assert names == {"one"}
     assert "VERSION = '1'" in (tmp_path / "out/one/__init__.py").read_text()
-    assert notes[0].startswith("Left to Lambda's own runtime: boto3.")
+    assert notes[0].startswith("Left out, because Lambda's runtime has it: boto3.")
 
 
 def test_what_is_from_an_explicit_index_is_not_looked_for_in_another(
@@ -95,7 +95,7 @@ def test_a_member_of_a_workspace_may_need_another(
     app = write({"pyproject.toml": text}, "work/apps/api")
     old = write({"pyproject.toml": PROJECT.format("old", ["one"])}, "work/apps/old")
     lock(tmp_path / "work")
-    assert install(app, tmp_path) == ({"one", "ours"}, ["Built here from their source: ours."])
+    assert install(app, tmp_path) == ({"one", "ours"}, ["Built from source on this machine: ours."])
     assert install(old, tmp_path)[0] == {"one"}
 
 
@@ -151,11 +151,11 @@ def test_a_lock_is_for_the_target_s_python_and_this_sunup_needs_no_index(
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     write(LIBRARY, "library")
     app = write({"pylock.toml": PYLOCK.format(wheel.name, digest, sunup.__version__)})
-    assert install(app, tmp_path) == ({"one", "ours"}, ["Built here from their source: ours."])
-    with pytest.raises(CommandError, match=r"is for Python >=3\.13, the package for 3\.12"):
+    assert install(app, tmp_path) == ({"one", "ours"}, ["Built from source on this machine: ours."])
+    with pytest.raises(CommandError, match=r"is for Python >=3\.13, but the package is for 3\.12"):
         install(app, tmp_path, Target("3.12", "arm64"))
     app = write({"pylock.toml": PYLOCK.format(wheel.name, "0" * 64, sunup.__version__)})
-    with pytest.raises(CommandError, match="what the index gave for one"):
+    with pytest.raises(CommandError, match="the index has another file for one"):
         install(app, tmp_path)
 
 

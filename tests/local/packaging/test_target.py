@@ -12,7 +12,7 @@ def test_amazon_linux_2_takes_older_wheels_only() -> None:
 
 @pytest.mark.parametrize(
     ("python", "arch", "says"),
-    [("3.10", None, "no Lambda runtime python3.10"), (None, "riscv", "no architecture 'riscv'")],
+    [("3.10", None, "the Lambda runtime python3.10"), (None, "riscv", "no architecture 'riscv'")],
 )
 def test_what_lambda_does_not_have_is_refused(
     python: str | None, arch: str | None, says: str

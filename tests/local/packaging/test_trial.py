@@ -39,7 +39,7 @@ def test_what_this_machine_lacks_of_the_runtime_is_a_note(
     monkeypatch.setattr("sunup.local.packaging.trial.importlib.util.find_spec", hidden)
     note = tried(tmp_path, "import boto3\nhandler = print\n")
     assert note is not None
-    assert "up to where it needs boto3: Lambda has it" in note
+    assert "up to where it needs boto3, which Lambda has" in note
     assert "pip install boto3" in note
 
 
@@ -71,14 +71,14 @@ def test_an_app_may_write_what_it_likes_to_standard_output(tmp_path: Path, outpu
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_an_app_that_ends_the_process_is_told(tmp_path: Path, status: int) -> None:
-    with pytest.raises(CommandError, match=f"ended the process: status {status}"):
+    with pytest.raises(CommandError, match=f"ended the process with status {status}"):
         tried(tmp_path, f"import os\nos._exit({status})\n")
 
 
 def test_what_settings_may_cause_is_a_note(tmp_path: Path) -> None:
     note = tried(tmp_path, "import os\nos.environ['STRIPE_KEY']\n")
     assert note is not None
-    assert "KeyError: 'STRIPE_KEY'. With its settings on Lambda it may not." in note
+    assert "KeyError: 'STRIPE_KEY'. With its settings on Lambda it may succeed." in note
 
 
 def test_what_the_package_s_own_copy_of_the_runtime_s_lacks_is_an_error(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_sizes_are_compared_with_lambda_s_limits(
     package.write_bytes(b"x" * 100)
     parts = {"small": 1, "numpy": 200 * 2**20, "pandas": 80 * 2**20}
     assert verify.sizes(package, 1000, parts) == []
-    with pytest.raises(CommandError, match="281 MB unpacked; Lambda takes 250 MB") as raised:
+    with pytest.raises(CommandError, match="281 MB unpacked; Lambda allows 250 MB") as raised:
         verify.sizes(package, 281 * 2**20, parts)
     assert raised.value.cure.startswith("The largest parts: numpy 200 MB, pandas 80 MB")
     monkeypatch.setattr(verify, "LARGEST_ZIP", 10)
@@ -103,7 +103,7 @@ def test_a_module_that_was_left_out_is_told_with_what_takes_it_along(
     with pytest.raises(CommandError, match=f"not in the package: {module} ") as raised:
         statically(package, files, (source, source / "src"))
     assert "was left out" in raised.value.cure
-    assert f'[tool.sunup] include = ["{pattern}"] takes it along' in raised.value.cure
+    assert f'To include it: [tool.sunup] include = ["{pattern}"]' in raised.value.cure
 
 
 def test_what_the_target_s_standard_library_lacks_is_told(package: Path) -> None:
@@ -135,4 +135,4 @@ def test_a_native_module_is_known_by_its_name_and_looked_into(tmp_path: Path) ->
 def test_a_web_socket_is_told(tmp_path: Path, text: str, *, found: bool) -> None:
     (tmp_path / "app.py").write_text(text)
     notes = verify.web_sockets(tmp_path, ["app.py", "data.json"])
-    assert notes == (["app.py: WebSockets work in sunup dev, and not on Lambda."] if found else [])
+    assert notes == (["app.py: WebSockets work in sunup dev, but not on Lambda."] if found else [])

@@ -127,7 +127,8 @@ def _free(names: Mapping[str, Path], name: str, path: Path) -> str:
 def _copy(source: Path, destination: Path) -> None:
     if source.is_dir():
         raise CommandError(
-            f"{source} is a git submodule that is not checked out", "git submodule update --init"
+            f"{source} is a git submodule that is not checked out",
+            "Run git submodule update --init.",
         )
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -54,9 +54,15 @@ def build(
 ) -> Package:
     """Make the package. Raises `CommandError`; then `output` is as it was."""
     if output.suffix != ".zip" or output.is_dir():
-        raise CommandError(f"{output} is not the name of a zip file", "--output lambda.zip")
+        raise CommandError(
+            f"{output} is not the name of a zip file",
+            "Pass a name that ends in .zip: --output lambda.zip.",
+        )
     if not output.parent.is_dir():
-        raise CommandError(f"there is no folder {output.parent}")
+        raise CommandError(
+            f"there is no folder {output.parent}",
+            "Create it, or choose another file with --output.",
+        )
     project.check_handler()
     with tempfile.TemporaryDirectory(prefix="sunup-package-") as name:
         folder = Path(name) / "package"
@@ -92,7 +98,7 @@ def build(
         notes += verify.sizes(candidate, unpacked, {part.name: part.unpacked for part in parts})
         executed = target.runs_here and compiled.interpreter is not None
         if executed and compiled.interpreter is not None:
-            tell("Importing the handler from it")
+            tell("Importing the handler from the package")
             note = trial.handler_natively(
                 candidate, project.handler, compiled.interpreter, project.dotenv
             )
@@ -102,9 +108,9 @@ def build(
         _put(content, output)
     if compiled.interpreter is None:
         notes.append(
-            f"There is no Python {target.python} here, so there is no bytecode: a cold start "
-            f"compiles what it imports, of {compiled.files} files that take "
-            f"{compiled.seconds:.1f} s here. Install one: uv python install {target.python}."
+            f"Python {target.python} is not installed here, so the package has no bytecode: a "
+            f"cold start compiles what it imports ({compiled.files} files take "
+            f"{compiled.seconds:.1f} s here). Install it: uv python install {target.python}."
         )
     return Package(
         path=output,
@@ -136,7 +142,7 @@ def _put(content: bytes, output: Path) -> None:
         part.replace(output)
     except OSError as error:
         raise CommandError(
-            f"{output} cannot be written: {error.strerror}", "--output names another file."
+            f"{output} cannot be written: {error.strerror}", "Choose another file with --output."
         ) from None
     finally:
         part.unlink(missing_ok=True)
@@ -156,7 +162,7 @@ def _check_compiled(compiled: bytecode.Compiled, read: set[str], own: set[str]) 
         return []
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     shown = ", ".join(others[:_SHOWN])
-    return [f"In the package as they are, since they cannot be compiled: {shown}{more}."]
+    return [f"Packaged without bytecode, because they cannot be compiled: {shown}{more}."]
 
 
 def _files(folder: Path) -> set[str]:

@@ -75,12 +75,14 @@ def missing(
             continue
         distribution = found.get(name)
         if distribution is None:
-            problems.append(f"{wanted.name} (for {by})")
+            problems.append(f"{wanted.name} (required by {by})")
             continue
         if wanted.specifier and not wanted.specifier.contains(
             distribution.version, prereleases=True
         ):
-            problems.append(f"{by} asks for {_short(wanted)}, there is {distribution.version}")
+            problems.append(
+                f"{by} requires {_short(wanted)}, but {distribution.version} is installed"
+            )
         extras[name] |= wanted.extras
         key = (name, frozenset(extras[name]))
         if key not in seen:

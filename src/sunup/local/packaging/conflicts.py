@@ -21,7 +21,7 @@ def check(
     for path in sorted(app):
         if path in files or any(files.get(each) is False for each in _parents([path])):
             raise CommandError(
-                f"{path} of the app would replace that of {_owner(path, owners)}", _CURE
+                f"{path} of the app would replace the same file of {_owner(path, owners)}", _CURE
             )
     own = _modules(app)
     for name, path in sorted(own.items()):
@@ -33,8 +33,8 @@ def check(
             other = next((each for each in above if _hides(each)), None)
         if other is not None:
             raise CommandError(
-                f"{path} of the app and {other} of {_owner(other, owners)} are one name to an "
-                "import, which finds only one of them",
+                f"{path} of the app and {other} of {_owner(other, owners)} have the same import "
+                "name, so only one of them can be imported",
                 _CURE,
             )
 

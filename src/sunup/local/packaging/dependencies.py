@@ -50,7 +50,7 @@ def install(project: Project, target: Target, folder: Path, scratch: Path) -> In
     asked = [*sources.dependencies(project.folder), *map(pep508, source.requirements.lines)]
     problems = closure.missing(folder, target, asked, {*left_out, "sunup"})
     if problems:
-        what = f"{source.shown} does not bring all: {'; '.join(problems)}"
+        what = f"{source.shown} is incomplete: {'; '.join(problems)}"
         raise CommandError(what, sources.HOW_TO_PIN)
     app = copies.made.get(project.folder.resolve())
     if app is not None:  # its files are copied as they are
@@ -129,14 +129,16 @@ def _notes(
     if runtime_s:
         names = ", ".join(f'"{name}"' for name in runtime_s)
         notes.append(
-            f"Left to Lambda's own runtime: {', '.join(runtime_s)}. To bring your versions: "
-            f"[tool.sunup] bundle = [{names}]."
+            f"Left out, because Lambda's runtime has it: {', '.join(runtime_s)}. To package your "
+            f"own versions: [tool.sunup] bundle = [{names}]."
         )
     loose = sorted(set(versions) - source.requirements.pins - {"sunup"})
     if loose and not source.locked:
         shown = ", ".join(f"{name} {versions[name]}" for name in loose[:_SHOWN])
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
-        notes.append(f"Not pinned, so today's versions: {shown}{more}. {sources.HOW_TO_PIN}")
+        notes.append(
+            f"Not pinned, so today's versions are used: {shown}{more}. {sources.HOW_TO_PIN}"
+        )
     if built:
-        notes.append(f"Built here from their source: {', '.join(sorted(built))}.")
+        notes.append(f"Built from source on this machine: {', '.join(sorted(built))}.")
     return notes

@@ -42,7 +42,7 @@ def spec(lines: Sequence[str], where: str) -> GitIgnoreSpec:
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:
-        raise CommandError(f"{where}: {error}", "The patterns are those of .gitignore.") from None
+        raise CommandError(f"{where}: {error}", "Write patterns as in .gitignore.") from None
 
 
 def _files(folder: Path, above: tuple[str, ...]) -> set[Path]:
@@ -98,9 +98,9 @@ def _listed(folder: Path) -> set[Path] | None:
     said = git.asked(folder, "ls-files", "-z", *options)
     if said is None and git.has(folder):
         raise CommandError(
-            f"{folder} is in a git checkout, and git does not say what is in it: "
+            f"{folder} is in a git checkout, but git cannot list its files: "
             f"{git.complaint(folder)}",
-            "What git ignores must not go along: let git answer here, or remove .git.",
+            "Files that git ignores must not be packaged: make git work here, or remove .git.",
         )
     return _paths(said) or None
 

@@ -38,7 +38,7 @@ def _wanted(package: dict[str, Any]) -> bool:
     # Before version 2.1 of the format the lock does not say what is for development only.
     if "groups" not in package:
         raise CommandError(
-            "poetry.lock is of a format that does not say which dependencies are for production",
+            "poetry.lock has a format that does not say which dependencies are for production",
             "Lock again with Poetry 2: poetry lock",
         )
     return "main" in package["groups"] and not package.get("optional", False)

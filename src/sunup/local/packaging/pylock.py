@@ -55,8 +55,8 @@ class Lock:
             raise CommandError(f"{self.shown} cannot be read: {error}", _LOCK_AGAIN) from None
         if not suits:
             raise CommandError(
-                f"{self.shown} is for Python {python}, the package for {target.python}",
-                "Choose the other with --python, or lock again for this one.",
+                f"{self.shown} is for Python {python}, but the package is for {target.python}",
+                "Pass a matching --python, or lock again for this one.",
             )
 
     def write(self, path: Path, without: Iterable[str], place: Callable[[Path], Path]) -> None:

@@ -67,17 +67,17 @@ class Found:
         notes = []
         if left_out:
             notes.append(
-                f"Left out, since it looks like a secret or data: {_names(left_out)}. "
-                f"[tool.sunup] include = [...] takes it along, exclude = [...] ends this note."
+                f"Left out, because it looks like a secret or data: {_names(left_out)}. To "
+                "include it: [tool.sunup] include = [...]. To silence this note: exclude = [...]."
             )
         notes += [
-            f"{path} has what looks like {what}, and goes into the package: all who may read the "
-            "function's code can read it."
+            f"{path} contains what looks like {what}, and goes into the package: anyone who can "
+            "read the function's code can read it."
             for path, what in self.suspicious[:_SHOWN]
         ]
         if len(self.suspicious) > _SHOWN:
             rest = [path for path, _ in self.suspicious[_SHOWN:]]
-            notes.append(f"The same of {', '.join(path.as_posix() for path in rest)}.")
+            notes.append(f"The same is true of {', '.join(path.as_posix() for path in rest)}.")
         return notes
 
 

@@ -82,7 +82,7 @@ def find(project: Project, scratch: Path) -> Source | None:
         return Source(folder / "pyproject.toml", "pyproject.toml")
     if "dependencies" in _project(folder).get("dynamic", []):
         raise CommandError(
-            "pyproject.toml leaves the dependencies to the build (dynamic)",
+            "pyproject.toml leaves the dependencies to the build backend (dynamic)",
             "Pin them: uv pip compile pyproject.toml --universal -o requirements.txt",
         )
     return None
@@ -92,7 +92,7 @@ def dependencies(folder: Path) -> list[str]:
     """`[project] dependencies` of pyproject.toml. Raises `CommandError`."""
     said = _project(folder).get("dependencies", [])
     if not isinstance(said, list):
-        raise CommandError(f"{folder / 'pyproject.toml'}: dependencies is no list")
+        raise CommandError(f"{folder / 'pyproject.toml'}: dependencies is not a list")
     found = [str(each) for each in said]
     try:
         for each in found:

@@ -89,10 +89,10 @@ def choose(python: str | None, arch: str | None) -> Target:
     arch = arch or "arm64"
     if python not in _GLIBC_MINOR:
         raise CommandError(
-            f"there is no Lambda runtime python{python} that sunup supports",
-            f"Choose one: --python {' or '.join(_GLIBC_MINOR)}.",
+            f"sunup does not support the Lambda runtime python{python}",
+            f"Use --python {' or '.join(_GLIBC_MINOR)}.",
         )
     for known in get_args(Arch):
         if arch == known:
             return Target(python, known)
-    raise CommandError(f"there is no architecture {arch!r} on Lambda", "arm64 or x86_64.")
+    raise CommandError(f"Lambda has no architecture {arch!r}", "Use arm64 or x86_64.")

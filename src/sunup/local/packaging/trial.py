@@ -71,11 +71,12 @@ def handler_natively(
             )
         except subprocess.TimeoutExpired:
             return (
-                f"importing it took more than {_SECONDS} s. With its settings on Lambda it may not."
+                f"importing the handler took more than {_SECONDS} s. With its settings on Lambda "
+                "it may be faster."
             )
         if result.returncode or not answers.is_file():
             raise CommandError(
-                f"importing {handler} ended the process: status {result.returncode}",
+                f"importing {handler} ended the process with status {result.returncode}",
                 "On Lambda INIT would fail in the same way.",
             )
         return _judged(handler, json.loads(answers.read_bytes()), str(folder))
@@ -87,14 +88,14 @@ def _judged(handler: str, answer: list[str] | None, folder: str) -> str | None:
     kind, message, lacks = answer
     if lacks in OF_THE_RUNTIME:
         return (
-            f"{handler} was imported up to where it needs {lacks}: Lambda has it, this machine "
-            f"has not. With it the rest is tried too: pip install {lacks}"
+            f"{handler} was imported only up to where it needs {lacks}, which Lambda has and "
+            f"this machine does not. To check the rest: pip install {lacks}"
         )
     said = textwrap.shorten(message.replace(folder, "/var/task"), _LONGEST, placeholder=" ...")
     text = f"importing {handler} raises {kind}: {said}"
     if kind in _CERTAIN or _names_no_app(kind, message):
         raise CommandError(text, "On Lambda INIT would fail in the same way.")
-    return f"{text}. With its settings on Lambda it may not."
+    return f"{text}. With its settings on Lambda it may succeed."
 
 
 def _names_no_app(kind: str, message: str) -> bool:

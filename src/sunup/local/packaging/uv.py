@@ -40,7 +40,7 @@ def program() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "uv"
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if found is None:
-        raise CommandError("uv is not installed", "pip install 'sunup[deploy]' brings it.")
+        raise CommandError("uv is not installed", "Install it: pip install 'sunup[deploy]'")
     return found
 
 
@@ -132,28 +132,33 @@ def _failure(output: str, target: Target | None) -> CommandError:
         return CommandError(
             f"{missing[1]}{f' {missing[2]}' if missing[2] else ''} has no wheel for {target} "
             f"(glibc {target.glibc})",
-            "Lambda's newer Pythons take newer wheels: --python 3.13."
+            "Newer Lambda runtimes accept newer wheels: pass --python 3.13."
             if older
-            else "Choose another version or another target, or build the wheel and name its "
-            "folder: UV_FIND_LINKS=folder.",
+            else (
+                "Choose another version or another target, or build the wheel and set "
+                "UV_FIND_LINKS to its folder."
+            ),
         )
     unhashed = re.search(r"no trusted hash was provided for: (\S+)", said)
     if unhashed:
         return CommandError(
-            f"{unhashed[1]} is needed, and has no hash: where one has a hash all must have one",
-            "sunup pin pins them anew.",
+            f"{unhashed[1]} is needed, but has no hash: if one requirement has a hash, all must "
+            "have one",
+            "Pin them again: sunup pin.",
         )
     if "Hash mismatch for" in said:
         named = re.findall(r"Hash mismatch for `([^`]+)`", said)
         return CommandError(
-            f"what the index gave for {', '.join(dict.fromkeys(named))} is not what was pinned",
-            "Somebody changed it after it was pinned. If that was you, pin it again.",
+            f"the index has another file for {', '.join(dict.fromkeys(named))} than the one that "
+            "was pinned",
+            "It was changed after it was pinned. If you trust the new file, pin again: sunup pin.",
         )
     unknown = re.search(r"Because (\S+) was not found in the package registry", said)
     if unknown:
         return CommandError(
-            f"no index has {unknown[1]}",
-            "Name its index in requirements.txt (--extra-index-url ...) or in [tool.uv].",
+            f"no package index has {unknown[1]}",
+            "Check its name, or add its index in requirements.txt (--extra-index-url ...) or in "
+            "[tool.uv].",
         )
     if re.search(r"error sending request|dns error|Could not connect|tcp connect error", said):
         place = re.search(r"https?://[^/\s)]+", said)
@@ -162,7 +167,7 @@ def _failure(output: str, target: Target | None) -> CommandError:
             "Is this machine offline, or behind a proxy (HTTPS_PROXY)?",
         )
     unsolved = target is not None and "No solution found" in said
-    return CommandError(f"uv: {_reason(output)}", "sunup pin pins anew." if unsolved else "")
+    return CommandError(f"uv: {_reason(output)}", "Pin again: sunup pin." if unsolved else "")
 
 
 def _reason(output: str) -> str:

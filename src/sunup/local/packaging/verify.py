@@ -34,7 +34,7 @@ def web_sockets(folder: Path, names: Iterable[str]) -> list[str]:
         if name.endswith(".py") and _WEB_SOCKET.search((folder / name).read_bytes())
     ]
     return (
-        [f"{', '.join(found)}: WebSockets work in sunup dev, and not on Lambda."] if found else []
+        [f"{', '.join(found)}: WebSockets work in sunup dev, but not on Lambda."] if found else []
     )
 
 
@@ -70,7 +70,7 @@ def handler_statically(
     if path is None or path.suffix != ".py":
         raise CommandError(
             f"the handler's module {module} is not in the package",
-            'Name it in pyproject.toml: [tool.sunup] handler = "module.name".',
+            'Set it in pyproject.toml: [tool.sunup] handler = "module.name".',
         )
     if not modules.defines(path, name):
         raise CommandError(f"{path.name} has no {name!r} (the handler is {handler!r})")
@@ -95,7 +95,7 @@ _TO_THE_DEPENDENCIES = "Add it to the dependencies in pyproject.toml, and pin: s
 def _cure(module: str, python: str, folders: Sequence[Path]) -> str:
     """What helps where a module is missing for another reason than a forgotten dependency."""
     if module.startswith("."):
-        return "The dots lead out of all packages: import it by its whole name."
+        return "The relative import leads out of its package: import the module by its full name."
     if imports.without(python, module):
         return f"The standard library of Python {python} does not have {module}."
     for folder in folders:
@@ -104,8 +104,8 @@ def _cure(module: str, python: str, folders: Sequence[Path]) -> str:
             place = path.parent if path.name == "__init__.py" else path
             pattern = place.relative_to(folders[0]).as_posix() + ("/" if place.is_dir() else "")
             return (
-                f"{pattern} was left out, by its name or by .gitignore: [tool.sunup] "
-                f'include = ["/{pattern}"] takes it along.'
+                f"{pattern} was left out, because of its name or .gitignore. To include it: "
+                f'[tool.sunup] include = ["/{pattern}"].'
             )
     return ""
 
@@ -117,7 +117,7 @@ def _app_is_there(modules: Modules, path: Path, name: str, folders: Sequence[Pat
     if not all(module.split(".")) or not all(map(str.isidentifier, attribute.split("."))):
         raise CommandError(
             f"{path.name}: Handler({name!r}): that is not the name of an app",
-            'It is module:name, such as "app:app", or module:create_app().',
+            'Use module:name, such as "app:app", or module:create_app().',
         )
     place = modules.locate(module)
     if place is None:
@@ -140,13 +140,13 @@ def sizes(package: Path, unpacked: int, parts: Mapping[str, int]) -> list[str]:
         largest = sorted(parts.items(), key=lambda part: -part[1])[:5]
         names = ", ".join(f"{name} {size / 2**20:.0f} MB" for name, size in largest)
         raise CommandError(
-            f"the package is {unpacked / 2**20:.0f} MB unpacked; Lambda takes 250 MB",
+            f"the package is {unpacked / 2**20:.0f} MB unpacked; Lambda allows 250 MB",
             f"The largest parts: {names}.",
         )
     if zipped > LARGEST_ZIP:
         note = (
             f"{zipped / 2**20:.0f} MB is more than the 50 MB of a direct upload: sunup deploy "
-            "sends it through the S3 bucket that [tool.sunup] bucket names."
+            "uploads it through the S3 bucket in [tool.sunup] bucket."
         )
         return [note]
     return []
