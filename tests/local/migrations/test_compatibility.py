@@ -52,7 +52,7 @@ ADDS = "op.create_table('t', sa.Column('id', sa.Integer, nullable=False))"
         (
             "op.get_bind().execute(sa.text('select 1')).scalar()",
             (
-                "cannot be judged without a database "
+                "cannot be checked without a database "
                 "(AttributeError: 'NoneType' object has no attribute 'scalar')"
             ),
         ),
@@ -64,17 +64,17 @@ ADDS = "op.create_table('t', sa.Column('id', sa.Integer, nullable=False))"
         ("op.drop_table('t')", "drops the table t"),
         ("op.rename_table('t', 'u')", "renames the table t"),
         ("op.alter_column('t', 'x', new_column_name='y')", "renames the column t.x"),
-        ("op.alter_column('t', 'x', nullable=False)", "makes the column t.x not null"),
+        ("op.alter_column('t', 'x', nullable=False)", "makes the column t.x NOT NULL"),
         ("op.alter_column('t', 'x', type_=sa.Integer)", "changes the type of the column t.x"),
         (
             "op.add_column('t', sa.Column('x', sa.Text, nullable=False))",
-            "adds the column t.x that is not null and has no default",
+            "adds the column t.x that is NOT NULL and has no default",
         ),
         ("op.execute('ALTER TABLE t DROP  COLUMN x')", "drops the column t.x"),
         ("op.execute(sa.text('alter table t rename to u'))", "renames the table t"),
         (
             "op.get_bind().execute(sa.text('alter table t alter x set not null'))",
-            "makes the column t.x not null",
+            "makes the column t.x NOT NULL",
         ),
         (
             "with op.batch_alter_table('t') as batch_op: batch_op.drop_column('x')",
@@ -129,7 +129,7 @@ def test_a_mark_may_say_that_any_code_works_and_nothing_that_is_no_revision(
             lambda: compatibility.risky(script, ["0002_x.py"]),  # noqa: B023
             lambda: blocked(folder, ["0002"], ["0001"]),
         ):
-            with pytest.raises(CommandError, match=f"{wrong}', which is no revision") as raised:
+            with pytest.raises(CommandError, match=f"{wrong}', which is not a revision") as raised:
                 attempt()
             assert '0001, 0002, or "base"' in raised.value.cure
 
@@ -139,7 +139,7 @@ def test_what_has_no_file_is_told(tmp_path: Path) -> None:
     for applied, code, says in (
         (["0001"], ["0007"], "the release's code has the migration 0007"),
         (["0001", "0008"], ["0001"], "the database has the migration 0008"),
-        (["0001", "0002"], ["0001"], "0002_x.py says compatible_with = '0009', which is no"),
+        (["0001", "0002"], ["0001"], "0002_x.py says compatible_with = '0009', which is not a"),
     ):
         with pytest.raises(CommandError, match=says):
             blocked(folder, applied, code)

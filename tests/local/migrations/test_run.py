@@ -210,7 +210,7 @@ def test_what_committed_on_its_own_is_recorded_though_a_later_migration_fails(
         migrations.upgrade(settings, folder.path)
     assert raised.value.what == "0003_x.py: KeyError: 'boom'"
     assert raised.value.cure.startswith(
-        "0001, 0002 were done before it. Its transaction was rolled back."
+        "0001, 0002 were completed before it. Its transaction was rolled back."
     )
     assert admin("select version_num, to_regclass('u') from alembic_version") == [("0002", None)]
     file.write_text(file.read_text().replace("raise KeyError('boom')", "pass"))
@@ -260,7 +260,7 @@ def test_what_waits_for_a_table_outside_a_transaction_stops_nobody_either(
             writer.execute("commit")
             with pytest.raises(CommandError, match="LockNotAvailable") as raised:
                 run.result()
-        assert "Run it again later" in raised.value.cure
+        assert "Run the command again later" in raised.value.cure
     admin("drop index i")
     assert migrations.upgrade(settings, folder.path) == ["0002"]
 
@@ -280,7 +280,7 @@ def test_what_is_left_of_some_steps_is_named(
     with session() as reader, holding(reader), pytest.raises(CommandError) as raised:
         migrations.upgrade(settings, folder.path, to="+2")
     assert raised.value.cure == (
-        "0002 was done before it. Its transaction was rolled back. Run it again later, with --to 0003."
+        "0002 was completed before it. Its transaction was rolled back. Run the command again later, with --to 0003."
     )
     assert migrations.upgrade(settings, folder.path, to="0003") == ["0003"]
 
@@ -292,7 +292,7 @@ def test_what_was_applied_after_the_question_is_not_undone(
     seen = {each.revision for each in migrations.status(settings, folder.path)}
     folder.add("0002", "pass", "0001")
     migrations.upgrade(settings, folder.path)
-    with pytest.raises(CommandError, match="another run has changed the database meanwhile"):
+    with pytest.raises(CommandError, match="another run changed the database in the meantime"):
         migrations.downgrade(settings, folder.path, seen=seen)
     assert migrations.downgrade(settings, folder.path, seen={*seen, "0002"}) == ["0002"]
 
@@ -324,7 +324,7 @@ def test_an_invalid_index_is_not_taken_for_the_one_that_is_wanted(
     with pytest.raises(CommandError, match="could not create unique index"):
         migrations.upgrade(settings, folder.path)
     admin("delete from d")
-    with pytest.raises(CommandError, match=r"the index public\.i is there, but invalid") as raised:
+    with pytest.raises(CommandError, match=r"the index public\.i exists but is invalid") as raised:
         migrations.upgrade(settings, folder.path)
     assert "drop index concurrently public.i" in raised.value.cure
     admin("drop index concurrently public.i")
@@ -372,8 +372,8 @@ def test_a_revision_that_is_not_there_is_told(settings: Settings, folder: Folder
     for attempt in (migrations.upgrade, migrations.downgrade):
         with pytest.raises(CommandError, match=f"there is no revision {to!r}") as raised:
             attempt(settings, folder.path, to=to)
-        assert "There are 0001" in raised.value.cure
-    with pytest.raises(CommandError, match="there are no 5 migrations in that direction"):
+        assert "The revisions are 0001" in raised.value.cure
+    with pytest.raises(CommandError, match="there are fewer than 5 migrations in that direction"):
         migrations.upgrade(settings, folder.path, to="+5")
     assert migrations.upgrade(settings, folder.path, to="+1") == ["0001"]
 
@@ -404,7 +404,10 @@ def test_an_error_is_told_with_its_statement_and_without_its_values(
         migrations.upgrade(settings, folder.path)
     assert raised.value.what.startswith("0002_x.py: ")
     assert "in: insert into t values (" in raised.value.what
-    assert raised.value.cure == "Its transaction was rolled back. Fix the file, then run it again."
+    assert (
+        raised.value.cure
+        == "Its transaction was rolled back. Fix the file, then run the command again."
+    )
     file.write_text(file.read_text().replace("hunter2", "7"))
     assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
 
@@ -442,7 +445,7 @@ def test_two_ends_are_named_and_can_be_joined(settings: Settings, folder: Folder
         lambda: writing.write(folder.path, "more"),
     ):
         with pytest.raises(
-            CommandError, match=r"2 ends: 0002_ours\.py and 0003_theirs\.py"
+            CommandError, match=r"2 heads: 0002_ours\.py and 0003_theirs\.py"
         ) as raised:
             attempt()
         assert "sunup migrate merge" in raised.value.cure
@@ -452,7 +455,7 @@ def test_two_ends_are_named_and_can_be_joined(settings: Settings, folder: Folder
         migrations.downgrade(settings, folder.path)
     assert migrations.downgrade(settings, folder.path, to="0001")[0] == "0004"
     assert sorted(migrations.upgrade(settings, folder.path)) == ["0002", "0003", "0004"]
-    with pytest.raises(CommandError, match="there is nothing to join"):
+    with pytest.raises(CommandError, match="there is nothing to merge"):
         writing.merge(folder.path, "again")
 
 
@@ -470,7 +473,7 @@ def test_two_files_of_one_number_are_named(settings: Settings, folder: Folder) -
 @pytest.mark.filterwarnings("ignore:Revision")
 def test_a_wrong_down_revision_is_told(settings: Settings, folder: Folder) -> None:
     file = folder.add("0002", "pass", "0009")
-    with pytest.raises(CommandError, match="follows '0009', which no file is"):
+    with pytest.raises(CommandError, match="follows the revision '0009', which has no file"):
         migrations.upgrade(settings, folder.path)
     file.write_text(file.read_text().replace("0009", "0001"))
     assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
@@ -533,7 +536,7 @@ with engine.connect() as connection:
 """
     (folder.path / "env.py").write_text(env)
     for attempt in (migrations.upgrade, migrations.status, migrations.downgrade):
-        with pytest.raises(CommandError, match=r"env\.py opens a connection of its own") as raised:
+        with pytest.raises(CommandError, match=r"env\.py opens its own connection") as raised:
             attempt(settings, folder.path)
         assert 'config.attributes["connection"]' in raised.value.cure
     assert admin("select to_regclass('t'), to_regclass('alembic_version')") == [(None, None)]

@@ -98,7 +98,8 @@ def _get(script: ScriptDirectory, name: str, where: str) -> Script:
         found = None
     if found is None or found.revision != name:
         raise CommandError(
-            f"{where} has the migration {name}, which is not in {Path(script.dir).name} here",
+            f"{where} has the migration {name}, which is missing from {Path(script.dir).name}/ "
+            "here",
             "Check out the newest commit first.",
         )
     return found
@@ -111,8 +112,8 @@ def _mark(each: Script, script: ScriptDirectory) -> str | None:
     known = [other.revision for other in script.walk_revisions()][::-1]
     if value not in known:
         raise CommandError(
-            f"{_name(each)} says {MARK} = {value!r}, which is no revision",
-            f'It takes one of {", ".join(known)}, or "{BASE}" where any code works with it.',
+            f"{_name(each)} says {MARK} = {value!r}, which is not a revision",
+            f'Use one of {", ".join(known)}, or "{BASE}" if any code works with it.',
         )
     return str(value)
 
@@ -132,7 +133,7 @@ def _breaks(each: Script, folder: Path) -> Iterator[str]:
     except Exception as error:
         # It asks the database, such as op.get_bind(), or what this machine does not have.
         what = str(error).partition("\n")[0]
-        yield f"cannot be judged without a database ({type(error).__name__}: {what})"
+        yield f"cannot be checked without a database ({type(error).__name__}: {what})"
 
 
 def _sql(each: Script, folder: Path) -> str:

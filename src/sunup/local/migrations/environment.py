@@ -50,8 +50,8 @@ def run_env(
     def checked(heads: Any, context: MigrationContext) -> Any:
         if not context.as_sql and not _is_same(context.connection, connection):
             raise CommandError(
-                f"{Path(script.dir).name}/env.py opens a connection of its own",
-                'It has to use sunup\'s: context.config.attributes["connection"].',
+                f"{Path(script.dir).name}/env.py opens its own connection",
+                'Use sunup\'s instead: context.config.attributes["connection"].',
             )
         return steps(heads, context)
 
@@ -88,7 +88,7 @@ def bookkeeping(connection: Connection, config: Config, script: ScriptDirectory)
     except Exception as error:
         raise CommandError(
             f"{Path(script.dir) / 'env.py'}: {type(error).__name__}: {error}",
-            "It is Alembic's entry: it has to run.",
+            "Fix this file: Alembic runs it before every command.",
         ) from error
     connection.rollback()
     return found[-1] if found else Bookkeeping()

@@ -73,7 +73,7 @@ def accept(connection: Connection, script: ScriptDirectory, revisions: Iterable[
     for revision in revisions:
         if revision not in there:
             raise CommandError(
-                f"--accept {revision}: no such applied migration",
+                f"--accept {revision}: there is no applied migration of this revision",
                 f"Applied: {', '.join(sorted(there)) or 'none'}.",
             )
         remember(connection, script, revision)

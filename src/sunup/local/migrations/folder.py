@@ -29,7 +29,7 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
     if not has_migrations(folder):
         raise CommandError(
             f"there are no migrations in {folder} (no env.py)",
-            f"`alembic init {folder.name}` makes the folder, and its env.py may stay as it is.",
+            f"Run `alembic init {folder.name}` to create the folder; its env.py works unchanged.",
         )
     config = configuration(folder)
     if config.get_main_option("databases"):
@@ -50,8 +50,8 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
         except KeyError as error:
             # Alembic's map of revisions: a down_revision that no file has.
             raise CommandError(
-                f"a migration in {folder} follows {error}, which no file is",
-                "Set its down_revision to one that is there.",
+                f"a migration in {folder} follows the revision {error}, which has no file",
+                "Set its down_revision to a revision that exists.",
             ) from None
         except Exception as error:
             raise CommandError(
@@ -76,7 +76,7 @@ def one_head(script: ScriptDirectory) -> None:
     if len(heads) > 1:
         names = " and ".join(file_of(script, head) for head in heads)
         raise CommandError(
-            f"the migrations have {len(heads)} ends: {names}", "sunup migrate merge joins them."
+            f"the migrations have {len(heads)} heads: {names}", "Join them: sunup migrate merge."
         )
 
 
@@ -97,7 +97,7 @@ def _check_numbers(folder: Path) -> None:
         if found[1] in seen:
             raise CommandError(
                 f"{seen[found[1]]} and {path.name} are both revision {found[1]}",
-                "Give one of them the next number, and the other as its down_revision.",
+                "Give one of them the next number, and the other's revision as its down_revision.",
             )
         seen[found[1]] = path.name
 
@@ -146,18 +146,18 @@ def explained(folder: Path) -> Iterator[None]:
     except (AlembicError, RevisionError) as error:
         if "Ambiguous walk" in str(error):
             raise CommandError(
-                "there are two ways back from here: the last migration joins two",
-                "Name the revision: sunup migrate down --to 0001",
+                "there are two ways back from here: the last migration is a merge",
+                "Name the revision to go back to: sunup migrate down --to 0001",
             ) from None
         steps = re.search(r"Relative revision (\S+) didn't produce", str(error))
         if steps:
             raise CommandError(
-                f"there are no {steps[1][1:]} migrations in that direction",
-                "sunup migrate status lists them.",
+                f"there are fewer than {steps[1][1:]} migrations in that direction",
+                "See sunup migrate status.",
             ) from None
         raise CommandError(
             f"the migrations in {folder} cannot be applied: {error}",
-            "Is the database another app's, or is a file of versions/ gone?",
+            "Check that this is the app's database, and that no file is missing from versions/.",
         ) from None
     except SyntaxError as error:
         raise CommandError(f"{error.filename}, line {error.lineno}: {error.msg}") from None

@@ -30,7 +30,7 @@ def run(project: Project, *arguments: str) -> str:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {result.returncode}"
         raise CommandError(
-            f"manage.py {command}: {reason}", f"python manage.py {command} shows where."
+            f"manage.py {command}: {reason}", f"Run python manage.py {command} to see where."
         )
     return result.stdout
 

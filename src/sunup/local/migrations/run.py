@@ -201,9 +201,10 @@ class Run:
         for each in self._connection.execute(text(_INVALID_INDEXES)).scalars():
             if re.search(rf"\b{re.escape(each.rpartition('.')[2])}(?!\w)", said):
                 raise CommandError(
-                    f"{file_of(self._script, self._current)}: the index {each} is there, but "
-                    "invalid: it was left by a run that failed",
-                    f"drop index concurrently {each}; then run it again.",
+                    f"{file_of(self._script, self._current)}: the index {each} exists but is "
+                    "invalid; a failed run left it behind",
+                    f"Drop the index in psql (drop index concurrently {each};), then run the "
+                    "command again.",
                 )
 
     def _failure(self, error: BaseException) -> CommandError:
@@ -218,12 +219,14 @@ class Run:
             what += f", in: {short}"
         if locking.is_lock_timeout(error):
             who = locking.blockers(self._connection)
-            again = "Run it again later"
+            again = "Run the command again later"
             if self._target and self._to.startswith("+") and self._before != self._applied():
                 again += f", with --to {self._target}"
             return CommandError(f"{what} ({who})", f"{self._left()} {again}.")
         return CommandError(
-            what, _missing_extension(reason) or f"{self._left()} Fix the file, then run it again."
+            what,
+            _missing_extension(reason)
+            or f"{self._left()} Fix the file, then run the command again.",
         )
 
     def _left(self) -> str:
@@ -231,22 +234,22 @@ class Run:
         try:
             return self._told()
         except (DBAPIError, DatabaseUnavailable):
-            return "The connection is lost: sunup migrate status tells what was applied."
+            return "The connection was lost: sunup migrate status shows what was applied."
 
     def _told(self) -> str:
         done = sorted(self._applied() ^ self._before)
-        others = f"{', '.join(done)} {'were' if len(done) > 1 else 'was'} done before it. "
+        others = f"{', '.join(done)} {'were' if len(done) > 1 else 'was'} completed before it. "
         others = others if done else ""
         if self._current not in self._committed:
             return f"{others}Its transaction was rolled back."
         rows = self._connection.execute(text(_INVALID_INDEXES)).scalars().all()
         self._connection.rollback()
         drops = "".join(
-            f" An invalid index is left: drop index concurrently {each};" for each in rows
+            f" An invalid index is left behind: drop index concurrently {each};" for each in rows
         )
         return (
-            f"{others}It commits on its own (an autocommit block, or COMMIT): what ran before that "
-            f"stays in the database, and only what came after it was rolled back.{drops}"
+            f"{others}The migration commits by itself (an autocommit block, or COMMIT): what ran "
+            f"before that stays in the database; only what came after it was rolled back.{drops}"
         )
 
 
@@ -258,10 +261,10 @@ def _missing_extension(reason: str) -> str:
     for each in servers.others():
         if missing[1] in servers.extensions(each):
             return (
-                f"The embedded PostgreSQL does not have it, the one in {each.folder} does: "
-                f"--postgres {each.version}, or SUNUP_POSTGRES={each.version} in the environment."
+                f"The embedded PostgreSQL does not have it, but the one in {each.folder} does: "
+                f"pass --postgres {each.version}, or set SUNUP_POSTGRES={each.version}."
             )
     return (
-        "The embedded PostgreSQL has plpgsql and vector only. Install another one (apt install "
-        "postgresql, brew install postgresql@17) and name its version: --postgres 17."
+        "The embedded PostgreSQL has only plpgsql and vector. Install another one (apt install "
+        "postgresql, brew install postgresql@17) and pass its version: --postgres 17."
     )

@@ -111,7 +111,7 @@ def downgrade(
         applied = found.applied(script)
         if seen is not None and applied != set(seen):
             raise CommandError(
-                "another run has changed the database meanwhile: nothing was undone",
+                "another run changed the database in the meantime: nothing was undone",
                 "sunup migrate status shows what is applied now.",
             )
         if not applied:
@@ -120,7 +120,7 @@ def downgrade(
             names = " and ".join(file_of(script, head) for head in found.heads)
             raise CommandError(
                 f"there are two ways back from here: {names}",
-                "Name the revision: sunup migrate down --to 0001",
+                "Name the revision to go back to: sunup migrate down --to 0001",
             )
         migration_files.create_table(connection)
         connection.commit()
@@ -192,7 +192,7 @@ def _check(script: ScriptDirectory, to: str) -> None:
     known = [each.revision for each in script.walk_revisions()][::-1]
     raise CommandError(
         f"there is no revision {to!r}",
-        f"There are {', '.join(known) or 'none'}; sunup migrate status lists them.",
+        f"The revisions are {', '.join(known) or 'none'}. See sunup migrate status.",
     )
 
 
@@ -215,7 +215,7 @@ def connected(settings: Settings, credentials: CredentialSource | None) -> Itera
         reason = plain_text(error.orig or error)
         raise CommandError(
             f"{settings.user} cannot migrate {settings.database}: {reason}",
-            "DB_MIGRATION_USER names the role that owns the tables.",
+            "If it lacks privileges, set DB_MIGRATION_USER to the role that owns the tables.",
         ) from error
     finally:
         engine.dispose()

@@ -140,7 +140,7 @@ def _judged(text: Text, made: set[str]) -> str | None:
         return _alters(text, said)
     if text.take("drop"):
         return _drops(text, made)
-    return f"executes {said}, of which nobody can tell"
+    return f"executes {said}, which sunup cannot judge"
 
 
 def _creates(text: Text, made: set[str]) -> str | None:
@@ -152,7 +152,7 @@ def _creates(text: Text, made: set[str]) -> str | None:
         return None
     if text.take("unique", "index"):
         name = _index_table(text)
-        return None if name in made else f"makes what is in {name} unique"
+        return None if name in made else f"adds a unique index to {name}"
     if text.next() in ("function", "procedure") and replaces:
         kind = text.words.pop(0).lower()
         return f"may replace the {kind} {text.name()}"
@@ -164,7 +164,7 @@ def _creates(text: Text, made: set[str]) -> str | None:
         return None if name in made else f"adds a {kind} to {name}"
     if text.next() in _ADDED | {"index"}:
         return None
-    return f"executes CREATE {text.next().upper()}, of which nobody can tell"
+    return f"executes CREATE {text.next().upper()}, which sunup cannot judge"
 
 
 def _index_table(text: Text) -> str:
@@ -205,7 +205,7 @@ def _action(table: str, part: Text) -> str | None:
         return f"renames the column {table}.{part.name()}"
     if part.next() in _TABLE_ACTIONS and not part.has("set", "schema"):
         return None
-    return f"executes ALTER TABLE {table} {said}, of which nobody can tell"
+    return f"executes ALTER TABLE {table} {said}, which sunup cannot judge"
 
 
 def _adds(table: str, part: Text) -> str | None:
@@ -215,20 +215,20 @@ def _adds(table: str, part: Text) -> str | None:
     column = part.name()
     required = part.has("not", "null") or part.has("primary", "key")
     if required and not any(each.lower() in _DEFAULTS for each in part.words):
-        return f"adds the column {table}.{column} that is not null and has no default"
+        return f"adds the column {table}.{column} that is NOT NULL and has no default"
     return None
 
 
 def _alters_column(column: str, part: Text) -> str | None:
     if part.take("set", "not", "null"):
-        return f"makes the column {column} not null"
+        return f"makes the column {column} NOT NULL"
     if part.take("type") or part.take("set", "data", "type"):
         return f"changes the type of the column {column}"
     if part.take("drop", "not", "null") or part.next() in ("set", "reset", "restart"):
         return None
     if part.take("drop"):
         return f"drops the {part.next()} of the column {column}"
-    return f"executes ALTER COLUMN {column} {part.next().upper()}, of which nobody can tell"
+    return f"executes ALTER COLUMN {column} {part.next().upper()}, which sunup cannot judge"
 
 
 def _alters(text: Text, said: str) -> str | None:
@@ -242,7 +242,7 @@ def _alters(text: Text, said: str) -> str | None:
     if harmless:
         return None
     del text.words[:1]
-    return f"executes {said} {text.name()}, of which nobody can tell"
+    return f"executes {said} {text.name()}, which sunup cannot judge"
 
 
 def _drops(text: Text, made: set[str]) -> str | None:

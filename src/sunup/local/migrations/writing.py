@@ -95,7 +95,7 @@ def merge(folder: Path, message: str) -> Path:
     _check_template(folder)
     heads = sorted(script.get_heads())
     if len(heads) < 2:
-        raise CommandError("the migrations have one end: there is nothing to join")
+        raise CommandError("the migrations have one head: there is nothing to merge")
     _name_files(config)
     number = _next_number([each.revision for each in script.walk_revisions()])
     with explained(folder), _writable(folder):
@@ -118,8 +118,10 @@ def _name_files(config: Config) -> None:
 def _check_template(folder: Path) -> None:
     if not (folder / "script.py.mako").is_file():
         raise CommandError(
-            f"there is no script.py.mako in {folder}, Alembic's template of a migration",
-            "`alembic init` makes one, and `sunup new` a project that has one.",
+            f"there is no script.py.mako in {folder}: Alembic needs this template for new "
+            "migrations",
+            "Copy one from a folder that `alembic init` made, or from a project made by `sunup "
+            "new`.",
         )
 
 
@@ -130,7 +132,7 @@ def _writable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise CommandError(
             f"{folder / 'versions'} cannot be written: {error.strerror or error}",
-            "Give yourself the right to write there.",
+            "Make the folder writable.",
         ) from None
 
 
