@@ -59,7 +59,10 @@ def refused(code: str) -> ClientError:
 
 def test_credentials_that_aws_does_not_accept_are_a_failure() -> None:
     [finding] = examined(account.identity, get_caller_identity=refused("ExpiredToken"))
-    assert (finding.status, finding.detail) == ("failure", "AWS does not accept them: ExpiredToken")
+    assert (finding.status, finding.detail) == (
+        "failure",
+        "AWS does not accept these credentials: ExpiredToken",
+    )
 
 
 def test_an_sts_that_cannot_be_reached_decides_nothing() -> None:
@@ -70,7 +73,7 @@ def test_an_sts_that_cannot_be_reached_decides_nothing() -> None:
 
 def test_a_policy_of_nobody_is_not_looked_at() -> None:
     [finding] = examined(account.policy)
-    assert (finding.status, finding.detail) == ("skipped", "not known who is asking")
+    assert (finding.status, finding.detail) == ("skipped", "the identity is not known")
 
 
 def test_a_cluster_of_another_account_has_no_policy_here() -> None:
@@ -79,7 +82,7 @@ def test_a_cluster_of_another_account_has_no_policy_here() -> None:
     [finding] = examined(account.policy, arn, settings, describe_db_clusters=[])
     assert (finding.status, finding.detail) == (
         "skipped",
-        f"no cluster of this account has {RDS}",
+        f"no cluster in this account has the endpoint {RDS}",
     )
 
 
@@ -107,7 +110,7 @@ def test_a_cluster_that_takes_no_tokens_is_named() -> None:
         describe_db_clusters=[cluster],
         simulate_principal_policy={"EvaluationResults": [{"EvalDecision": "implicitDeny"}]},
     )
-    assert findings[0].detail == "the cluster takes no IAM tokens"
+    assert findings[0].detail == "the cluster does not accept IAM tokens"
     assert {each.status for each in findings} <= {"failure", "skipped"}
 
 

@@ -53,7 +53,11 @@ def test_a_port_that_nobody_listens_on_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "says"),
-    [(b"N", "the server speaks no TLS"), (b"", "the server speaks no TLS"), (b"Sx", "")],
+    [
+        (b"N", "the server does not support TLS"),
+        (b"", "the server does not support TLS"),
+        (b"Sx", ""),
+    ],
 )
 def test_a_server_without_tls_is_named(answer: bytes, says: str) -> None:
     with listening(answer) as port:
@@ -77,4 +81,4 @@ def test_a_name_that_is_not_known_is_named() -> None:
     assert finding.status == "failure"
     assert not examination.reachable
     [finding] = network.certificate(examination)
-    assert (finding.status, finding.detail) == ("skipped", "the server has no address")
+    assert (finding.status, finding.detail) == ("skipped", "the host name was not resolved")

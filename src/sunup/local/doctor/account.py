@@ -29,7 +29,7 @@ _UNANSWERED = (BotoCoreError, CommandError, ResponseParserError)
 def clock(examination: Examination) -> Findings:
     """This machine's clock against that of STS."""
     if examination.settings is None or not examination.settings.uses_token:
-        yield Finding("clock", "skipped", "no token is signed")
+        yield Finding("clock", "skipped", "no IAM token is used")
         return
     url = examination.project.environ.get("AWS_ENDPOINT_URL") or (
         f"https://sts.{examination.settings.region}.amazonaws.com/"
@@ -43,25 +43,25 @@ def clock(examination: Examination) -> Findings:
         now = time.time()
         theirs = email.utils.parsedate_to_datetime(stamp or "").timestamp()
     except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
-        yield Finding("clock", "skipped", f"STS does not tell the time: {type(error).__name__}")
+        yield Finding("clock", "skipped", f"STS did not return the time: {type(error).__name__}")
         return
     finally:
         connection.close()
     skew = now - theirs
     way = "ahead" if skew > 0 else "behind"
-    cure = "Let the system keep time: timedatectl set-ntp true."
+    cure = "Turn on time synchronization: timedatectl set-ntp true."
     if abs(skew) > _WORST_SKEW:
         yield Finding("clock", "failure", f"{abs(skew):.0f} s {way}: tokens are refused", cure)
     elif abs(skew) > _BAD_SKEW:
         yield Finding("clock", "warning", f"{abs(skew):.0f} s {way}", cure)
     else:
-        yield Finding("clock", "ok", "right")
+        yield Finding("clock", "ok", "correct")
 
 
 def credentials(examination: Examination) -> Findings:
     """Whether there are any, and how long they last."""
     if examination.settings is None or not examination.settings.uses_token:
-        yield Finding("credentials", "skipped", "no token is signed")
+        yield Finding("credentials", "skipped", "no IAM token is used")
         return
     try:
         found = examination.project.credentials.find()
@@ -73,7 +73,9 @@ def credentials(examination: Examination) -> Findings:
         yield Finding("credentials", "failure", f"{found.access_key} has expired", LOG_IN)
         return
     left = (
-        "" if found.expires is None else f", for {(found.expires - time.time()) / 60:.0f} min more"
+        ""
+        if found.expires is None
+        else f"; expires in {(found.expires - time.time()) / 60:.0f} min"
     )
     yield Finding("credentials", "ok", f"{found.access_key}{left}")
 
@@ -86,10 +88,15 @@ def identity(examination: Examination) -> Findings:
     try:
         answer = examination.aws.client("sts").get_caller_identity()
     except ClientError as error:
-        yield Finding("identity", "failure", f"AWS does not accept them: {code_of(error)}", LOG_IN)
+        yield Finding(
+            "identity",
+            "failure",
+            f"AWS does not accept these credentials: {code_of(error)}",
+            LOG_IN,
+        )
         return
     except _UNANSWERED as error:
-        yield Finding("identity", "skipped", f"STS cannot be asked: {type(error).__name__}")
+        yield Finding("identity", "skipped", f"STS did not answer: {type(error).__name__}")
         return
     examination.identity = str(answer["Arn"])
     yield Finding("identity", "ok", examination.identity)
@@ -99,16 +106,18 @@ def policy(examination: Examination) -> Findings:
     """Whether IAM allows rds-db:connect, to these credentials and to the function's role."""
     found = examination.settings
     if found is None or examination.identity is None:
-        yield Finding("policy", "skipped", "not known who is asking")
+        yield Finding("policy", "skipped", "the identity is not known")
         return
     try:
         cluster = _cluster_of(examination.aws.client("rds"), found.host)
         if cluster is None:
-            yield Finding("policy", "skipped", f"no cluster of this account has {found.host}")
+            yield Finding(
+                "policy", "skipped", f"no cluster in this account has the endpoint {found.host}"
+            )
             return
         if not cluster.get("IAMDatabaseAuthenticationEnabled", True):
             cure = "Enable it: aws rds modify-db-cluster --enable-iam-database-authentication ..."
-            yield Finding("policy", "failure", "the cluster takes no IAM tokens", cure)
+            yield Finding("policy", "failure", "the cluster does not accept IAM tokens", cure)
         iam = examination.aws.client("iam")
         mine = _principal(iam, examination.identity)
         users = {found.user, examination.project.environ.get(MIGRATION_USER) or found.user}
@@ -119,9 +128,9 @@ def policy(examination: Examination) -> Findings:
         for principal, user in wanted:
             yield _simulated(iam, principal, _resource(cluster, user), user)
     except ClientError as error:
-        yield Finding("policy", "skipped", f"cannot be asked: {code_of(error)}")
+        yield Finding("policy", "skipped", f"could not be checked: {code_of(error)}")
     except _UNANSWERED as error:
-        yield Finding("policy", "skipped", f"AWS cannot be asked: {type(error).__name__}")
+        yield Finding("policy", "skipped", f"AWS did not answer: {type(error).__name__}")
 
 
 def concurrency(examination: Examination) -> Findings:
@@ -144,7 +153,7 @@ def concurrency(examination: Examination) -> Findings:
         yield Finding(
             "connections",
             "warning",
-            f"{whose} of {instances} instances, and {limit} connections: a burst is refused",
+            f"{whose} of {instances} instances, but {limit} connections: a burst would be refused",
             f"Set reserved_concurrency to {limit - _KEPT_FREE} or less, or raise the maximum ACU.",
         )
     else:

@@ -10,10 +10,10 @@ __all__ = ["CHECKS", "Examination", "Finding"]
 CHECKS: list[tuple[str, Callable[[Examination], Findings]]] = [
     ("the settings", network.settings),
     ("DNS", network.name),
-    ("TCP and TLS (a sleeping database takes its time)", network.certificate),
+    ("TCP and TLS (a sleeping database takes longer)", network.certificate),
     ("the clock", account.clock),
     ("the credentials", account.credentials),
-    ("who they are", account.identity),
+    ("the identity", account.identity),
     ("the IAM policies", account.policy),
     ("the login (a sleeping database takes 15 to 40 s)", login.login),
     ("the role", login.role),

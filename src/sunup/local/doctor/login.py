@@ -41,7 +41,7 @@ def login(examination: Examination) -> Findings:
     """Log in as the app, waiting for a sleeping database; if refused, find out why as the owner."""
     found = examination.settings
     if found is None or not examination.reachable:
-        yield Finding("login", "skipped", "the server cannot be reached")
+        yield Finding("login", "skipped", "the server was not reached")
         return
     if found.uses_token and examination.credentials is None:
         yield Finding("login", "skipped", "no token can be signed")
@@ -61,7 +61,7 @@ def login(examination: Examination) -> Findings:
     if owner.user != found.user:
         try:
             examination.owner = _connected(examination, owner)
-            yield Finding("login", "ok", f"as {owner.user}, who owns the tables")
+            yield Finding("login", "ok", f"as {owner.user}, which owns the tables")
         except DatabaseUnavailable as error:
             detail = f"as {owner.user} (for migrations): {error.message}: {error.detail}"
             yield Finding("login", "warning", detail, error.cure)
@@ -77,15 +77,18 @@ def _refused(examination: Examination, owner: Settings) -> Finding:
         return Finding(
             "login",
             "failure",
-            f"{user} and {owner.user} are both refused, so it is not the role",
-            f"The credentials {key} were revoked, are another account's or lack rds-db:connect; or "
-            f"{region} is not the cluster's region; or DB_HOST is not its own endpoint.",
+            f"{user} and {owner.user} are both refused, so the role is not the cause",
+            f"Check that the credentials {key} are valid, belong to the cluster's account and "
+            f"allow rds-db:connect, that {region} is the cluster's region, and that DB_HOST is "
+            "the cluster's own endpoint.",
         )
     row = examination.owner.execute(_ROLE, (user,)).fetchone()
-    grant = f"grant rds_iam to {user} (sunup database create does it)"
+    grant = f"grant rds_iam to {user} (sunup database create does this)"
     examination.role_is_wrong = row is None or not all(row)
     if row is None:
-        return Finding("role", "failure", f"the role {user} does not exist", "Make it: " + grant)
+        return Finding(
+            "role", "failure", f"the role {user} does not exist", "Create it, then: " + grant
+        )
     if not row[0]:
         return Finding("role", "failure", f"{user} may not log in", f"alter role {user} login")
     if not row[1]:
@@ -93,8 +96,8 @@ def _refused(examination: Examination, owner: Settings) -> Finding:
     return Finding(
         "login",
         "failure",
-        f"{user} is refused and {owner.user} is not; the role itself is as it should be",
-        f"The IAM policy does not allow rds-db:connect as {user}.",
+        f"{user} is refused but {owner.user} is not, and the role itself is correct",
+        f"Allow rds-db:connect as {user} in the IAM policy.",
     )
 
 
@@ -114,13 +117,13 @@ def role(examination: Examination) -> Findings:
         word
         for word, has in (
             ("is a superuser", superuser),
-            ("can make roles", createrole),
-            ("can make databases", createdb),
+            ("can create roles", createrole),
+            ("can create databases", createdb),
             (f"owns {owned} tables, indexes or sequences", owned),
         )
         if has
     ]
-    cure = "Let the app connect as a role that owns nothing: sunup database create makes one."
+    cure = "Let the app connect as a role that owns nothing: sunup database create creates one."
     if powers:
         yield Finding("rights", "warning", f"{found.user} {', '.join(powers)}", cure)
     rows = connection.execute(_LOCKED_TABLES, (list(_OURS),)).fetchall()
@@ -130,11 +133,11 @@ def role(examination: Examination) -> Findings:
             "rights",
             "failure",
             f"{found.user} may not read and write {', '.join(locked[:5])}",
-            f"As their owner: grant select, insert, update, delete on all tables in schema public "
-            f"to {found.user}.",
+            "Run as the owner of the tables: grant select, insert, update, delete on all tables "
+            f"in schema public to {found.user}.",
         )
     elif not powers:
-        yield Finding("rights", "ok", "may use each table, owns none")
+        yield Finding("rights", "ok", "can read and write every table, owns none")
 
 
 def idle_timeout(examination: Examination) -> Findings:
@@ -144,7 +147,7 @@ def idle_timeout(examination: Examination) -> Findings:
         yield Finding("idle timeout", "skipped", "no settings")
         return
     seconds = found.idle_session_timeout
-    cure = "Unset DB_IDLE_SESSION_TIMEOUT: 60 s is its default."
+    cure = "Unset DB_IDLE_SESSION_TIMEOUT; the default is 60 s."
     if seconds == 0:
         detail = "DB_IDLE_SESSION_TIMEOUT is 0: a frozen function keeps the database awake"
         yield Finding("idle timeout", "failure", detail, cure)
@@ -198,4 +201,4 @@ def _connected(examination: Examination, settings: Settings) -> Connection:
 def _means(settings: Settings) -> str:
     if settings.uses_token:
         return "an IAM token"
-    return "a password" if settings.password else "neither token nor password"
+    return "a password" if settings.password else "no token and no password"

@@ -34,7 +34,7 @@ def settings(examination: Examination) -> Findings:
     for name in project.dotenv:
         if name.startswith("DB_") and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.5)
-            meant = f"{near[0]}?" if near else "docs/settings.md lists them."
+            meant = f"Did you mean {near[0]}?" if near else "docs/settings.md lists the settings."
             yield Finding("settings", "warning", f"{name} in .env is not a setting of sunup", meant)
 
 
@@ -47,8 +47,11 @@ def name(examination: Examination) -> Findings:
     try:
         entries = socket.getaddrinfo(found.host, found.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        cure = "Check DB_HOST: sunup database show prints the endpoint. A new one takes minutes."
-        yield Finding("dns", "failure", f"{found.host} is not known: {error}", cure)
+        cure = (
+            "Check DB_HOST: sunup database show prints the endpoint. A new one takes minutes to "
+            "appear in DNS."
+        )
+        yield Finding("dns", "failure", f"{found.host} cannot be resolved: {error}", cure)
         return
     addresses = sorted({str(entry[4][0]) for entry in entries})
     examination.reachable = True
@@ -61,9 +64,9 @@ def certificate(examination: Examination) -> Findings:
     if found is None or not examination.reachable:
         if found is not None and found.host.startswith("/"):
             examination.reachable = True
-            yield Finding("tls", "skipped", "a Unix socket needs none")
+            yield Finding("tls", "skipped", "not used on a Unix socket")
         else:
-            yield Finding("tls", "skipped", "the server has no address")
+            yield Finding("tls", "skipped", "the host name was not resolved")
         return
     examination.reachable = False
     try:
@@ -81,7 +84,10 @@ def certificate(examination: Examination) -> Findings:
         yield Finding("tls", "failure", detail, DatabaseUnreachable.cure)
     except TimeoutError:
         detail = f"no answer from {found.host}:{found.port}"
-        cure = "A firewall or proxy on the way, or the cluster is gone: sunup database show."
+        cure = (
+            "Check for a firewall or proxy on the way, and that the cluster exists: sunup "
+            "database show."
+        )
         yield Finding("tls", "failure", detail, cure)
     except OSError as error:
         yield Finding("tls", "failure", f"the connection broke: {error}", DatabaseUnreachable.cure)
@@ -96,7 +102,7 @@ def _handshake(found: Settings) -> Finding:
         plain.settimeout(_TLS_TIMEOUT)
         plain.sendall(_SSL_REQUEST)
         if plain.recv(1) != b"S":
-            raise TLSFailed("the server speaks no TLS")
+            raise TLSFailed("the server does not support TLS")
         with client.wrap_socket(plain, server_hostname=found.host) as secure:
             peer = secure.getpeercert() or {}
             issuer = dict(pair[0] for pair in peer.get("issuer", ()))  # type: ignore[misc]
