@@ -88,7 +88,8 @@ class Aws:
             region = self._region or self._session.get_config_variable("region")
         if not region:
             raise CommandError(
-                "no AWS region is known", "Set AWS_REGION, such as eu-central-1, or --region."
+                "no AWS region is known",
+                "Set AWS_REGION, for example to eu-central-1, or pass --region.",
             )
         return str(region)
 
@@ -102,13 +103,13 @@ class Aws:
     @property
     def identity(self) -> str:
         """The ARN of who these credentials are, asked of STS."""
-        with explained("ask who these credentials are (sts:GetCallerIdentity)"):
+        with explained("identify these credentials (sts:GetCallerIdentity)"):
             return str(self.client("sts").get_caller_identity()["Arn"])
 
     @property
     def account(self) -> str:
         """The account's number, asked of STS."""
-        with explained("ask who these credentials are (sts:GetCallerIdentity)"):
+        with explained("identify these credentials (sts:GetCallerIdentity)"):
             return str(self.client("sts").get_caller_identity()["Account"])
 
 
@@ -126,13 +127,15 @@ def explained(doing: str) -> Iterator[None]:
         code, detail = code_of(error), error.response.get("Error", {})
         cure = ""
         if code in _DENIED:
-            cure = f"These credentials lack the right to {error.operation_name}."
+            cure = f"These credentials need the permission for {error.operation_name}."
         elif code in _EXPIRED:
             cure = LOG_IN
         said = str(detail.get("Message") or code).rstrip(".")
         raise CommandError(f"cannot {doing}: {code}: {said}", cure) from error
     except (ReadTimeoutError, ConnectionClosedError) as error:
-        raise CommandError(f"cannot {doing}: AWS did not answer", "Run it again.") from error
+        raise CommandError(
+            f"cannot {doing}: AWS did not answer", "Run the command again."
+        ) from error
     except WaiterError as error:
         last = error.last_response if isinstance(error.last_response, dict) else {}
         reason = last.get("StateReason") or last.get("LastUpdateStatusReason") or str(error)

@@ -84,7 +84,7 @@ def test_what_is_there_already_stays_unless_it_is_forced(app: Path, tmp_path: Pa
 
 
 def test_the_repository_is_git_s_origin_and_wrong_ones_are_told(app: Path, tmp_path: Path) -> None:
-    assert "there is no repository" in run("ci", "github", app).stderr
+    assert "no repository is known" in run("ci", "github", app).stderr
     (app / "terraform/terraform.tfvars").write_text('db_cluster_resource_id = "cluster-A"\n')
     url = "git@github.com:acme/shop.git"
     subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", url], check=True)
@@ -151,5 +151,5 @@ def test_where_one_file_cannot_be_written_none_is(
     for options in ((), ("--force",)):
         status, _, err = made(app, *options)
         assert status == 1
-        assert str((app / blocked).resolve()) in err or "is there already" in err
+        assert str((app / blocked).resolve()) in err or "already exists" in err
         assert everything(tmp_path) == before

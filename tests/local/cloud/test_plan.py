@@ -42,14 +42,14 @@ def jwt(*audience: str) -> dict[str, Any]:
             jwt("us"),
             {"jwt_configuration": [{"issuer": "https://a"}]},
             {"jwt_configuration": [{"audience": True}]},
-            "-> known after it was applied",
+            "-> known after apply",
         ),
         (
             "aws_iam_role",
             {"assume_role_policy": "{}"},
             {},
             {"assume_role_policy": True},
-            "assume_role_policy {} -> known after it was applied",
+            "assume_role_policy {} -> known after apply",
         ),
         (
             "aws_apigatewayv2_route",

@@ -60,7 +60,7 @@ def test_a_large_package_reaches_lambda_through_the_bucket(
 
 
 def test_without_a_bucket_it_is_told_what_to_do(package: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no bucket is named") as raised:
+    with pytest.raises(CommandError, match="no bucket is set") as raised:
         upload.bucket_of(project.find(tmp_path))
     assert "[tool.sunup] bucket" in raised.value.cure
 

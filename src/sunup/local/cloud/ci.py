@@ -52,8 +52,8 @@ def write(
     found = state.find(project.terraform, but=at.backend if at.has_backend else None)
     if found and bucket and bucket != found.bucket:
         raise CommandError(
-            f"the state is in the bucket {found.bucket} already, and not in {bucket}",
-            "Without --bucket that one is used.",
+            f"the Terraform state is already in the bucket {found.bucket}, not in {bucket}",
+            f"Leave out --bucket to keep using {found.bucket}.",
         )
     made = _Made(project, repository, environment, branch, root, name, at, found, bucket)
     texts = {at.workflow: made.workflow, at.roles: made.roles}
@@ -62,8 +62,8 @@ def write(
     there = [path for path in texts if path.exists()]
     if there and not force:
         raise CommandError(
-            f"{', '.join(os.path.relpath(path, root) for path in there)} is there already",
-            "--force writes it anew.",
+            f"{', '.join(os.path.relpath(path, root) for path in there)} already exists",
+            "Pass --force to overwrite.",
         )
     writing.write(texts)
     return Written(
@@ -180,14 +180,14 @@ class _Made:
 
 def _naming(project: Project) -> str:
     if project.stage is not None:
-        return f'[tool.sunup.stages.{project.stage.name}] name = "..." names it.'
-    return 'Terraform\'s variable "name" names it, else [tool.sunup] name = "...".'
+        return f'Set it in [tool.sunup.stages.{project.stage.name}]: name = "...".'
+    return 'Set it in Terraform\'s variable "name", or in [tool.sunup]: name = "...".'
 
 
 def _region(project: Project) -> str:
     region = project.environ.get("AWS_REGION") or project.environ.get("AWS_DEFAULT_REGION")
     if not region:
-        raise CommandError("no AWS region is known", "Set AWS_REGION, such as eu-central-1.")
+        raise CommandError("no AWS region is known", "Set AWS_REGION, for example to eu-central-1.")
     return values.region(region)
 
 

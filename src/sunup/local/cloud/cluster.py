@@ -124,14 +124,14 @@ class Clusters:
         if found is None:
             raise CommandError(
                 f"there is no cluster {name} in this account and region",
-                "--cluster names another; sunup database create makes one.",
+                "Pass another name with --cluster, or create the cluster: sunup database create.",
             )
         return found
 
     def create(self, name: str, wanted: Wanted) -> None:
         """Begin to make it. Raises `CommandError`."""
         wanted = wanted.or_defaults()
-        cure = "An AWS account on the free plan takes at most 4 ACU."
+        cure = "An AWS account on the free plan allows at most 4 ACUs. Pass --max-acu 4."
         try:
             with explained(f"create the cluster {name}"):
                 # An initial database, a version, passwords, subnets: refused with express.
@@ -201,7 +201,7 @@ class Clusters:
             if time.monotonic() - began > _LONGEST_MAKING:
                 raise CommandError(
                     f"the cluster {name} is still {found.status} after 15 minutes",
-                    "Run the command again: it goes on where it stopped.",
+                    "Run the command again: it continues where it stopped.",
                 )
             time.sleep(self._pause)
 
@@ -223,7 +223,10 @@ class Clusters:
         while (found := self.find(name)) is not None:
             tell(f"Cluster {found.status}, {len(found.instances)} instances left")
             if time.monotonic() - began > _LONGEST_DELETING:
-                raise CommandError(f"the cluster {name} is still there after 30 minutes")
+                raise CommandError(
+                    f"the cluster {name} is still there after 30 minutes",
+                    "See its status: sunup database show.",
+                )
             time.sleep(self._pause)
 
     def _instance_status(self, name: str) -> str:

@@ -56,7 +56,7 @@ class Names:
         if users[0] == users[1]:
             raise CommandError(
                 f"app_user and migration_user are both {users[0]}",
-                "The app's role must not own the tables.",
+                "Use two roles: the app's role must not own the tables.",
             )
         return cls(database, *users)
 
@@ -65,12 +65,14 @@ def _check(name: str, kind: str, longest: int) -> None:
     """Raise `CommandError` for what is no name, or one that is taken by PostgreSQL or Aurora."""
     if not re.fullmatch(rf"[a-z_][a-z0-9_]{{0,{longest - 1}}}", name):
         raise CommandError(
-            f"{name!r} is not a name for {kind}",
-            f"It takes lower-case letters, digits and underscores, at most {longest}.",
+            f"{name!r} is not a valid name for {kind}",
+            f"Use lower-case letters, digits and underscores, at most {longest} characters, not "
+            "starting with a digit.",
         )
     if name.startswith(("pg_", "rds")) or name in _RESERVED:
         raise CommandError(
-            f"{name!r} is a reserved name", "PostgreSQL and Aurora have their own pg_*, rds*."
+            f"{name!r} is a reserved name",
+            "Choose another: PostgreSQL and Aurora reserve this one.",
         )
 
 
@@ -81,20 +83,25 @@ def cluster_name(project: Project, name: str | None) -> str:
     name = name or own or _identifier(project.app_name, "-")
     if not re.fullmatch(r"[a-z](-?[a-z0-9]){0,62}", name):
         raise CommandError(
-            f"{name!r} is not a name for a cluster",
-            "--cluster takes letters, digits and single hyphens, beginning with a letter.",
+            f"{name!r} is not a valid name for a cluster",
+            "Pass --cluster with lower-case letters, digits and single hyphens, starting with a "
+            "letter.",
         )
     return name
 
 
 def sharing(project: Project, name: str) -> list[str]:
-    """Which other stages have their database in the cluster `name`; "no stage" for work without."""
+    """Which other stages have their database in the cluster `name`; without a stage is one, too."""
     table = project.table.get("stages")
     stages = table if isinstance(table, dict) else {}
     own = project.stage.name if project.stage else ""
     app = _identifier(project.app_name, "-")
     clusters = {"": app, **{each: stages[each].get("cluster") or app for each in stages}}
-    return sorted(each or "no stage" for each, at in clusters.items() if each != own and at == name)
+    return sorted(
+        each or "the deployment without a stage"
+        for each, at in clusters.items()
+        if each != own and at == name
+    )
 
 
 def create(
@@ -115,7 +122,7 @@ def create(
         made = clusters.wait(name, tell, wanted)
         tell(f"Waiting for {made.host} in DNS")
         _wait_for_dns(made.host)
-        tell("Making the database and its roles")
+        tell("Creating the database and its roles")
         log = _prepare(project, made, names)
     progress.done("Database", f"{names.database}: {', '.join(log) or 'nothing to do'}")
     written = _write(project, made, names)
@@ -129,19 +136,19 @@ def _begin(
     existing = clusters.find(name)
     if existing is None:
         clusters.create(name, wanted)
-        progress.done("Cluster", f"{name} in {clusters.region}: begun")
+        progress.done("Cluster", f"{name} in {clusters.region}: creation started")
         return wanted.or_defaults()
     if not existing.express:
         raise CommandError(
-            f"the cluster {name} exists and has no express configuration",
-            "--cluster names another.",
+            f"the cluster {name} already exists, and has no express configuration",
+            "Choose another name with --cluster.",
         )
     others = sharing(project, name)
     if project.stage is not None and others and wanted != Wanted():
         raise CommandError(
-            f"the cluster {name} is also that of {', '.join(others)}: it is not changed for "
+            f"the cluster {name} is shared with {', '.join(others)}: it cannot be changed for "
             f"{project.stage.name} alone",
-            "Without --stage it is changed for all of them.",
+            "Run without --stage to change it for all of them.",
         )
     changed = clusters.change(existing, wanted)
     progress.done("Cluster", f"{name} in {clusters.region}: {'; '.join(changed) or 'exists'}")
@@ -213,7 +220,7 @@ def _wait_for_dns(host: str) -> None:
         except socket.gaierror:
             if time.monotonic() > end:
                 raise CommandError(
-                    f"{host} is not in DNS after 3 minutes", "Run the command again later."
+                    f"{host} still has no DNS entry after 3 minutes", "Run the command again later."
                 ) from None
             time.sleep(3)
         else:

@@ -20,16 +20,16 @@ def same(project: Project, plan: Plan) -> None:
         theirs = plan.environment.get(name)
         if theirs is not None and theirs != value:
             raise CommandError(
-                f"{name} is {value} in {project.env_file.name} (or the environment), and {theirs} "
-                f"for the function, by {project.tfvars.name}",
-                "Migrations and code would be for different databases: make them agree.",
+                f"{name} is {value} in {project.env_file.name} (or the environment), but "
+                f"{theirs} for the function, in {project.tfvars.name}",
+                "Make them agree: otherwise migrations and code use different databases.",
             )
     theirs = plan.environment.get("DB_USER")
     owner = project.environ.get(MIGRATION_USER)
     if owner and theirs == owner:
         raise CommandError(
-            f"the function would be {theirs}, which owns the tables",
-            f"{MIGRATION_USER} is for migrations; db_user names the app's role.",
+            f"the function would connect as {theirs}, which owns the tables",
+            f"Set db_user to the app's role; {MIGRATION_USER} is for migrations only.",
         )
 
 
@@ -39,7 +39,7 @@ def risks(project: Project, pending: list[str]) -> list[str]:
         return []
     _, script = open_folder(project.migrations)
     return [
-        f"{each.file} {each.reason}: the code that runs now may not work with it, and a rollback "
-        f"past it will be refused. If it does, say so in the file: compatible_with."
+        f"{each.file} {each.reason}: the running code may not work with it, and a rollback past "
+        "it will be refused. If that code does work with it, set compatible_with in the file."
         for each in compatibility.risky(script, pending)
     ]

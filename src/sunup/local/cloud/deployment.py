@@ -81,8 +81,8 @@ class Deployment:
                 return Outcome(plan, pending, [])
             if plan.dangers and not self.options.allow_destroy:
                 raise CommandError(
-                    "the plan destroys something or changes who may call, see above",
-                    "--allow-destroy does it.",
+                    "the plan destroys resources or changes who may call the app, see above",
+                    "Pass --allow-destroy to apply it.",
                 )
             if self.options.ask and not (plan.empty and not pending):
                 self.progress.confirm("Apply this?")
@@ -96,7 +96,7 @@ class Deployment:
             made = any(".live" in each or "aws_lambda_" in each for each in plan.create)
             release = self._release(outputs, package, source, None if made else live)
         self.progress.done("URL", url)
-        with self.progress.waiting("Asking it") as tell:
+        with self.progress.waiting("Checking the URL") as tell:
             answer = prove(url, self.project.text("check") or "/", tell)
         return Outcome(plan, pending, applied, release, answer)
 
@@ -108,7 +108,8 @@ class Deployment:
         if not given and not environ.get("DB_HOST") and not environ.get("TF_VAR_db_host"):
             raise CommandError(
                 f"there is no {project.tfvars.name} in {folder}, and DB_HOST is not set",
-                "sunup database create writes both; or copy terraform.tfvars.example and edit it.",
+                "Run sunup database create, which writes both, or copy terraform.tfvars.example "
+                "and edit it.",
             )
 
     def _package(self, folder: Path) -> Package:
@@ -126,7 +127,7 @@ class Deployment:
         kept = Path(shutil.copy(package.path, folder / package.path.name))
         if hashlib.sha256(kept.read_bytes()).hexdigest() != package.sha256:
             raise CommandError(
-                f"{package.path.name} was written by another run meanwhile", "Run it again."
+                f"{package.path.name} was overwritten by another run", "Run the command again."
             )
         return replace(package, path=kept)
 
@@ -233,7 +234,7 @@ class Deployment:
             before = live or releases.live()
             if before.number == number and not before.weights:
                 releases.verify(number, sha256)
-                self.progress.done("Release", f"{number}, live already")
+                self.progress.done("Release", f"{number} is already live")
                 return number
             self._go_live(releases, before, number, outputs, aws)
             releases.verify(number, sha256)
@@ -278,7 +279,7 @@ def releases_of(aws: Aws, outputs: dict[str, object]) -> Releases:
     if not name or not alias:
         raise CommandError(
             "Terraform has no outputs lambda_function_name and lambda_alias here",
-            "Nothing is deployed yet, or the Terraform is older than this sunup: its lambda.tf and "
-            "outputs.tf need the alias of `sunup new`'s.",
+            "Nothing is deployed yet, or the Terraform is older than this sunup: add the alias "
+            "as in lambda.tf and outputs.tf of a project made by `sunup new`.",
         )
     return Releases(aws.client("lambda"), str(name), str(alias))

@@ -138,13 +138,13 @@ def events(client: Any, group: str, since: float, *, follow: bool) -> Iterator[d
         token: dict[str, str] = {}
         begin = start
         while True:
-            with explained(f"read the log {group}"):
+            with explained(f"read the log group {group}"):
                 try:
                     page = client.filter_log_events(logGroupName=group, startTime=begin, **token)
                 except client.exceptions.ResourceNotFoundException:
                     raise CommandError(
-                        f"there is no log {group}",
-                        "Is it deployed, and in this region? --group names another log.",
+                        f"there is no log group {group}",
+                        "Check that the app is deployed in this region, or pass --group.",
                     ) from None
             for event in page.get("events", []):
                 if event["eventId"] not in seen:
@@ -171,7 +171,9 @@ def seconds_of(text: str) -> float:
     """`90s`, `15m`, `2h`, `1d` in seconds. Raises `CommandError`."""
     found = re.fullmatch(r"(\d+)([smhd])", text.strip())
     if not found:
-        raise CommandError(f"--since {text!r} is not a time", "For instance 90s, 15m, 2h, 1d.")
+        raise CommandError(
+            f"--since {text!r} is not a duration", "Use a number with a unit: 90s, 15m, 2h or 1d."
+        )
     return int(found[1]) * _UNITS[found[2]]
 
 

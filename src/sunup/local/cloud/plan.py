@@ -93,7 +93,7 @@ def _callers(change: Mapping[str, Any]) -> Iterator[str]:
     for name in _CALLERS.get(change.get("type", ""), ()):
         old, new = before.get(name), after.get(name)
         if isinstance(unknown, dict) and _any(unknown.get(name)):
-            yield f"{change['address']}: {name} {_told(old)} -> known after it was applied"
+            yield f"{change['address']}: {name} {_told(old)} -> known after apply"
         elif old != new:
             yield f"{change['address']}: {name} {_told(old)} -> {_told(new)}"
 

@@ -38,7 +38,10 @@ def prove(api_url: str, path: str, tell: Callable[[str], None] = lambda _: None)
         except OSError as error:
             # A new API's name takes a moment to be known.
             if time.monotonic() - began > _LONGEST_PROOF:
-                raise CommandError(f"{url} does not answer: {error}") from None
+                raise CommandError(
+                    f"{url} does not answer: {error}",
+                    "The release is live. See sunup logs, or go back with sunup rollback.",
+                ) from None
             time.sleep(3)
             continue
         answer = Answer(url, status, time.monotonic() - at, attempts, body)

@@ -205,14 +205,14 @@ class Releases:
 
     def verify(self, number: int, sha256: str | None = None) -> None:
         """Ask Lambda what is live, and compare."""
-        with explained(f"ask what is live of {self._name}"):
+        with explained(f"read which version of {self._name} is live"):
             found = self._lambda.get_function_configuration(
                 FunctionName=self._name, Qualifier=self._alias
             )
         if str(found["Version"]) != str(number) or sha256 not in (None, found["CodeSha256"]):
             raise CommandError(
-                f"release {number} should be live, and version {found['Version']} is",
-                "Somebody else has deployed meanwhile: sunup releases.",
+                f"release {number} should be live, but version {found['Version']} is",
+                "Somebody else may have deployed at the same time: see sunup releases.",
             )
 
     def prune(self, keep: int) -> list[int]:
@@ -260,6 +260,6 @@ def _parsed(description: str) -> dict[str, object]:
 def overtaken(name: str) -> CommandError:
     """Somebody else deployed at the same time."""
     return CommandError(
-        f"somebody else has deployed {name} meanwhile; their release is live",
-        "sunup releases shows it. Run the command again to deploy yours.",
+        f"somebody else has deployed {name} at the same time; their release is live",
+        "See sunup releases. Run the command again to deploy yours.",
     )

@@ -95,7 +95,7 @@ def _connected(
     except psycopg.Error as error:
         raise CommandError(
             f"the admin {settings.user} cannot prepare {settings.database}: {plain_text(error)}",
-            "Run it again when that is fixed: what is done is not done twice.",
+            "Fix that and run the command again: it continues where it stopped.",
         ) from error
     finally:
         connection.close()

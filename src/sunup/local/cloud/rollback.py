@@ -34,8 +34,8 @@ class Rollback:
         if not self.force and target.number != live.number:
             self._check_migrations(target)
         if self.ask:
-            was = live.version if live.number else "what was deployed last"
-            self.progress.confirm(f"Go back from release {was} to {target.number}?")
+            was = live.version if live.number else "$LATEST"
+            self.progress.confirm(f"Go back from release {was} to release {target.number}?")
         self.releases.point(live, target.number)
         self.releases.verify(target.number, target.sha256)
         return target.number
@@ -53,15 +53,18 @@ class Rollback:
             if not older or not older[-1]:
                 raise CommandError(
                     f"there is no release before {live.version}",
-                    f"Releases that are kept: {names}.",
+                    f"The releases that are kept: {names}.",
                 )
             return kept[older[-1]]
         if number not in kept:
             raise CommandError(
-                f"release {number} is not kept", f"Those that are: {names}. sunup releases"
+                f"there is no release {number}",
+                f"The releases that are kept: {names}. See sunup releases.",
             )
         if number == live.number and not live.weights:
-            raise CommandError(f"release {number} is live already", "sunup releases shows others.")
+            raise CommandError(
+                f"release {number} is already live", "See sunup releases for others."
+            )
         return kept[number]
 
     def _check_migrations(self, target: Release) -> None:
@@ -75,20 +78,21 @@ class Rollback:
         if not target.origin.ours:
             raise CommandError(
                 f"release {target.number} does not say which migrations its code knows",
-                "--force goes back all the same.",
+                "Pass --force to go back anyway.",
             )
         _, script = open_folder(project.migrations)
         needed = compatibility.unapplied(script, applied, target.origin.heads)
         if needed:
             raise CommandError(
-                f"release {target.number} needs {', '.join(needed)}, which the database has not",
-                "sunup migrate up applies it; --force goes there all the same.",
+                f"release {target.number} needs {', '.join(needed)}, which the database does not "
+                "have",
+                "Run sunup migrate up to apply it, or pass --force to go there anyway.",
             )
         blocked = compatibility.blocking(script, applied, target.origin.heads)
         if blocked:
             reasons = "; ".join(f"{each.file} {each.reason}" for each in blocked)
             raise CommandError(
                 f"the code of release {target.number} does not work with the database: {reasons}",
-                "Mend forward, or --force goes back all the same. A migration that does no harm "
-                f'can say so: {compatibility.MARK} = "...".',
+                "Deploy a fix, or pass --force to go back anyway. A harmless migration can say "
+                f'so: {compatibility.MARK} = "...".',
             )

@@ -29,7 +29,10 @@ class Canary:
         except ValueError:
             percent = 0.0
         if not 0 < percent < 100:
-            raise CommandError(f"--canary {text!r} is no share", "Such as --canary 10%.")
+            raise CommandError(
+                f"--canary {text!r} is not a percentage",
+                "Pass a share of the requests, such as --canary 10%.",
+            )
         return cls(percent / 100, seconds)
 
 
@@ -52,8 +55,9 @@ class Alarms:
         gone = {*self._names} - {each["AlarmName"] for each in alarms}
         if gone:
             raise CommandError(
-                f"there is no alarm {', '.join(sorted(gone))} any more: nobody could judge",
-                "terraform apply makes it again.",
+                f"the alarm {', '.join(sorted(gone))} no longer exists, so nothing can judge the "
+                "release",
+                "Run terraform apply to create it again.",
             )
         return sorted(each["AlarmName"] for each in alarms if each["StateValue"] == "ALARM")
 
@@ -67,8 +71,8 @@ class Alarms:
         ringing = self.ringing()
         if ringing:
             raise CommandError(
-                f"--canary cannot judge: {', '.join(ringing)} is in alarm already",
-                "Mend that first, or deploy without --canary.",
+                f"--canary cannot judge: {', '.join(ringing)} is already in alarm",
+                "Fix that first, or deploy without --canary.",
             )
 
 
@@ -100,7 +104,7 @@ def shift(
             ringing = alarms.ringing()
             if ringing:
                 raise CommandError(  # noqa: TRY301
-                    f"release {number} was taken back: {', '.join(ringing)} went off",
+                    f"release {number} was taken back: {', '.join(ringing)} went into alarm",
                     f"Release {old} is live. sunup logs --errors shows what went wrong.",
                 )
         releases.point(_ours(releases, old, number), number)
@@ -119,7 +123,7 @@ def _take_back(releases: Releases, now: Live, old: int, number: int) -> None:
         share = f"{now.share(number):.0%}"
         raise CommandError(
             f"release {number} still has {share} of the requests, though it failed: {error.what}",
-            "sunup rollback ends it.",
+            "Run sunup rollback to end that.",
         ) from error
 
 
@@ -129,6 +133,6 @@ def _ours(releases: Releases, old: int, number: int) -> Live:
     if now.version != str(old) or set(now.weights) != {str(number)}:
         raise CommandError(
             f"somebody else ended the gradual shift of release {number}: {now.version} is live",
-            "sunup releases shows it. Run the command again to deploy yours.",
+            "See sunup releases. Run the command again to deploy yours.",
         )
     return now

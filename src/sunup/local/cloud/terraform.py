@@ -40,7 +40,7 @@ class Terraform:
         if not list(project.terraform.glob("*.tf")):
             raise CommandError(
                 f"there is no Terraform in {project.terraform}",
-                "[tool.sunup] terraform names the folder; `sunup new` makes a project with it.",
+                "Run sunup init to add it, or set [tool.sunup] terraform to its folder.",
             )
         self._project = project
         self.folder = project.terraform
@@ -71,8 +71,9 @@ class Terraform:
             named = chosen.read_text(encoding="utf-8").strip()
         if named not in ("", "default"):
             raise CommandError(
-                f"Terraform's workspace here is {named}, and no stage is named",
-                f"--stage {named} means it; terraform workspace select default ends it.",
+                f"Terraform's workspace here is {named}, but no --stage was given",
+                f"Pass --stage {named}, or leave the workspace: terraform workspace select "
+                "default.",
             )
 
     def plan(self, variables: Mapping[str, str], folder: Path) -> Plan:
@@ -170,7 +171,9 @@ class Terraform:
                 raise NotInitialised
             # Terraform's own words are needed; the rest of its output is not.
             sys.stderr.write(result.stderr.strip() + "\n")
-            raise CommandError(f"terraform {command} failed in {self.folder}", "See above.")
+            raise CommandError(
+                f"terraform {command} failed in {self.folder}", "See Terraform's message above."
+            )
         return result.stdout
 
 
@@ -178,7 +181,9 @@ class NotInitialised(CommandError):
     """Terraform was not initialised here, or for something else."""
 
     def __init__(self) -> None:
-        super().__init__("terraform is not initialised here", "sunup deploy does it.")
+        super().__init__(
+            "terraform is not initialised here", "Run sunup deploy, which initialises it."
+        )
 
 
 def _ordered(command: str, options: list[str], arguments: tuple[str, ...]) -> list[str]:

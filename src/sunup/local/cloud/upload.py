@@ -28,8 +28,8 @@ def bucket_of(project: Project) -> str:
     bucket = project.text("bucket")
     if bucket is None:
         raise CommandError(
-            "a package above 50 MB goes through S3, and no bucket is named",
-            'Make one in the function\'s region and name it: [tool.sunup] bucket = "...".',
+            "a package above 50 MB is uploaded through S3, but no bucket is set",
+            'Create one in the function\'s region and set it: [tool.sunup] bucket = "...".',
         )
     return bucket
 
@@ -38,7 +38,7 @@ def send(client: Any, project: Project, package: Path) -> dict[str, str]:
     """Upload it; returns where, as Lambda's UpdateFunctionCode takes it. Raises `CommandError`."""
     bucket, content = bucket_of(project), package.read_bytes()
     key = f"packages/{project.name}/{hashlib.sha256(content).hexdigest()}.zip"
-    with explained(f"put the package into the bucket {bucket}"):
+    with explained(f"upload the package to the bucket {bucket}"):
         client.put_object(Bucket=bucket, Key=key, Body=content)
     return {"S3Bucket": bucket, "S3Key": key}
 

@@ -45,7 +45,7 @@ def test_a_workflow_called_deploy_of_somebody_else_s_is_left_alone(
     assert theirs.with_name("deploy-users.yml").is_file()
     assert defaults(app / "terraform/ci/main.tf")["create_provider"] is True
     theirs.with_name("deploy-users.yml").write_text("name: theirs, too\n")
-    assert "are for others" in made(app, "--force")[2]
+    assert "belong to other deployments" in made(app, "--force")[2]
 
 
 def test_a_second_stage_has_its_own_roles_and_uses_the_state_s_bucket(
@@ -68,4 +68,4 @@ def test_a_second_stage_has_its_own_roles_and_uses_the_state_s_bucket(
     assert (values["create_bucket"], values["create_provider"]) == (False, False)
     assert made(app, "--force", stage="prod")[0] == 0
     assert everything(tmp_path) == after
-    assert "already, and not in" in made(app, "--bucket", "another", "--force", stage="dev")[2]
+    assert "is already in the bucket" in made(app, "--bucket", "another", "--force", stage="dev")[2]

@@ -42,5 +42,5 @@ def test_each_way_to_github_is_known(tmp_path: Path, url: str) -> None:
     ],
 )
 def test_another_s_address_is_no_repository_of_github_s(tmp_path: Path, url: str) -> None:
-    with pytest.raises(CommandError, match="there is no repository"):
+    with pytest.raises(CommandError, match="no repository is known"):
         of(tmp_path, url)

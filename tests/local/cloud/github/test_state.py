@@ -38,8 +38,8 @@ def test_a_backend_that_terraform_has_already_is_used(app: Path, made: Ci) -> No
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ('backend "gcs" {}', "(gcs)"),
-        ("cloud {}", "(cloud)"),
+        ('backend "gcs" {}', "in gcs,"),
+        ("cloud {}", "in cloud,"),
         ('backend "s3" {}', "without bucket and key"),
     ],
 )

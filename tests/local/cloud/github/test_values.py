@@ -22,7 +22,7 @@ def test_any_folder_s_name_is_a_text_in_the_workflow_and_in_terraform(
 def test_a_folder_that_a_workflow_would_evaluate_is_refused(app: Path, made: Ci) -> None:
     status, _, err = made(app.rename(app.with_name("${{ x }}")))
     assert status == 1
-    assert "cannot stand in a workflow" in err
+    assert "cannot be used in a workflow" in err
 
 
 def test_an_environment_s_name_is_quoted_in_both_languages(

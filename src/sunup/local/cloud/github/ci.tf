@@ -31,7 +31,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{2,39}$", var.name))
-    error_message = "name must be 3 to 40 letters, digits and hyphens: the rights are by its beginning."
+    error_message = "name must be 3 to 40 letters, digits and hyphens: IAM permissions go by this prefix."
   }
 }
 

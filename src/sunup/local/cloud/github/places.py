@@ -67,8 +67,9 @@ def _own(candidates: list[Path], mark: str) -> Path:
         if not path.is_file():
             return path
     raise CommandError(
-        " and ".join(map(str, candidates)) + f" are for others, not {mark.removeprefix('# For ')}",
-        "Rename one of them, or the function: the second is named after it.",
+        " and ".join(map(str, candidates))
+        + f" belong to other deployments, not to {mark.removeprefix('# For ')}",
+        "Rename one of these files, or the function, which the second file is named after.",
     )
 
 

@@ -36,16 +36,16 @@ class Repository:
         name = name or _origin(folder)
         if name is None or not re.fullmatch(f"{_OWNER}/{_NAME}", name):
             raise CommandError(
-                f"{name!r} is not a repository of GitHub's"
+                f"{name!r} is not a GitHub repository"
                 if name
-                else "there is no repository: git has no origin that is GitHub's",
-                "--repository OWNER/NAME",
+                else "no repository is known: git has no origin on GitHub",
+                "Pass --repository OWNER/NAME.",
             )
         for option, value in (("--repository-id", number), ("--owner-id", owner)):
             if value and not re.fullmatch("[0-9]+", value):
                 raise CommandError(
                     f"{option} {value!r} is not a number",
-                    f"gh api repos/{name} --jq '.id, .owner.id' tells both.",
+                    f"To look it up: gh api repos/{name} --jq '.id, .owner.id'",
                 )
         return cls(name, number or "", owner or "")
 

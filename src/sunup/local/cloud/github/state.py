@@ -38,13 +38,16 @@ def find(terraform: Path, but: Path | None = None) -> State | None:
 
 def _read(path: Path, kind: str, body: str) -> State:
     texts = {name: value for name, value in re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', body) if value}
-    cure = "Or take the block out: backend.tf is written then."
+    cure = "Remove the block to let sunup write backend.tf."
     if kind != "s3":
         raise CommandError(
-            f"{path} keeps the state elsewhere ({kind}), and the jobs' roles are made for S3", cure
+            f"{path} keeps the state in {kind}, but the jobs' roles are made for S3", cure
         )
     if "bucket" not in texts or "key" not in texts:
-        raise CommandError(f'{path} has a backend "s3" without bucket and key', f"Add both. {cure}")
+        raise CommandError(
+            f'{path} has a backend "s3" without bucket and key',
+            "Add both, or remove the block to let sunup write backend.tf.",
+        )
     return State(texts["bucket"], texts["key"], texts.get("workspace_key_prefix", "env:"))
 
 

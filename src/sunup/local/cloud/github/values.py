@@ -16,40 +16,60 @@ def branch(value: str) -> str:
 
     Raises `CommandError`.
     """
-    return _checked(value, _BRANCH, "--branch", "One branch's name: no pattern, no spaces.")
+    return _checked(value, _BRANCH, "--branch", "Name one branch, without wildcards and spaces.")
 
 
 def environment(value: str) -> str:
     """Of the repository. Raises `CommandError`."""
-    return _checked(value, _ENVIRONMENT, "--environment", "Letters, digits, spaces and ./:#()@=-_.")
+    return _checked(
+        value, _ENVIRONMENT, "--environment", "Use letters, digits, spaces and ./:#()@=-_."
+    )
 
 
 def bucket(value: str, place: str) -> str:
     """As S3 takes it. Raises `CommandError`; `place` is where it was said."""
-    return _checked(value, _BUCKET, place, "A bucket has 3 to 63 small letters, digits, . and -.")
+    return _checked(
+        value,
+        _BUCKET,
+        place,
+        "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens.",
+    )
 
 
 def region(value: str) -> str:
     """Raises `CommandError`."""
-    return _checked(value, r"[a-z]{2}(-[a-z]+)+-[0-9]+", "AWS_REGION", "Such as eu-central-1.")
+    return _checked(
+        value,
+        r"[a-z]{2}(-[a-z]+)+-[0-9]+",
+        "AWS_REGION",
+        "Use the name of a region, such as eu-central-1.",
+    )
 
 
 def name(value: str, cure: str) -> str:
     """The function's, by whose beginning the rights are given. Raises `CommandError`."""
-    rule = "3 to 40 letters, digits and hyphens, a letter first: rights are by its beginning. "
+    rule = (
+        "Use 3 to 40 letters, digits and hyphens, starting with a letter: IAM permissions go by "
+        "this prefix. "
+    )
     return _checked(value, _NAME, "the function's name", rule + cure)
 
 
 def packages(value: str, cure: str) -> str:
     """A folder in a bucket: in a policy `*`, `?` and `$` mean something. Raises `CommandError`."""
-    return _checked(value, r"[\w. -]+", "the app's name", f"Letters, digits, . and -. {cure}")
+    return _checked(
+        value,
+        r"[\w. -]+",
+        "the app's name",
+        f"Use letters, digits, spaces, dots, hyphens and underscores. {cure}",
+    )
 
 
 def quoted(text: str) -> str:
     """For YAML; also for a workflow, which would evaluate `${{`. Raises `CommandError`."""
     if "${{" in text or not text.isprintable():
         raise CommandError(
-            f"{text!r} cannot stand in a workflow", "Without ${{ and control characters, please."
+            f"{text!r} cannot be used in a workflow", "Remove ${{ and control characters."
         )
     return json.dumps(text, ensure_ascii=False)
 

@@ -12,7 +12,9 @@ def write(texts: Mapping[Path, str]) -> None:
     try:
         for path, text in texts.items():
             if path.is_dir():
-                raise CommandError(f"{path} is a folder", "A file is written there: rename it.")
+                raise CommandError(
+                    f"{path} is a folder", "Rename it: sunup writes a file of that name."
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             drafts[path] = path.with_name(f".{path.name}.new")
             drafts[path].write_text(text, encoding="utf-8")
