@@ -153,12 +153,12 @@ class IamAuthorizer:
             raise ValueError("the request is not signed")
         parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
         if set(parts) != {"Credential", "SignedHeaders", "Signature"}:
-            raise ValueError("the Authorization header is not one signature")
+            raise ValueError("the Authorization header is not a single signature")
         names = parts["SignedHeaders"].split(";")
         identifier, *scope = parts["Credential"].split("/")
         date = asked.headers["x-amz-date"]
         if scope != [date[:8], self._region, self._service, "aws4_request"]:
-            raise ValueError("the signature's scope is another day, region or service")
+            raise ValueError("the signature's scope is for another day, region or service")
         signed = calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
         if abs(time.time() - signed) > _CLOCK_TOLERANCE:
             raise ValueError("the signature is too old, or from the future")
@@ -168,7 +168,7 @@ class IamAuthorizer:
         # What a signature does not tell apart, or does not cover: other paths, fragments.
         path = asked.target.partition("?")[0]
         if not path.startswith("/") or "#" in asked.target or normalize_url_path(path) != path:
-            raise ValueError("the target is not in its normal form")
+            raise ValueError("the request target is not in its normal form")
         key = self._iam.usable(identifier)
         if asked.headers.get("x-amz-security-token") != key.session_token:
             raise ValueError("the session token is missing or not that of the access key")

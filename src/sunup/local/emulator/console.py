@@ -120,7 +120,7 @@ class Console:
             if since is not None and not math.isfinite(since):
                 raise ValueError(since)  # noqa: TRY301
         except ValueError:
-            text = "after is the number of an event, since are seconds since the epoch"
+            text = "after must be an event's number, and since a time in seconds since the epoch"
             return JSONResponse({"error": text}, 400)
         if asked.get("run", self._timeline.history.run) != self._timeline.history.run:
             after = -1  # the caller knows another emulator's events
@@ -131,7 +131,7 @@ class Console:
         user = request.query_params.get("user", "app")
         if user == "postgres":
             # A superuser here, which nobody is on Aurora: it could run programs of this account.
-            return PlainTextResponse("the owner's password is made in Python only\n", 403)
+            return PlainTextResponse("the owner's password is available from Python only\n", 403)
         return PlainTextResponse(self.password(user))
 
     async def _act(self, request: Request) -> Response:
@@ -156,7 +156,9 @@ class _OwnOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
         if scope["type"] == "http" and not _is_own(Request(scope)):
-            app = JSONResponse({"error": "only this machine's own page may do that"}, 403)
+            app = JSONResponse(
+                {"error": "only the console's own page on this machine may do that"}, 403
+            )
 
         async def unframed(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -281,6 +281,6 @@ def _port_free(whose: str, port: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise CommandError(
-            f"{whose} cannot have port {port}: {error.strerror or error}",
-            "Choose another one, or end what listens there.",
+            f"{whose} cannot listen on port {port}: {error.strerror or error}",
+            "Choose another port, or stop what listens there.",
         ) from None

@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _GONE = 499
 
 
-_ENDS = "the emulator ends"
+_ENDS = "the emulator is stopping"
 
 # Where a request's scope has what the timeline says of its answer.
 _NOTES = "sunup.notes"
@@ -72,7 +72,7 @@ class Gateway:
         try:
             status, headers, body = await self._reply(scope, receive, began)
         except _ClientGone:
-            reason = "the client went away before its request was whole"
+            reason = "the client disconnected before its request was complete"
             self._failed(scope, reason)
             self._answered(scope, seen, _GONE, began)
             return
@@ -97,7 +97,7 @@ class Gateway:
 
     async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
         if not _in_origin_form(scope):
-            return self._refused(scope, "target", "the target is no path")
+            return self._refused(scope, "target", "the request target is not a path")
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         cors = self._cors(origin)
         if self._options.cors_origins and scope["method"] == "OPTIONS" and origin:
@@ -106,9 +106,9 @@ class Gateway:
         line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
         sizes = [line, *(len(n) + len(v) for n, v in scope["headers"])]
         if sum(sizes) > self._front.largest_head or max(sizes) > self._front.largest_line:
-            return self._refused(scope, "headers", "the head is too large")
+            return self._refused(scope, "headers", "the request line or a header is too large")
         if not self._admit():
-            return self._refused(scope, "rate", "more requests a second than the stage allows")
+            return self._refused(scope, "rate", "more requests per second than the stage allows")
         body = await self._body(scope, receive)
         if body is None:
             return self._refused(scope, "body", "the body is too large")

@@ -68,7 +68,9 @@ class Issuer:
         try:
             claims = _claims(request.query_params.multi_items())
         except ValueError:
-            return PlainTextResponse("exp, nbf and iat are seconds since the epoch\n", 400)
+            return PlainTextResponse(
+                "exp, nbf and iat must be numbers of seconds since the epoch\n", 400
+            )
         return PlainTextResponse(self.token(**claims))
 
 

@@ -23,7 +23,8 @@ class PackageUnusable(CommandError):
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         super().__init__(
             f"the deployment package cannot be run here: {what}",
-            f"Make one for this machine: sunup package -o here.zip --arch {arch} --python {python}",
+            f"Build one for this machine: sunup package -o here.zip --arch {arch} --python "
+            f"{python}",
         )
 
 
