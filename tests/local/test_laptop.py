@@ -104,7 +104,7 @@ def test_in_ci_a_missing_host_is_an_error_and_not_a_database_that_nobody_keeps(
 def test_a_name_that_is_nearly_right_is_pointed_at(tmp_path: Path, name: str) -> None:
     (tmp_path / ".env").write_text(f"{name}=db.example\n")
     found = project.find(tmp_path)
-    with pytest.raises(CommandError, match=rf"\.env has {name} and no DB_HOST"):
+    with pytest.raises(CommandError, match=rf"\.env has {name}, but no DB_HOST"):
         laptop.check_names(found)
     (tmp_path / ".env").write_text("DB_NAME=x\nLOG_LEVEL=INFO\n")
     laptop.check_names(project.find(tmp_path))

@@ -49,7 +49,7 @@ def test_nothing_is_left_running(folder: Path) -> None:
 def test_a_folder_in_use_is_a_clear_error(folder: Path) -> None:
     with (
         postgres.running(folder / "pg"),
-        pytest.raises(postgres.PostgresFailed, match="another process uses"),
+        pytest.raises(postgres.PostgresFailed, match="another process is using"),
         postgres.running(folder / "pg"),
     ):
         pass
@@ -59,7 +59,9 @@ def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) ->
     (folder / "pg").mkdir()
     (folder / "pg" / "PG_VERSION").write_text("15\n")
     with (
-        pytest.raises(postgres.PostgresFailed, match="is from PostgreSQL 15, this one is 18"),
+        pytest.raises(
+            postgres.PostgresFailed, match="is from PostgreSQL 15, but this is PostgreSQL 18"
+        ),
         postgres.running(folder / "pg"),
     ):
         pass
@@ -69,7 +71,7 @@ def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) ->
 def test_a_folder_of_something_else_is_a_clear_error_and_stays(folder: Path) -> None:
     (folder / "precious").write_text("x")
     with (
-        pytest.raises(postgres.PostgresFailed, match="holds something other than PostgreSQL"),
+        pytest.raises(postgres.PostgresFailed, match="is not empty, and is not a data folder"),
         postgres.running(folder),
     ):
         pass

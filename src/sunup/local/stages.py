@@ -16,8 +16,8 @@ _RESERVED = {"default", "terraform", "example", "sample", "template"}
 _TEXTS = ("name", "cluster", "database", "app_user", "migration_user", "check", "bucket")
 _TABLES = ("environment", "terraform")
 _EXPECTED = (
-    f"It takes the texts {', '.join(_TEXTS)} and the tables environment (settings, as .env has "
-    "them) and terraform (variables)."
+    f"It can have the strings {', '.join(_TEXTS)} and the tables environment (settings, as in "
+    ".env) and terraform (variables)."
 )
 
 # Where two places say different things, somebody would be wrong about which database it is.
@@ -55,7 +55,8 @@ def chosen(table: Mapping[str, object], place: str) -> Stage | None:
     name = os.environ.get(VARIABLE)
     if name is not None and not name.strip():
         raise CommandError(
-            "the stage has no name", f"--stage prod, for example; without a stage: unset {VARIABLE}"
+            "the name of the stage is empty",
+            f"Pass a name, such as --stage prod. To work without a stage: unset {VARIABLE}",
         )
     stages = table.get("stages", {})
     known = stages if isinstance(stages, dict) else {}
@@ -87,9 +88,9 @@ def joined(stage: Stage, file: Mapping[str, str]) -> dict[str, str]:
             and file.get(name, stage.environment[name]) != (stage.environment[name])
         ):
             raise CommandError(
-                f"{name} is {file[name]} in {stage.env_file}, and {stage.environment[name]} in "
+                f"{name} is {file[name]} in {stage.env_file}, but {stage.environment[name]} in "
                 f"[tool.sunup.stages.{stage.name}.environment]",
-                "Say it in one of them.",
+                "Set it in only one of them.",
             )
     return {**stage.environment, **file}
 
@@ -110,26 +111,26 @@ def without_conflicts(
     exported = [name for name in _PLACE if name in shell]
     if exported and not said and all(shell.get(n) == other.get(n) for n in ("DB_HOST", "DB_NAME")):
         raise CommandError(
-            f"{', '.join(exported)} in the environment are those of .env, not of the stage "
+            f"the environment has {', '.join(exported)} as in .env, not as in the stage "
             f"{stage.name}",
             f"unset {' '.join(exported)}",
         )
     for name in exported:
         if said and name not in given:
             raise CommandError(
-                f"{name} is {shell[name]} in the environment, and the stage {stage.name} says "
+                f"{name} is {shell[name]} in the environment, but the stage {stage.name} sets "
                 f"{', '.join(said)} without it",
-                f"unset {name}, or say it where the others are.",
+                f"unset {name}, or set it where the others are set.",
             )
     if given.get("AWS_PROFILE") and "AWS_ACCESS_KEY_ID" in shell:
         raise CommandError(
-            f"AWS_ACCESS_KEY_ID is in the environment, and the stage {stage.name} says AWS_PROFILE",
+            f"AWS_ACCESS_KEY_ID is in the environment, but the stage {stage.name} sets AWS_PROFILE",
             "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",
         )
     for name in (*_PLACE, *_ACCOUNT):
         if name in given and name in shell and given[name] != shell[name]:
             raise CommandError(
-                f"{name} is {shell[name]} in the environment, and {given[name]} for the stage "
+                f"{name} is {shell[name]} in the environment, but {given[name]} for the stage "
                 f"{stage.name}",
                 f"unset {name}, or run without --stage.",
             )
@@ -139,13 +140,14 @@ def without_conflicts(
 def _check(name: str, content: object, place: str) -> None:
     if name in _RESERVED:
         raise CommandError(
-            f"[tool.sunup.stages] in {place}: {name!r} is taken",
-            "Terraform and sunup call something else so: what has no stage, or an example.",
+            f"[tool.sunup.stages] in {place}: {name!r} is reserved",
+            "Choose another name: sunup and Terraform use this one for something else.",
         )
     if not re.fullmatch(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", name):
         raise CommandError(
-            f"[tool.sunup.stages] in {place}: {name!r} is not a stage's name",
-            "Small letters, digits and single hyphens between them, at most 20, a letter first.",
+            f"[tool.sunup.stages] in {place}: {name!r} is not a valid name for a stage",
+            "Use lower-case letters, digits and single hyphens, at most 20 characters, starting "
+            "with a letter.",
         )
     if not isinstance(content, dict):
         raise CommandError(f"[tool.sunup.stages.{name}] in {place} is not a table", _EXPECTED)
@@ -157,4 +159,6 @@ def _check(name: str, content: object, place: str) -> None:
             and (key == "terraform" or all(isinstance(each, scalar) for each in value.values()))
         )
         if not fits:
-            raise CommandError(f"[tool.sunup.stages.{name}] in {place}: {key}", _EXPECTED)
+            raise CommandError(
+                f"[tool.sunup.stages.{name}] in {place} is not as expected: {key}", _EXPECTED
+            )

@@ -75,19 +75,19 @@ def make(folder: Path, template: str = "starlette") -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise CommandError(
             f"{folder.resolve().name!r} is not a valid name",
-            "Letters, digits and hyphens, at most 40, beginning with a letter.",
+            "Use letters, digits and hyphens, at most 40 characters, starting with a letter.",
         )
     if folder.exists() and not (
         folder.is_dir() and all(each.name == ".git" for each in folder.iterdir())
     ):
-        raise CommandError(f"{folder} exists and is not empty", "Name a new folder.")
+        raise CommandError(f"{folder} exists and is not empty", "Choose a new folder.")
     try:
         source, first = _source() / TEMPLATES[template], _source() / "users"
         shutil.copytree(source, folder, ignore=_ignoring(source), dirs_exist_ok=True)
         if source != first:
             _copy_shared(first, folder)
     except OSError as error:
-        raise CommandError(f"{folder} cannot be made: {error.strerror or error}") from None
+        raise CommandError(f"{folder} cannot be created: {error.strerror or error}") from None
     for file in _NAMES:
         path = folder / file
         path.write_text(_named(file, path.read_text(encoding="utf-8"), name), encoding="utf-8")
@@ -149,4 +149,4 @@ def _source() -> Path:
     for place in _PLACES:
         if (here / place / "users" / "pyproject.toml").is_file():
             return here / place
-    raise CommandError("this sunup was installed without its templates", "Reinstall it.")
+    raise CommandError("this sunup was installed without its templates", "Reinstall sunup.")
