@@ -227,18 +227,22 @@ def test_delete_removes_the_instance_first_and_keeps_a_snapshot(
     rds.missing()
     status, out, _ = cli("database", "delete", app_dir, "--confirm", "users")
     assert status == 0
-    assert "the snapshot users-final-20261123-101112 stays" in out
+    assert "the snapshot users-final-20261123-101112 is kept" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "answer", "says"),
     [
         (["delete"], described(), "is protected against deletion"),
-        (["delete", "--confirm", "other"], described(DeletionProtection=False), "is not its name"),
+        (
+            ["delete", "--confirm", "other"],
+            described(DeletionProtection=False),
+            "is not the cluster's name",
+        ),
         (["show"], None, "there is no cluster users"),
         (["create"], described(InternetAccessGatewayEnabled=False), "no express configuration"),
-        (["create", "--cluster", "-x"], "unasked", "is not a name for a cluster"),
-        (["create", "--database", "A-B"], "unasked", "is not a name for a database"),
+        (["create", "--cluster", "-x"], "unasked", "is not a valid name for a cluster"),
+        (["create", "--database", "A-B"], "unasked", "is not a valid name for a database"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_not_done(
@@ -256,7 +260,7 @@ def test_what_cannot_be_done_is_told_and_not_done(
 @pytest.mark.parametrize(
     ("code", "message", "says"),
     [
-        ("AccessDenied", "no", "These credentials lack the right to CreateDBCluster"),
+        ("AccessDenied", "no", "These credentials need the permission for CreateDBCluster"),
         ("FreeTierRestrictionError", "too much", "at most 4 ACU"),
         ("ExpiredToken", "old", "aws sso login"),
     ],
@@ -282,8 +286,8 @@ def test_without_a_region_or_credentials_it_says_so(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("delete", "--confirm", "users"), "it is not deleted for dev alone"),
-        (("create", "--max-acu", "1"), "it is not changed for dev alone"),
+        (("delete", "--confirm", "users"), "it cannot be deleted for dev alone"),
+        (("create", "--max-acu", "1"), "it cannot be changed for dev alone"),
     ],
 )
 def test_a_cluster_of_several_stages_is_not_one_stage_s_to_change(
@@ -295,7 +299,7 @@ def test_a_cluster_of_several_stages_is_not_one_stage_s_to_change(
     rds.describe(described(DeletionProtection=False))
     status, _, err = cli("--stage", "dev", "database", *arguments, app_dir)
     assert (status, says in err) == (1, True)
-    assert "also that of no stage, prod" in err
+    assert "is shared with prod, the deployment without a stage" in err
     path.write_text(text.replace("stages.dev]", "stages.dev]\ncluster = 'own'"))
     rds.missing()
     assert "own" in cli("--stage", "dev", "database", "show", app_dir)[2]

@@ -174,7 +174,7 @@ def test_an_older_commit_that_is_deployed_is_live_again(
     assert deploy("GOOD = 1")["Release"].startswith("1 is live")
     good = live(client)["CodeSha256"]
     assert deploy("BAD = 1")["Release"].startswith("2 is live, was 1")
-    assert deploy()["Release"] == "2, live already"
+    assert deploy()["Release"] == "2 is already live"
     assert live(client)["CodeSha256"] != good
     assert deploy("GOOD = 1")["Release"].startswith("3 is live, was 2")
     assert live(client)["CodeSha256"] == good == digest(app_dir / "lambda.zip")
@@ -197,7 +197,7 @@ def test_releases_are_listed_and_can_be_gone_back_to(
     assert (status, rows(out)["Release"]) == (0, "2 is live"), err
     assert live(client)["Version"] == "2"
     assert rows(cli("rollback", "1", "--app-dir", app_dir, "--yes")[1])["Release"] == "1 is live"
-    for wrong, says in (("9", "release 9 is not kept"), ("1", "release 1 is live already")):
+    for wrong, says in (("9", "there is no release 9"), ("1", "release 1 is already live")):
         status, _, err = cli("rollback", wrong, "--app-dir", app_dir, "--yes")
         assert (status, says in err) == (1, True)
     assert "there is no release before 1" in cli("rollback", "--app-dir", app_dir, "--yes")[2]
@@ -307,7 +307,7 @@ def test_of_two_deployers_at_once_one_is_told(
         patch.setattr(Releases, step, overtaken)
         status, _, err = cli("deploy", app_dir, "--yes")
     assert status == 1
-    assert "somebody else has deployed users meanwhile" in err
+    assert "somebody else has deployed users at the same time" in err
     theirs = live(client)["Version"]
     assert theirs == ("2" if step == "publish" else "3")
     deploy()
@@ -323,7 +323,7 @@ def test_pending_migrations_are_shown_and_asked_for_also_where_only_code_changed
     assert status == 1
     assert rows(out)["Migrations"].startswith("1 pending: ")
     assert "+ 0002_notes.py" in out
-    assert "nobody can be asked here" in err
+    assert "cannot ask, because" in err
     assert json.loads(cli("migrate", "status", app_dir, "--json")[1])[1]["state"] == "pending"
     assert deploy()["Applied"] == "0002"
 
@@ -375,7 +375,10 @@ def test_a_release_whose_migrations_are_undone_is_not_gone_to(
     assert cli("rollback", "--app-dir", app_dir, "--yes")[0] == 0
     assert cli("migrate", "down", app_dir, "--yes")[0] == 0
     status, _, err = cli("rollback", "2", "--app-dir", app_dir, "--yes")
-    assert (status, "release 2 needs 0002_notes.py, which the database has not" in err) == (1, True)
+    assert (status, "release 2 needs 0002_notes.py, which the database does not have" in err) == (
+        1,
+        True,
+    )
     assert cli("migrate", "up", app_dir, "--yes")[0] == 0
     assert cli("rollback", "2", "--app-dir", app_dir, "--yes")[0] == 0
 
@@ -393,7 +396,7 @@ def test_a_shift_is_ended_whatever_its_migrations_do(
         FunctionName="users", Name="live", FunctionVersion="1", RoutingConfig=weights
     )
     assert rows(cli("rollback", "--app-dir", app_dir, "--yes")[1])["Release"] == "1 is live"
-    assert "live already" in cli("rollback", "1", "--app-dir", app_dir, "--yes")[2]
+    assert "already live" in cli("rollback", "1", "--app-dir", app_dir, "--yes")[2]
     assert deploy("N = 2")["Release"].startswith("3 is live, was 1")
 
 
@@ -426,7 +429,7 @@ def test_other_migrations_are_another_release_though_the_code_is_the_same(
     assert deploy()["Release"].startswith("2 is live")
     listed = json.loads(cli("releases", app_dir, "--json")[1])
     assert [each["origin"]["heads"] for each in listed] == [["0002"], ["0001"]]
-    assert deploy()["Release"] == "2, live already"
+    assert deploy()["Release"] == "2 is already live"
 
 
 def test_what_is_destroyed_and_who_may_call_then_is_said_in_words_and_needs_a_flag(
@@ -446,7 +449,7 @@ def test_what_is_destroyed_and_who_may_call_then_is_said_in_words_and_needs_a_fl
     assert status == 1
     assert "Danger: aws_sns_topic.alarms is destroyed" in err
     assert "authorization_type JWT -> NONE: open to everybody" in err
-    assert "--allow-destroy does it" in err
+    assert "Pass --allow-destroy" in err
     assert "apply" not in [call[0] for call in terraform.calls]
     assert cli("deploy", app_dir, "--yes", "--allow-destroy")[0] == 0
     terraform.answers(outputs(api), {"aws_lambda_function.api": ["delete", "create"]})
@@ -460,7 +463,7 @@ def test_function_and_migrations_must_mean_the_same_database(
     terraform.answers(outputs(api), environment=other)
     status, _, err = cli("deploy", app_dir, "--yes")
     assert status == 1
-    assert "DB_HOST is localhost in .env (or the environment), and other.cluster-x." in err
+    assert "DB_HOST is localhost in .env (or the environment), but other.cluster-x." in err
     owner = {"DB_HOST": "localhost", "DB_NAME": api.environ["DB_NAME"], "DB_USER": "postgres"}
     terraform.answers(outputs(api), environment=owner)
     assert "postgres, which owns the tables" in cli("deploy", app_dir, "--yes")[2]
@@ -543,7 +546,7 @@ def test_a_stage_has_its_own_settings_state_and_names(
     monkeypatch.setenv("DB_HOST", "elsewhere.example")
     status, _, err = cli("deploy", app_dir, "--yes", "--stage=prod")
     assert status == 1
-    assert "DB_HOST is elsewhere.example in the environment, and localhost for the stage" in err
+    assert "DB_HOST is elsewhere.example in the environment, but localhost for the stage" in err
     monkeypatch.delenv("DB_HOST")
     assert "has no stage 'tset'" in cli("--stage", "tset", "deploy", app_dir)[2]
     assert cli("deploy", app_dir, "--yes", "--stage=prod")[0] == 0
@@ -553,7 +556,9 @@ def test_a_stage_has_its_own_settings_state_and_names(
     assert cli("deploy", app_dir, "--yes", "--stage=prod")[0] == 0
     assert [call[0] for call in terraform.calls][:3] == ["init", "workspace", "plan"]
     assert terraform.environ["TF_WORKSPACE"] == "prod"
-    assert cli("--stage", "", "deploy", app_dir)[2].startswith("sunup: the stage has no name")
+    assert cli("--stage", "", "deploy", app_dir)[2].startswith(
+        "sunup: the name of the stage is empty"
+    )
     assert (
         "no stage 'prod and test'" in cli("--stage", "prod", "deploy", "--stage=test", app_dir)[2]
     )
@@ -581,7 +586,7 @@ def test_without_a_stage_no_stages_state_is_meant(
     for command in ("releases", "rollback", "deploy"):
         arguments = ["--app-dir", app_dir] if command == "rollback" else [app_dir]
         status, _, err = cli(command, *arguments)
-        assert (status, "Terraform's workspace here is prod, and no stage is named" in err) == (
+        assert (status, "Terraform's workspace here is prod, but no --stage was given" in err) == (
             1,
             True,
         )
@@ -603,7 +608,7 @@ def test_an_api_that_fails_is_an_error_with_its_words(
     terraform.answers(outputs(api))
     status, _, err = cli("deploy", app_dir, "--yes")
     assert status == 1
-    assert "it is deployed, and answers 404: " in err
+    assert "the release is live, but GET /nothing answers 404: " in err
     assert "sunup rollback" in err
 
 
@@ -634,7 +639,7 @@ def test_what_is_missing_is_told_before_anything_is_made(
     (tmp_path / "empty").mkdir()
     assert "there is no Terraform in" in cli("deploy", tmp_path / "empty")[2]
     assert not (app_dir / "lambda.zip").exists()
-    assert "--canary 'half' is no share" in cli("deploy", app_dir, "--canary", "half")[2]
+    assert "--canary 'half' is not a percentage" in cli("deploy", app_dir, "--canary", "half")[2]
 
 
 def test_a_canary_goes_live_when_no_alarm_goes_off_and_is_taken_back_when_one_does(

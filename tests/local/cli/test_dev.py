@@ -135,7 +135,7 @@ def test_the_readme_s_session_works_and_a_second_start_keeps_the_data(app: Path)
     port = url.rpartition(":")[2]
     assert f"curl http://localhost:{port}/users/1\n" in text
     assert len(re.findall(r"^curl ", text, re.MULTILINE)) == 3
-    assert "Stopped; the data stays." in text
+    assert "Stopped. The data is kept." in text
     assert "POST /users 201" in text
     assert "Traceback" not in text
     with dev(app, end=signal.SIGTERM) as (url, output):
@@ -400,7 +400,7 @@ def test_a_misspelt_host_is_pointed_at(app: Path) -> None:
     (app / ".env").write_text("DB_HSOT=db.example\n")
     for arguments in (("dev", app), ("migrate", "up", app)):
         said = sunup(*arguments).communicate(timeout=20)[0]
-        assert said.splitlines()[0] == "sunup: .env has DB_HSOT and no DB_HOST"
+        assert said.splitlines()[0] == "sunup: .env has DB_HSOT, but no DB_HOST"
         assert "Did you mean DB_HOST?" in said
 
 

@@ -75,17 +75,17 @@ def test_a_sleeping_database_is_waited_for(healthy: Path, aws: Emulator, cli: Cl
     [
         ({"DB_HOST": ""}, "settings", "DB_HOST is not set", "Set DB_HOST"),
         ({"DB_PORT": "many"}, "settings", "DB_PORT is 'many'", "in .env"),
-        ({"DB_HOST": "no.such.invalid", "DB_SSLROOTCERT": ""}, "dns", "is not known", "DB_HOST"),
+        ({"DB_HOST": "no.such.invalid", "DB_SSLROOTCERT": ""}, "dns", "cannot be resolved", "DB_HOST"),
         ({"DB_PORT": "1"}, "tls", "nothing listens on localhost:1", "Check DB_HOST and DB_PORT"),
         ({"DB_SSLROOTCERT": ""}, "tls", "the certificate was not accepted", "DB_SSLROOTCERT"),
         ({"DB_NAME": "nothing"}, "login", "The database does not exist", "DB_NAME"),
         ({"DB_USER": "nobody_app"}, "role", "nobody_app does not exist", "sunup database create"),
-        ({"AWS_REGION": "us-east-1"}, "login", "both refused", "us-east-1 is not the cluster's"),
+        ({"AWS_REGION": "us-east-1"}, "login", "both refused", "us-east-1 is the cluster's"),
         (
             {"DB_IDLE_SESSION_TIMEOUT": "0"},
             "idle timeout",
             "keeps the database awake",
-            "60 s is its default",
+            "the default is 60 s",
         ),
     ],
 )  # fmt: skip
@@ -138,7 +138,7 @@ def test_credentials_that_were_revoked_are_told_from_a_wrong_role(
     aws.iam.revoke()
     status, found = examined(cli, healthy)
     assert status == 1
-    assert "so it is not the role" in found["login"][0][1]
+    assert "so the role is not the cause" in found["login"][0][1]
     assert aws.iam.current.id in found["login"][0][2]
 
 
@@ -210,7 +210,7 @@ def test_more_instances_than_connections_are_a_warning(
     assert status == 0
     state, detail, cure = found["connections"][-1]
     assert state == "warning"
-    assert "reserved concurrency of 900 instances, and 300 connections" in detail
+    assert "reserved concurrency of 900 instances, but 300 connections" in detail
     assert "290 or less" in cure
 
 
@@ -274,7 +274,7 @@ def test_a_mistyped_setting_is_guessed(healthy: Path, cli: Cli) -> None:
     assert status == 0
     state, detail, cure = found["settings"][1]
     assert (state, detail) == ("warning", "DB_HOSTNAME in .env is not a setting of sunup")
-    assert cure in ("DB_HOST?", "DB_NAME?")
+    assert cure in ("Did you mean DB_HOST?", "Did you mean DB_NAME?")
 
 
 def test_a_certificate_for_another_name_is_named(healthy: Path, cli: Cli, tmp_path: Path) -> None:

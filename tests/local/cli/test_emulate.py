@@ -80,7 +80,7 @@ def test_a_deployment_package_and_variables_of_one_s_own(tmp_path: Path) -> None
     ("options", "says"),
     [
         (["/nowhere"], "there is no folder /nowhere"),
-        ([USERS, "--payload", "3.0"], "--payload is '3.0'"),
+        ([USERS, "--payload", "3.0"], "--payload '3.0' is not supported"),
         ([USERS, "--env", "NOVALUE"], "--env 'NOVALUE' is not NAME=VALUE"),
         ([USERS, "--hang-at", "dns"], "invalid value for '--hang-at'"),
         ([USERS, "--memory", "64"], "invalid value for '--memory'"),
@@ -211,7 +211,7 @@ def test_options_may_stand_in_pyproject(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
     (app / "pyproject.toml").write_text(table + "colour = 1\n")
-    assert "has 'colour'" in failing("emulate", app)[1]
+    assert "has the unknown option 'colour'" in failing("emulate", app)[1]
     (app / "pyproject.toml").write_text(table.replace("640", '"much"'))
     assert "'--memory'" in failing("emulate", app)[1]
 
@@ -284,7 +284,7 @@ def test_a_port_that_another_emulator_has_is_told(which: str) -> None:
             "aurora": AuroraOptions(port=first.aurora.port),
         }[which]
         options = replace(EmulatorOptions(), **{which: taken})
-        with pytest.raises(CommandError, match="cannot have port"):
+        with pytest.raises(CommandError, match="cannot listen on port"):
             Emulator(None, options).__enter__()
         assert httpx2.get(f"{first.console_url}/state").status_code == 200
     with Emulator(None, options):

@@ -25,7 +25,7 @@ def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, cli: Cl
     assert status == 1
     assert "App         main:app (FastAPI), with asyncpg" in out
     assert '+app = "main:app"' in out
-    assert "nobody can be asked here: Write" in err
+    assert "is not a terminal: Write" in err
     assert not (folder / "lambda_function.py").exists()
     assert cli("init", folder, "--yes")[0] == 0
     assert (folder / "database.py").read_text() == "engine = None\n"
@@ -35,7 +35,7 @@ def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, cli: Cl
     content = tomllib.loads((folder / "pyproject.toml").read_text())
     assert content["tool"]["sunup"] == {"app": "main:app"}
     assert 'default     = "my-shop"' in (folder / "terraform/variables.tf").read_text()
-    assert cli("init", folder, "--yes")[1].endswith("Nothing to do: all is there.\n")
+    assert cli("init", folder, "--yes")[1].endswith("Nothing to do: everything is in place.\n")
     assert cli("package", folder, "--arch", "x86_64")[0] == 1  # fastapi is pinned nowhere
 
 
@@ -65,7 +65,7 @@ def test_an_app_that_is_not_there_or_is_another_than_was_said_is_told(
     assert not (folder / "pyproject.toml").exists()
     assert cli("init", folder, "--yes", "--app", "other:app")[0] == 0
     status, _, err = cli("init", folder, "--yes", "--app", "main:app")
-    assert (status, "pyproject.toml says app = 'other:app' already" in err) == (1, True)
+    assert (status, "pyproject.toml already sets app = 'other:app'" in err) == (1, True)
     out = cli("init", folder, "--yes")[1]
     assert "App         other:app (FastAPI)" in out
     assert "Nothing to do" in out

@@ -142,13 +142,15 @@ def test_the_group_is_terraform_s_output(
     terraform = FakeTerraform(tmp_path / "fake", monkeypatch)
     arn = "arn:aws:lambda:eu-central-1:123456789012:function:users"
     terraform.answers({"lambda_log_group_name": "/elsewhere", "lambda_function_arn": arn})
-    assert "there is no log /elsewhere" in cli("logs", app_dir)[2]
+    assert "there is no log group /elsewhere" in cli("logs", app_dir)[2]
     log(told("a"), report("a"))
     assert cli("logs", app_dir, "--group", GROUP)[0] == 0
 
 
 def test_a_wrong_time_is_told(app_dir: Path, cli: Cli) -> None:
-    assert "--since 'yesterday' is not a time" in cli("logs", app_dir, "--since", "yesterday")[2]
+    assert (
+        "--since 'yesterday' is not a duration" in cli("logs", app_dir, "--since", "yesterday")[2]
+    )
 
 
 def test_following_goes_on_with_new_lines(

@@ -133,7 +133,7 @@ def test_new_writes_what_the_models_have_more(app_dir: Path, cli: Cli) -> None:
     assert "create_table('orders'" in Path(out.strip()).read_text().replace('"', "'")
     assert err == ""
     _, _, err = cli("migrate", "new", "again", app_dir)
-    assert "models and migrations say the same" in err
+    assert "the models and the migrations already match" in err
 
 
 def test_without_migrations_or_database_it_says_so(tmp_path: Path, app_dir: Path, cli: Cli) -> None:
@@ -145,7 +145,7 @@ def test_down_asks_first(
     aws: Emulator, app_dir: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli("migrate", "up", app_dir)
-    assert "nobody can be asked here: Undo migrations" in cli("migrate", "down", app_dir)[2]
+    assert "is not a terminal: Undo migrations" in cli("migrate", "down", app_dir)[2]
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", _refuse)
     assert cli("migrate", "down", app_dir)[0] == 130
@@ -155,7 +155,7 @@ def test_down_asks_first(
 def _refuse(question: str, *, abort: bool, err: bool) -> None:
     import typer
 
-    assert "with the data they drop" in question
+    assert "and lose the data" in question
     assert abort
     assert err
     raise typer.Abort
@@ -170,7 +170,7 @@ def test_a_role_that_may_not_make_tables_is_told_which_one_may(
     assert status == 1
     assert "app cannot migrate" in err
     assert "permission denied for schema public" in err
-    assert "DB_MIGRATION_USER names" in err
+    assert "set DB_MIGRATION_USER" in err
 
 
 def test_another_machine_s_database_is_migrated_after_asking_only(
@@ -180,7 +180,7 @@ def test_another_machine_s_database_is_migrated_after_asking_only(
         patch.setattr("sunup.local.project.is_remote", lambda _: True)
         status, _, err = cli("migrate", "up", app_dir)
         assert status == 1
-        assert re.search(r"nobody can be asked here: Migrate \w+ on localhost\?", err)
+        assert re.search(r"is not a terminal: Migrate \w+ on localhost\?", err)
         assert "pending  0001" in cli("migrate", "status", app_dir)[1]
         assert cli("migrate", "up", app_dir, "--yes")[0] == 0
     assert "Nothing to do" in cli("migrate", "up", app_dir)[1]
@@ -192,7 +192,7 @@ def test_dev_says_what_a_remote_database_lacks_and_applies_nothing(
     """In a folder whose `.env` was written by `database create` it migrated production."""
     found = project.find(app_dir)
     said = dev._pending(found)
-    assert said == "1 pending on localhost, not applied: sunup migrate up does it"
+    assert said == "1 pending on localhost, not applied. To apply: sunup migrate up"
     assert "pending  0001" in cli("migrate", "status", app_dir)[1]
     cli("migrate", "up", app_dir)
     assert dev._pending(found) == "nothing to do"

@@ -27,7 +27,7 @@ def shop(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     status, out, err = cli("new", "My_Shop")
     assert (status, err) == (0, "")
-    assert out.startswith("Made my-shop in My_Shop/. Next:\n\n  cd My_Shop\n")
+    assert out.startswith("Created my-shop in My_Shop/. Next:\n\n  cd My_Shop\n")
     return folder / "My_Shop"
 
 

@@ -106,7 +106,7 @@ def test_without_an_interpreter_there_is_a_warning_with_the_cost(
     status, out, err = cli("package", app_dir, "--python", version)
     assert status == 0
     assert "not executed: no such Python here" in out
-    assert f"There is no Python {version} here, so there is no bytecode" in err
+    assert f"Python {version} is not installed here, so the package has no bytecode" in err
     assert f"uv python install {version}" in err
 
 
@@ -114,7 +114,7 @@ def test_without_an_interpreter_there_is_a_warning_with_the_cost(
     ("file", "content", "says"),
     [
         ("requirements.txt", "docopt==0.6.2", "docopt 0.6.2 has no wheel for Python 3."),
-        ("requirements.txt", "idna==3.10 --hash=sha256:" + "0" * 64, "is not what was pinned"),
+        ("requirements.txt", "idna==3.10 --hash=sha256:" + "0" * 64, "than the one that was pinned"),
         ("app.py", "def broken(:", "app.py"),
         ("lambda_function.py", "handlers = 1", "lambda_function.py has no 'handler'"),
         ("app.py", "import httpx", "imported, but not in the package: httpx (in app.py)"),
@@ -195,7 +195,7 @@ def test_what_is_no_zip_is_told(tmp_path: Path, cli: Cli) -> None:
 def test_bad_options_are_told(app_dir: Path, cli: Cli) -> None:
     assert "is not the name of a zip file" in cli("package", app_dir, "-o", "x.tar")[2]
     assert "there is no folder" in cli("package", app_dir, "-o", "/nowhere/x.zip")[2]
-    assert "no Lambda runtime python3.9" in cli("package", app_dir, "--python", "3.9")[2]
+    assert "the Lambda runtime python3.9" in cli("package", app_dir, "--python", "3.9")[2]
 
 
 def test_a_name_in_handler_that_is_not_there_is_told_for_any_processor(
@@ -220,7 +220,7 @@ def test_what_the_app_would_replace_is_told(app_dir: Path, cli: Cli) -> None:
     (app_dir / "starlette").mkdir()
     (app_dir / "starlette" / "__init__.py").touch()
     status, _, err = cli("package", app_dir, *NATIVE)
-    assert (status, "would replace that of starlette" in err) == (1, True), err
+    assert (status, "would replace the same file of starlette" in err) == (1, True), err
 
 
 def test_pin_pins_what_pyproject_asks_for_in_a_new_project(tmp_path: Path, cli: Cli) -> None:

@@ -91,7 +91,7 @@ def test_a_server_with_a_password_has_no_token(app_dir: Path, cli: Cli) -> None:
     (app_dir / ".env").write_text("DB_HOST=localhost\nDB_PASSWORD=geheim\n")
     status, out, err = cli("token", app_dir)
     assert (status, out) == (1, "")
-    assert "takes no IAM token" in err
+    assert "does not use IAM tokens" in err
 
 
 def test_env_shows_where_each_setting_comes_from(

@@ -12,7 +12,8 @@ from sunup.local.cloud import ci as making
 from sunup.local.cloud.github.repository import Repository
 
 app = typer.Typer(
-    help="Write what a CI needs to deploy: a workflow, roles without keys, a shared state.",
+    help="Write what CI needs to deploy: a workflow, IAM roles without access keys, a shared "
+    "Terraform state.",
     no_args_is_help=True,
 )
 
@@ -22,26 +23,36 @@ def github(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
     repository: Annotated[
-        str | None, typer.Option(help="OWNER/NAME.", show_default="git's origin")
+        str | None, typer.Option(help="The repository, as OWNER/NAME.", show_default="git's origin")
     ] = None,
     repository_id: Annotated[
-        str | None, typer.Option(help="Its number: gh api repos/OWNER/NAME --jq .id")
+        str | None,
+        typer.Option(help="The repository's numeric ID: gh api repos/OWNER/NAME --jq .id"),
     ] = None,
     owner_id: Annotated[
-        str | None, typer.Option(help="The owner's: gh api repos/OWNER/NAME --jq .owner.id")
+        str | None,
+        typer.Option(help="The owner's numeric ID: gh api repos/OWNER/NAME --jq .owner.id"),
     ] = None,
-    environment: Annotated[str, typer.Option(help="The environment that deploys.")] = "production",
-    branch: Annotated[str, typer.Option(help="The branch that is deployed.")] = "main",
+    environment: Annotated[
+        str, typer.Option(help="The GitHub environment that deploys.")
+    ] = "production",
+    branch: Annotated[str, typer.Option(help="The branch to deploy.")] = "main",
     bucket: Annotated[
-        str | None, typer.Option(help="For the state.", show_default="<app>-state-<owner id>")
+        str | None,
+        typer.Option(
+            help="The S3 bucket for the Terraform state.", show_default="<app>-state-<owner id>"
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write anew what is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that already exist.")
+    ] = False,
 ) -> None:
     """Write a workflow that plans on pull requests and deploys on main.
 
-    Jobs sign in by OIDC: there is no key to be kept or lost. One role reads, for plans; the other
-    may change what begins with the function's name. The roles trust the repository by its number.
-    Another app or stage of the repository has files of its own: deploy-<name>.yml, ci-<name>.
+    Jobs sign in with OIDC: there is no access key to store or to leak. One role can only read, for
+    plans. The other can change only what begins with the function's name. Both trust the
+    repository by its numeric ID. Another app or stage in the same repository gets files of its
+    own: deploy-<name>.yml, ci-<name>.
     """
     found = project.find(app_dir)
     chosen = Repository.of(found.folder, repository, repository_id, owner_id)
@@ -52,13 +63,14 @@ def github(
         typer.echo(f"Written     {path}")
     for note in _notes(found, written):
         typer.echo(f"Note        {note}")
-    typer.echo("\nNext, once, with an administrator's credentials:\n")
+    typer.echo("\nNext, run these once, with an administrator's credentials:\n")
     for line in _steps(found, chosen, written, environment):
         typer.echo(f"  {line}")
     typer.echo(
-        "\nThe jobs have no .env and no terraform.tfvars. Settings are no secrets: commit them in"
-        "\n[tool.sunup.stages.<name>.environment] (DB_HOST, DB_NAME, DB_USER, DB_MIGRATION_USER,"
-        "\nDB_CLUSTER_RESOURCE_ID, AWS_REGION), with --stage <name> for this command too."
+        "\nThe jobs have no .env and no terraform.tfvars. These settings are not secret: commit "
+        "them in\n[tool.sunup.stages.<name>.environment] (DB_HOST, DB_NAME, DB_USER, "
+        "DB_MIGRATION_USER,\nDB_CLUSTER_RESOURCE_ID, AWS_REGION), and run this command with "
+        "--stage <name>, too."
     )
 
 
@@ -67,13 +79,15 @@ def _notes(found: project.Project, written: making.Written) -> list[str]:
     main = _quoted(written.ci / "main.tf")
     if not written.makes_bucket:
         notes.append(
-            f"{_quoted(found.terraform)} says where the state is: that stays, and create_bucket in "
-            f"{main} is false. A KMS key or a lock in DynamoDB needs rights of its own there."
+            f"{_quoted(found.terraform)} already configures a backend, so create_bucket in "
+            f"{main} is false. If that backend uses a KMS key or a DynamoDB lock table, add the "
+            f"permissions for it to {main}."
         )
     if not written.makes_provider:
         notes.append(
-            f"create_provider in {main} is false: the deployment before this one has made GitHub's "
-            "provider. In another account, say true."
+            f"create_provider in {main} is false, because another deployment of this repository "
+            "creates GitHub's OIDC provider. Set it to true if this one goes to another AWS "
+            "account."
         )
     return notes
 
@@ -85,10 +99,10 @@ def _steps(
     steps = []
     if written.wheel is not None:
         wheel = _quoted(written.wheel)
-        steps.append(f"git add -f {wheel}   # the jobs install it: put it there first")
+        steps.append(f"git add -f {wheel}   # the jobs install this wheel: copy it there first")
     if not (chosen.id and chosen.owner_id):
         main = _quoted(written.ci / "main.tf")
-        steps.append(f"gh api repos/{chosen.name} --jq '.id, .owner.id'   # into {main}")
+        steps.append(f"gh api repos/{chosen.name} --jq '.id, .owner.id'   # write both into {main}")
     steps.append(f"{terraform} init && {terraform} apply")
     for variable, output, option in (
         (written.plan_role, "AWS_PLAN_ROLE", ""),
@@ -98,7 +112,7 @@ def _steps(
         steps.append(f"gh variable set {variable}{option} --body {body}")
     data = f"TF_DATA_DIR=.terraform/stages/{found.stage.name} " if found.stage else ""
     again = f"{data}terraform -chdir={_quoted(found.terraform)} init -migrate-state"
-    return [*steps, f"{again}   # if you deployed before"]
+    return [*steps, f"{again}   # only if you have deployed before"]
 
 
 def _quoted(path: Path) -> str:

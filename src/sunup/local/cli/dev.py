@@ -24,20 +24,20 @@ from . import ports, watching
 def dev(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
-    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 3000,
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 3000,
     data: Annotated[
         Path | None,
         typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default=".sunup/"),
     ] = None,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="The embedded PostgreSQL, whatever DB_HOST says.")
+        bool, typer.Option("--embedded", help="Use the embedded PostgreSQL even if DB_HOST is set.")
     ] = False,
     postgres_wanted: Annotated[
         str | None,
         typer.Option(
             "--postgres",
             envvar=servers.VARIABLE,
-            help="Another PostgreSQL: a version that is installed (17), or its folder.",
+            help="Use another PostgreSQL: an installed version (17), or the folder of its initdb.",
             show_default="the embedded 18",
         ),
     ] = None,
@@ -45,16 +45,16 @@ def dev(
         str | None,
         typer.Option(
             envvar="DATABASE_URL",
-            help="Another server: postgresql://user:password@host:port/name?sslmode=disable.",
+            help="Use another server: postgresql://user:password@host:port/name?sslmode=disable.",
         ),
     ] = None,
 ) -> None:
     """Run the app in APP_DIR on this machine: http://localhost:3000.
 
-    Starts its own PostgreSQL 18 (data in APP_DIR/.sunup), applies the migrations in
-    APP_DIR/migrations, serves the app and reloads it when a file changes. Ctrl-C ends everything;
-    the data stays. With DB_HOST in the environment or in APP_DIR/.env, or with --database-url, that
-    server is used instead; migrations are applied to one on this machine only.
+    Starts an embedded PostgreSQL 18 (data in APP_DIR/.sunup), applies the migrations in
+    APP_DIR/migrations, serves the app and reloads it when a file changes. Ctrl-C stops everything
+    and keeps the data. If DB_HOST is set in the environment or in APP_DIR/.env, or --database-url
+    is given, that server is used instead; migrations are applied only if it is on this machine.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
@@ -91,18 +91,18 @@ def dev(
         if of_project.has_any(found):
             there = replace(found, environ=environ)
             remote = project.is_remote(there.migration_settings)
-            with console.status("Looking at migrations (a sleeping database takes a while) ..."):
+            with console.status("Checking migrations (a sleeping database takes a while) ..."):
                 done = _pending(there) if remote else _applied(there)
             console.print(f"Migrations  {done}", soft_wrap=True)
         url = f"http://localhost:{port}"
-        console.print(f"App         {url}  ({found.app}; Ctrl-C ends it)\n")
+        console.print(f"App         {url}  ({found.app}; Ctrl-C stops it)\n")
         for line in found.tries:
             console.print(line.format(url=url), soft_wrap=True, markup=False)
         console.print()
         sys.stdout.flush()
         state = watching.state(found, ours)
         _serve(found, {**environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
-    console.print("\nStopped; the data stays.")
+    console.print("\nStopped. The data is kept.")
 
 
 def _applied(found: project.Project) -> str:
@@ -117,7 +117,7 @@ def _pending(found: project.Project) -> str:
     if not count:
         return "nothing to do"
     host = found.migration_settings.host
-    return f"{count} pending on {host}, not applied: sunup migrate up does it"
+    return f"{count} pending on {host}, not applied. To apply: sunup migrate up"
 
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:

@@ -23,13 +23,13 @@ _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped":
 def doctor(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Look at each link between the app and its database, and say what is broken.
+    """Check each link between the app and its database, and report what is broken.
 
-    Settings, DNS, TLS, clock, credentials, IAM policies, login, role and rights, idle timeout,
-    migrations, connections against concurrency. Changes nothing; wakes a sleeping database. Exit
-    status 1 when something is broken.
+    Settings, DNS, TLS, clock, credentials, IAM policies, login, role and privileges, idle timeout,
+    migrations, connections against concurrency. Changes nothing, but wakes a sleeping database.
+    Exits with status 1 if something is broken.
     """
     found = project.find(app_dir)
     console = Console(highlight=False, soft_wrap=True)
@@ -37,7 +37,7 @@ def doctor(
     findings: list[Finding] = []
     with examination.stack:
         for what, check in CHECKS:
-            with waiting(f"Looking at {what}"):
+            with waiting(f"Checking {what}"):
                 new = list(check(examination))
             findings += new
             if not as_json:

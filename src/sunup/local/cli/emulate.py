@@ -40,62 +40,71 @@ def emulate(
         ),
     ] = Path(),
     *,
-    port: Annotated[int, typer.Option(help="Of the gateway.", min=1, max=65535)] = 3000,
+    port: Annotated[int, typer.Option(help="The gateway's port.", min=1, max=65535)] = 3000,
     console_port: Annotated[
-        int, typer.Option(help="Of the page with the timeline.", min=1, max=65535)
+        int, typer.Option(help="The port of the console, which shows a timeline.", min=1, max=65535)
     ] = 3001,
     aurora_port: Annotated[
         int | None,
-        typer.Option(help="Of Aurora.", min=1, max=65535, show_default="a free one"),
+        typer.Option(help="Aurora's port.", min=1, max=65535, show_default="a free one"),
     ] = None,
     memory: Annotated[
-        int, typer.Option(help="Of an instance, in MB; decides its processor share.", min=128)
+        int, typer.Option(help="An instance's memory in MB; it also sets the CPU share.", min=128)
     ] = DEFAULTS.memory,
     timeout: Annotated[
-        float, typer.Option(help="Of the function, in seconds.", min=1, max=900)
+        float, typer.Option(help="The function's timeout in seconds.", min=1, max=900)
     ] = DEFAULTS.timeout,
     concurrency: Annotated[
-        int, typer.Option(help="Reserved concurrency: the most instances.", min=1, max=200)
+        int,
+        typer.Option(help="Reserved concurrency: the maximum number of instances.", min=1, max=200),
     ] = DEFAULTS.functions.concurrency,
     max_acu: Annotated[
-        float, typer.Option(help="Of Aurora; decides max_connections.", min=1, max=256)
+        float, typer.Option(help="Aurora's maximum ACUs; they set max_connections.", min=1, max=256)
     ] = DEFAULTS.aurora.max_acu,
     resume_seconds: Annotated[
-        float, typer.Option(help="Until a paused Aurora is awake.", min=0)
+        float, typer.Option(help="Seconds that a paused Aurora takes to resume.", min=0)
     ] = DEFAULTS.aurora.resume_seconds,
     pause_after: Annotated[
-        float, typer.Option(help="Seconds without a connection until Aurora pauses.", min=0.1)
+        float, typer.Option(help="Seconds without a connection before Aurora pauses.", min=0.1)
     ] = DEFAULTS.aurora.pause_after,
     instance_idle: Annotated[
-        float, typer.Option(help="Seconds until an idle instance is reaped.", min=0.1)
+        float, typer.Option(help="Seconds before an idle instance is removed.", min=0.1)
     ] = DEFAULTS.functions.instance_idle,
     hang_at: Annotated[
-        HangAt, typer.Option(help="Where a connect hangs while Aurora resumes.")
+        HangAt, typer.Option(help="The step at which a connection hangs while Aurora resumes.")
     ] = DEFAULTS.aurora.hang_at,
     front: Annotated[
-        FrontName, typer.Option(help="What stands in front of the function.")
+        FrontName, typer.Option(help="What is in front of the function.")
     ] = DEFAULTS.gateway.front,
     payload: Annotated[
-        str, typer.Option(help="Of an HTTP API's events: 2.0 or 1.0.")
+        str, typer.Option(help="The payload version of an HTTP API: 2.0 or 1.0.")
     ] = DEFAULTS.gateway.payload,
     authorization: Annotated[
-        str, typer.Option(help="Of the gateway: NONE, JWT or AWS_IAM, as in terraform.tfvars.")
+        str,
+        typer.Option(
+            help="The gateway's authorization: NONE, JWT or AWS_IAM, as in terraform.tfvars."
+        ),
     ] = DEFAULTS.gateway.authorization,
     binary_media_type: Annotated[
-        list[str] | None, typer.Option(help="Of a REST API, such as image/*; repeat it.")
+        list[str] | None,
+        typer.Option(help="A binary media type of a REST API, such as image/*. Repeatable."),
     ] = None,
     multi_value_headers: Annotated[
-        bool, typer.Option("--multi-value-headers", help="Of a load balancer's target group.")
+        bool,
+        typer.Option(
+            "--multi-value-headers",
+            help="Send multi-value headers, as a load balancer's target group can.",
+        ),
     ] = False,
     jwt_issuer: Annotated[
         str | None,
-        typer.Option(help="Whose tokens are accepted.", show_default="the console's own"),
+        typer.Option(help="The issuer whose tokens are accepted.", show_default="the console"),
     ] = None,
     jwt_audience: Annotated[
-        str, typer.Option(help="Which a token must be for.")
+        str, typer.Option(help="The audience that a token must have.")
     ] = DEFAULTS.gateway.jwt_audience[0],
     migrations: Annotated[
-        Path | None, typer.Option(help="Alembic's folder.", show_default="beside the app")
+        Path | None, typer.Option(help="Alembic's folder.", show_default="next to the app")
     ] = None,
     bootstrap: Annotated[
         str | None,
@@ -105,36 +114,41 @@ def emulate(
         str | None,
         typer.Option(
             envvar=servers.VARIABLE,
-            help="Another PostgreSQL: a version that is installed (17), or its folder.",
+            help="Use another PostgreSQL: an installed version (17), or the folder of its initdb.",
             show_default="the embedded 18",
         ),
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the function; repeat it.")
+        list[str] | None,
+        typer.Option(help="Set an environment variable of the function: NAME=VALUE. Repeatable."),
     ] = None,
 ) -> None:
-    r"""Run the app in an AWS on this machine: gateway, Lambda instances, Aurora, console.
+    r"""Run the app in an emulated AWS on this machine: gateway, Lambda instances, Aurora, console.
 
-    The real awslambdaric runs the app; instances are frozen between requests; Aurora verifies IAM
-    tokens, pauses when nobody is connected and resumes when somebody comes. Open the console to
-    see it, and to drop, refuse, fail over, rotate. Ctrl-C ends everything and throws the data away.
+    The real awslambdaric runs the app. Instances are frozen between requests. Aurora verifies IAM
+    tokens, pauses when nobody is connected, and resumes for the next connection. Open the console
+    to watch, and to drop or refuse connections, fail over, or rotate credentials. Ctrl-C stops
+    everything and discards the data.
 
-    Options may stand in pyproject.toml, in the table \[tool.sunup.emulate] (memory = 512).
+    Options can also be set in pyproject.toml, in the table \[tool.sunup.emulate] (memory = 512).
     """
     interrupts = Interrupts()
     interrupts.install()
     if payload not in ("2.0", "1.0"):
-        raise CommandError(f"--payload is {payload!r}", "It is 2.0 or 1.0.")
+        raise CommandError(f"--payload {payload!r} is not supported", "Use 2.0 or 1.0.")
     authorization = authorization.upper()
     if authorization not in ("NONE", "JWT", "AWS_IAM"):
-        raise CommandError(f"--authorization is {authorization!r}", "It is NONE, JWT or AWS_IAM.")
+        raise CommandError(
+            f"--authorization {authorization!r} is not supported", "Use NONE, JWT or AWS_IAM."
+        )
     if jwt_issuer is not None and not jwt_issuer.startswith(("https://", "http://localhost")):
         raise CommandError(
-            f"--jwt-issuer is {jwt_issuer!r}", "It is a URL, such as https://login.example.com/."
+            f"--jwt-issuer {jwt_issuer!r} is not an https:// URL",
+            "Use a URL such as https://login.example.com/.",
         )
     console = Console(highlight=False)
     if migrations is not None and not migrations.is_dir():
-        raise CommandError(f"there is no folder {migrations}", "Name Alembic's folder.")
+        raise CommandError(f"there is no folder {migrations}", "Pass Alembic's folder.")
     command = command_of(bootstrap, app_dir)
     packaged = app_dir.is_file() and app_dir.suffix == ".zip"
     found = project.find(app_dir.parent if packaged else app_dir)

@@ -20,8 +20,9 @@ def with_defaults_of(context: typer.Context, app_dir: Path) -> Path:
     for name in table:
         if name.replace("-", "_") not in known or name in ("app_dir", "app-dir"):
             raise CommandError(
-                f"[tool.sunup.emulate] in {folder / 'pyproject.toml'} has {name!r}",
-                "It takes the options of sunup emulate: sunup emulate --help.",
+                f"[tool.sunup.emulate] in {folder / 'pyproject.toml'} has the unknown option "
+                f"{name!r}",
+                "It takes the options that sunup emulate --help lists.",
             )
     context.default_map = {name.replace("-", "_"): value for name, value in table.items()}
     return app_dir
@@ -39,7 +40,8 @@ def command_of(text: str | None, folder: Path) -> tuple[str, ...] | None:
     found = shutil.which(folder / name if "/" in name else name) if name else None
     if found is None:
         raise CommandError(
-            f"--bootstrap {text!r} cannot be run", "Name a program, such as 'node bootstrap.mjs'."
+            f"--bootstrap {text!r} cannot be run",
+            "Pass a command whose program is installed, such as 'node bootstrap.mjs'.",
         )
     return words
 
@@ -66,7 +68,7 @@ def variables_of(pairs: list[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise CommandError(
-                f"--env {pair!r} is not NAME=VALUE", "For instance: --env LOG_LEVEL=DEBUG"
+                f"--env {pair!r} is not NAME=VALUE", "For example: --env LOG_LEVEL=DEBUG"
             )
         variables[name] = value
     return variables

@@ -22,24 +22,30 @@ def init(
     app_dir: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
     *,
     app: Annotated[
-        str | None, typer.Option(help="module:name, or module:create_app().", show_default="found")
+        str | None,
+        typer.Option(help="The app, as module:name or module:create_app().", show_default="found"),
     ] = None,
     driver: Annotated[
         str | None,
-        typer.Option(help="asyncpg, psycopg or django.", show_default="what suits the app"),
+        typer.Option(
+            help="The database driver: asyncpg, psycopg or django.",
+            show_default="chosen for the app",
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    r"""Make an existing project ready: finds its app, shows what it would write, and asks.
+    r"""Prepare an existing project for sunup: find its app, show the changes, ask, and write them.
 
-    database.py, lambda_function.py, the table \[tool.sunup], lines of .gitignore, the Terraform.
-    What is there stays as it is; an alembic/ folder or manage.py is used by itself.
+    Adds database.py, lambda_function.py, the table \[tool.sunup], lines in .gitignore and the
+    Terraform. Existing code stays as it is; an alembic/ folder or manage.py is found and used.
     """
     folder = app_dir.resolve()
     if not folder.is_dir():
-        raise CommandError(f"there is no folder {folder}", "Name the folder of your project.")
+        raise CommandError(f"there is no folder {folder}", "Pass the folder of your project.")
     if driver not in (None, *_DRIVERS):
-        raise CommandError(f"--driver {driver!r}", f"One of {', '.join(_DRIVERS)}.")
+        raise CommandError(
+            f"--driver {driver!r} is not supported", f"Use one of {', '.join(_DRIVERS)}."
+        )
     found = existing.apps(folder)
     said = project.find(folder)
     if app is not None:
@@ -47,12 +53,14 @@ def init(
     if "app" in said.table:  # asked for before, and not changed here
         if app not in (None, said.app):
             raise CommandError(
-                f"pyproject.toml says app = {said.app!r} already", f"Write {app!r} there instead."
+                f"pyproject.toml already sets app = {said.app!r}",
+                f"To use {app!r}, change it there.",
             )
         app = said.app
     if app is None and not found:
         raise CommandError(
-            f"no app was found in {folder}", "--app module:name says which; --driver asyncpg, ..."
+            f"no app was found in {folder}",
+            "Pass --app module:name, and --driver if it is not asyncpg.",
         )
     chosen = next((each for each in found if each.name == app), found[0] if found else None)
     name = app or (chosen.name if chosen else "")
@@ -62,20 +70,20 @@ def init(
     console.print(f"App         {name}{kind}, with {driver or suits}")
     others = [each.name for each in found if each.name != name]
     if others:
-        console.print(f"Others      {', '.join(others)}: --app chooses one")
+        console.print(f"Others      {', '.join(others)} (--app chooses one)")
     files = existing.files(folder, name, driver or suits)
     if not files:
-        console.print("Nothing to do: all is there.")
+        console.print("Nothing to do: everything is in place.")
         return
     for file, text in files.items():
         _show(console, folder, file, text)
     if not yes:
-        confirm(f"Write {len(files)} files?")
+        confirm("Write these changes?")
     for file, text in files.items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    console.print(f"\nWritten     {len(files)} files. Next: sunup dev")
+    console.print("\nWritten. Next: sunup dev")
 
 
 def _show(console: Console, folder: Path, file: str, text: str) -> None:

@@ -26,16 +26,21 @@ def introduce(
         ("Migrations", ", ".join(aws.applied) or "nothing to do"),
     ]
     if binaries.embedded and any(each.version == EXPRESS for each in servers.others()):
-        lines.append(("Note", f"--postgres {EXPRESS} runs the version of express clusters"))
+        lines.append(
+            ("Note", f"--postgres {EXPRESS} uses the PostgreSQL version of express clusters")
+        )
     if not processor_share_available():
         lines.append(
-            ("Note", f"cgroups cannot be written: instances of {memory} MB have a full processor")
+            ("Note", f"cgroups are not writable: instances with {memory} MB get a full CPU")
         )
     for name, value in lines:
         console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
     console.print()
     if aws.options.gateway.authorization == "JWT" and aws.options.gateway.jwt_issuer is None:
-        console.print("Each request needs a token; this makes one for an hour:", soft_wrap=True)
+        console.print(
+            "Each request needs a token. This command makes one that is valid for an hour:",
+            soft_wrap=True,
+        )
         console.print(f"TOKEN=$(curl -s '{aws.console_url}/token?sub=anna')", soft_wrap=True)
         tries = tuple(
             each.replace("curl ", 'curl -H "Authorization: Bearer $TOKEN" ', 1) for each in tries
@@ -50,4 +55,4 @@ def introduce(
     console.print(f'{password} psql "{place}"', soft_wrap=True, markup=False)
     for line in tries:
         console.print(line.format(url=aws.url), soft_wrap=True, markup=False)
-    console.print("\nCtrl-C ends it.\n")
+    console.print("\nCtrl-C stops it.\n")

@@ -28,26 +28,37 @@ def logs(
     *,
     since: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C; lines are seconds late.")
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Keep following until Ctrl-C; lines arrive seconds late."
+        ),
     ] = False,
     errors: Annotated[
-        bool, typer.Option("--errors", help="Only what failed, with the reason.")
+        bool, typer.Option("--errors", help="Show only failed requests, with the reason.")
     ] = False,
     group: Annotated[
-        str | None, typer.Option(help="The log group.", show_default="the deployed function's")
+        str | None,
+        typer.Option(help="The CloudWatch log group.", show_default="the deployed function's"),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Such as eu-central-1.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="The log's lines as they are.")] = False,
+    region: Annotated[
+        str | None, typer.Option(help="The AWS region, such as eu-central-1.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the log lines unchanged.")] = False,
     access: Annotated[
         bool,
-        typer.Option("--access", help="The gateway's log: also what never reached the function."),
+        typer.Option(
+            "--access",
+            help="Show the gateway's log, with requests that never reached the function.",
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per request.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per request.")
+    ] = False,
 ) -> None:
     """Show the requests that the function answered.
 
-    Each row: when, status, how long, how long the cold start took (INIT), how long it waited for a
-    sleeping database, how long its queries took, the memory it used. Below it what the app logged.
+    One row each: time, status, duration, cold start (INIT), wait for a sleeping database, query
+    time and memory used. Below the row: what the app logged.
     """
     found = project.find(app_dir)
     back = reading.seconds_of(since)

@@ -20,14 +20,14 @@ from .waiting import ERRORS, confirm, end_cleanly, waiting
 from .with_database import with_database
 
 app = typer.Typer(
-    help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\n"
-    "Connects as DB_MIGRATION_USER where it is set (the role that owns the tables), else as "
-    "DB_USER, and waits for a sleeping database; without DB_HOST to the PostgreSQL of sunup dev. "
-    "Two at once are safe: one waits for the other.",
+    help="Apply, write, list and undo migrations (Alembic, in APP_DIR/migrations).\n\nConnects "
+    "as DB_MIGRATION_USER (the role that owns the tables) if it is set, otherwise as "
+    "DB_USER, and waits for a sleeping database. Without DB_HOST, it uses the PostgreSQL of "
+    "sunup dev. Two runs at the same time are safe: one waits for the other.",
     no_args_is_help=True,
 )
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
 
 _STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
@@ -41,14 +41,14 @@ def up(
     to: Annotated[str, typer.Option(help="Stop at this revision.")] = "head",
     accept: Annotated[
         list[str] | None,
-        typer.Option(help="An applied revision whose edited file is right; repeat it."),
+        typer.Option(help="Accept the edited file of this applied revision. Repeatable."),
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Apply the migrations that are missing.
+    """Apply the pending migrations.
 
-    Asks first where the database is another machine's. Refuses when the file of an applied
-    migration was changed: databases would differ unnoticed.
+    Asks first if the database is on another machine. Refuses if the file of an applied migration
+    was changed, because databases would then differ unnoticed.
     """
     end_cleanly()
     found = with_database(context, app_dir)
@@ -85,11 +85,14 @@ def down(
     app_dir: AppDir = Path(),
     *,
     to: Annotated[
-        str, typer.Option(help="Undo what came after this revision; base: everything.")
+        str,
+        typer.Option(
+            help="Undo what came after this revision; -1 undoes the last one, base everything."
+        ),
     ] = "-1",
     yes: Yes = False,
 ) -> None:
-    """Undo the last migration, or several. What their `downgrade` drops is gone: it asks first."""
+    """Undo the last migration, or several. Asks first: what `downgrade` drops is lost."""
     end_cleanly()
     _by_alembic(app_dir, "migrate APP NAME goes back to the migration NAME, or zero")
     found = with_database(context, app_dir)
@@ -103,7 +106,7 @@ def down(
         if not seen:
             typer.echo("Nothing to undo.")
             return
-        confirm(f"Undo migrations of {where}, with the data they drop?")
+        confirm(f"Undo migrations of {where}, and lose the data that they drop?")
     with waiting(waking(settings.user)) as tell:
         undone = migrations.downgrade(
             settings,
@@ -122,11 +125,11 @@ def status(
     context: typer.Context,
     app_dir: AppDir = Path(),
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """List the migrations: applied, pending, or changed after they were applied.
 
-    Exit status 1 when one was changed.
+    Exits with status 1 if one was changed.
     """
     found = with_database(context, app_dir)
     settings = found.migration_settings
@@ -140,7 +143,7 @@ def status(
             state = (f"{each.state:<9}", _STYLES[each.state])
             console.print(Text.assemble(state, f"{each.file}  {each.title}"), soft_wrap=True)
         if not states:
-            console.print("There are no migrations yet: sunup migrate new MESSAGE")
+            console.print("There are no migrations yet. To write one: sunup migrate new MESSAGE")
     if any(each.state == "changed" for each in states):
         raise typer.Exit(1)
 
@@ -151,10 +154,11 @@ def sql(
     app_dir: AppDir = Path(),
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="From the first on; needs no database of yours.")
+        bool,
+        typer.Option("--all", help="Start from the first migration, on a temporary PostgreSQL."),
     ] = False,
 ) -> None:
-    """Print the statements that `up` would execute, and execute none."""
+    """Print the SQL that `up` would execute, without executing it."""
     _by_alembic(app_dir, "sqlmigrate APP NAME prints one's statements")
     if everything:
         found = project.find(app_dir)
@@ -170,34 +174,36 @@ def sql(
 
 @app.command()
 def new(
-    message: Annotated[str, typer.Argument(help='What it does: "add orders".')],
+    message: Annotated[str, typer.Argument(help='What the migration does, such as "add orders".')],
     app_dir: AppDir = Path(),
 ) -> None:
     """Write the next migration.
 
-    Where migrations/env.py gives Alembic a `target_metadata`, it is filled with what differs
-    between the models and the migrations so far, found on a scratch PostgreSQL: no database of
-    yours is asked. Read it before you apply it.
+    If migrations/env.py gives Alembic a `target_metadata`, the migration contains the differences
+    between the models and the earlier migrations. They are compared on a temporary PostgreSQL,
+    not on your database. Review the file before you apply it.
     """
     _by_alembic(app_dir, "makemigrations writes what differs from the models")
     found = project.find(app_dir)
     if not message.strip():
-        raise CommandError("the message is empty", 'Say what it does: "add orders".')
+        raise CommandError(
+            "the message is empty", 'Say what the migration does, such as "add orders".'
+        )
     with waiting("Comparing models and migrations"):
         written = migration_new.write(found.migrations, message)
     typer.echo(written.path)
     if not written.compared:
-        ERRORS.print("It is empty: env.py has no target_metadata to compare with.")
+        ERRORS.print("The migration is empty: env.py has no target_metadata to compare with.")
     elif not written.changes:
-        ERRORS.print("It is empty: models and migrations say the same.")
+        ERRORS.print("The migration is empty: the models and the migrations already match.")
 
 
 @app.command()
 def merge(
     app_dir: AppDir = Path(),
     *,
-    message: Annotated[str, typer.Option(help="What it is called.")] = "merge",
+    message: Annotated[str, typer.Option(help="The message of the merge migration.")] = "merge",
 ) -> None:
-    """Join two ends: migrations that were written side by side, on two branches."""
+    """Join two heads: migrations that were written side by side, on two branches."""
     _by_alembic(app_dir, "makemigrations --merge joins them")
     typer.echo(migration_new.merge(project.find(app_dir).migrations, message))

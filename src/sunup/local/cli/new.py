@@ -23,15 +23,15 @@ _FIRST = next(iter(Template))
 
 
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create.")],
     *,
     kind: Annotated[
-        Template, typer.Option("--template", help="What the API is written with.")
+        Template, typer.Option("--template", help="The framework of the API.")
     ] = _FIRST,
 ) -> None:
-    """Make a project in DIR, named like it: an API with its migrations, tests and Terraform."""
+    """Create a project in DIR, named after it: an API with its migrations, tests and Terraform."""
     name = template.make(folder, kind)
-    typer.echo(f"Made {name} in {folder}{os.sep}. Next:\n")
+    typer.echo(f"Created {name} in {folder}{os.sep}. Next:\n")
     lines = [f"cd {shlex.quote(str(folder))}", "sunup dev", "cat README.md"]
     if any(importlib.util.find_spec(each) is None for each in _NEEDS.get(kind, ())):
         lines.insert(1, "pip install -r requirements.txt")

@@ -27,7 +27,7 @@ def command(name: str) -> Callable[..., Any]:
 def _without(name: str, missing: str) -> Callable[..., Any]:
     def absent(context: typer.Context) -> None:
         del context
-        raise CommandError(f"sunup {name} needs {missing}", "pip install 'sunup[dev]' brings it.")
+        raise CommandError(f"sunup {name} needs {missing}", "Install it: pip install 'sunup[dev]'")
 
-    absent.__doc__ = f"Not installed: it needs {missing} (pip install 'sunup[dev]')."
+    absent.__doc__ = f"Not available: needs {missing} (pip install 'sunup[dev]')."
     return absent

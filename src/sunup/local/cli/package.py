@@ -23,24 +23,30 @@ def package(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The zip file.", show_default="lambda.zip")
+        Path | None,
+        typer.Option("--output", "-o", help="The zip file to write.", show_default="lambda.zip"),
     ] = None,
-    arch: Annotated[str | None, typer.Option(help="arm64 or x86_64.", show_default="arm64")] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="The architecture: arm64 or x86_64.", show_default="arm64")
+    ] = None,
     python: Annotated[
-        str | None, typer.Option(help="Lambda's Python: 3.X.", show_default="the running one")
+        str | None,
+        typer.Option(
+            help="The Python version on Lambda, such as 3.13.", show_default="the running version"
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    r"""Make the deployment package of the app in APP_DIR.
+    r"""Build the deployment package of the app in APP_DIR.
 
-    Takes the dependencies from requirements.txt (or uv.lock, pylock.toml, poetry.lock), as wheels
-    for the target; the files that git knows; and the part of sunup that runs on Lambda. Leaves out
-    tests, migrations, what looks like a secret, boto3. The bytecode is made here, since Lambda
-    cannot keep it. The same inputs give the same bytes.
+    Contains the dependencies from requirements.txt (or uv.lock, pylock.toml, poetry.lock), as
+    wheels for the target; the files that git does not ignore; and the part of sunup that runs on
+    Lambda. Leaves out tests, migrations, boto3 and what looks like a secret. The bytecode is
+    compiled here, because Lambda cannot save it. The same inputs give the same bytes.
 
-    \[tool.sunup] in pyproject.toml can say: python, arch, requirements (the file), include and
-    exclude (in .gitignore's words), bundle (names to take along anyway), keep (names to leave
-    unpruned).
+    \[tool.sunup] in pyproject.toml can set: python, arch, requirements (the file), include and
+    exclude (patterns as in .gitignore), bundle (packages to include anyway), keep (packages to
+    leave unpruned).
     """
     found = project.find(app_dir)
     target = choose(python or found.text("python"), arch or found.text("arch"))
@@ -71,7 +77,11 @@ def show(made: Package) -> None:
         table.add_row(f"{len(rest)} more", "", *total)
     table.add_row("total", "", _size(made.zipped), _size(made.unpacked), style="bold")
     console.print(table)
-    tried = "imported here" if made.executed else f"not executed: this is not {made.target.arch}"
+    tried = (
+        "imported here"
+        if made.executed
+        else f"not executed: this machine is not {made.target.arch}"
+    )
     if made.compiled.interpreter is None:
         tried = "not executed: no such Python here"
     console.print(f"\n{_short(made.path)}  for {made.target}", soft_wrap=True)

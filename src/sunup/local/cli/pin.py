@@ -18,12 +18,12 @@ def pin(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Newer versions also of what is pinned already.")
+        bool, typer.Option("--upgrade", help="Also upgrade what is already pinned.")
     ] = False,
 ) -> None:
     """Pin the dependencies of pyproject.toml in requirements.txt, with hashes, for all platforms.
 
-    By uv. sunup itself is left out: the package gets the sunup that makes it, unless
+    Uses uv. sunup itself is left out: the package contains the sunup that builds it, unless
     requirements.txt pins another.
     """
     found = project.find(app_dir)
@@ -31,7 +31,7 @@ def pin(
     if not wanted:
         raise CommandError(
             f"there are no dependencies in {found.folder / 'pyproject.toml'}",
-            'Name them: [project] dependencies = ["starlette", "sunup[asyncpg]"].',
+            'Add them: [project] dependencies = ["starlette", "sunup[asyncpg]"].',
         )
     output = found.folder / (found.text("requirements") or "requirements.txt")
     with tempfile.TemporaryDirectory(prefix="sunup-pin-") as folder, waiting("Pinning"):

@@ -13,7 +13,7 @@ def check(port: int, option: str = "--port", *, but: Collection[int] = ()) -> No
     try:
         _bind(port)
     except PermissionError:
-        raise CommandError(f"port {port} needs root's rights", "Choose one above 1023.") from None
+        raise CommandError(f"port {port} needs root privileges", "Choose one above 1023.") from None
     except OSError:
         others = (*range(port + 1, 65536), *range(1024, port))
         other = next(each for each in others if each not in but and _free(each))

@@ -27,9 +27,7 @@ from .waiting import ERRORS, waiting
 # A token is checked when a session begins (Aurora User Guide, "IAM database authentication").
 TOKEN_SECONDS = 900
 
-User = Annotated[
-    str | None, typer.Option(help="Another role than DB_USER.", show_default="DB_USER")
-]
+User = Annotated[str | None, typer.Option(help="The role to connect as.", show_default="DB_USER")]
 
 
 def psql(
@@ -38,18 +36,19 @@ def psql(
     *,
     user: User = None,
 ) -> None:
-    r"""Open psql on the app's database; what follows -- goes to psql.
+    r"""Open psql on the app's database; arguments after -- are passed to psql.
 
-    Wakes a sleeping database first, signs a token, verifies the server's certificate. New sessions
-    (\c) can be made for 15 minutes, until the token ends.
+    Wakes a sleeping database first, signs an IAM token and verifies the server's certificate. New
+    sessions (\c) work for 15 minutes, until the token expires.
 
-    For instance: sunup psql -- -c 'select count(*) from users'
+    For example: sunup psql -- -c 'select count(*) from users'
     """
     program = shutil.which("psql")
     if program is None:
         raise CommandError(
             "psql is not on PATH",
-            "Debian: apt install postgresql-client. macOS: brew install libpq (see its note).",
+            "Install it. Debian: apt install postgresql-client. macOS: brew install libpq, then "
+            "add it to PATH.",
         )
     with laptop.database(project.find(app_dir), ERRORS.print) as (found, is_ours):
         settings = found.as_user(user)
@@ -70,10 +69,11 @@ def token(
     *,
     user: User = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="With host, port, user, database and its end.")
+        bool,
+        typer.Option("--json", help="Print JSON with host, port, user, database and expiry, too."),
     ] = False,
 ) -> None:
-    """Print an IAM token: the database's password for the next 15 minutes, for other tools.
+    """Print an IAM token: a database password for other tools, valid for 15 minutes.
 
     Anyone who has it can log in. Pass it in an environment variable or a pipe, never as an
     argument: PGPASSWORD=$(sunup token) pg_dump ...
@@ -82,8 +82,8 @@ def token(
     settings = found.as_user(user)
     if not settings.uses_token:
         raise CommandError(
-            "this database takes no IAM token (DB_PASSWORD is set, or DB_HOST is a socket)",
-            "Unset DB_PASSWORD in .env to use Aurora with IAM.",
+            "this database does not use IAM tokens (DB_PASSWORD is set, or DB_HOST is a socket)",
+            "Remove DB_PASSWORD from .env to use Aurora with IAM.",
         )
     credentials = found.credentials.find()
     end = time.time() + TOKEN_SECONDS
@@ -103,17 +103,19 @@ def token(
         return
     typer.echo(value)
     if sys.stdout.isatty():
-        ERRORS.print(f"For {settings.user}, until {time.strftime('%H:%M', time.localtime(end))}.")
+        ERRORS.print(
+            f"Valid for {settings.user} until {time.strftime('%H:%M', time.localtime(end))}."
+        )
 
 
 def env(
     app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Show the settings that the app would see here, and where each comes from.
 
-    Secrets are hidden. Exit status 1 when a setting is wrong.
+    Secrets are hidden. Exits with status 1 if a setting is wrong.
     """
     found = project.find(app_dir)
     rows = listed(found)

@@ -30,7 +30,10 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
 def confirm(question: str) -> None:
     """Ask, with no as the default. Raises `CommandError` where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise CommandError(f"nobody can be asked here: {question}", "--yes says yes.")
+        raise CommandError(
+            f"cannot ask, because standard input is not a terminal: {question}",
+            "Pass --yes to confirm.",
+        )
     typer.confirm(question, abort=True, err=True)
 
 
