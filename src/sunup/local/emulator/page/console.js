@@ -17,7 +17,7 @@ async function poll() {
     const reply = await fetch(`/state?after=${after}&since=${since}&run=${run}`);
     const known = run;
     take(await reply.json());
-    if (known && known !== run) say("This is another emulator: it began anew.");
+    if (known && known !== run) say("This is now another emulator: it was started again.");
     else if (!answered) say("The emulator answers again.");
     answered = true;
   } catch {
@@ -54,7 +54,7 @@ function rowOf(e) {
     case "log": return logOf(e);
     case "refused": return { kind: "state", failed: true, what: e.user ? `Aurora refused ${e.user}` : "Aurora refused a client", why: e.reason };
     case "throttled": return { kind: "state", failed: true, what: "throttled", why: "reserved concurrency is used up" };
-    case "fault": return { kind: "state", what: `done to it: ${e.fault}`, why: "" };
+    case "fault": return { kind: "state", what: `fault: ${e.fault}`, why: "" };
     case "aurora": return { kind: "state", what: `database ${e.state}`, why: "" };
     case "error": return { kind: "state", failed: true, what: "the emulator itself", why: e.error };
     case "instance":

@@ -121,7 +121,7 @@ export function draw(canvas, state, responses, now, span) {
   if (!lanes.length) { label("instances", "instances"); text("none yet: send a request", left + 4, rows.instances.y + 8, "soft"); }
 
   // Marks: each its line; words only where they fit beside the last ones.
-  label("marks", "done to it");
+  label("marks", "faults");
   // Those that lie on each other share a dot.
   const groups = [];
   for (const [at, words] of history.marks) {
