@@ -16,7 +16,7 @@ def main() -> None:
         if error.name is not None and error.name.partition(".")[0] == "sunup":
             raise
         print(  # noqa: T201
-            f"sunup: the command line needs {error.name}: pip install 'sunup[dev]'",
+            f"sunup: the command line needs {error.name}. Install it: pip install 'sunup[dev]'",
             file=sys.stderr,
         )
         sys.exit(1)
