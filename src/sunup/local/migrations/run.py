@@ -266,5 +266,6 @@ def _missing_extension(reason: str) -> str:
             )
     return (
         "The embedded PostgreSQL has only plpgsql and vector. Install another one (apt install "
-        "postgresql, brew install postgresql@17) and pass its version: --postgres 17."
+        "postgresql, brew install postgresql@17) and name its version: --postgres 17, or "
+        "SUNUP_POSTGRES=17."
     )

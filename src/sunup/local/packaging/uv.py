@@ -151,7 +151,8 @@ def _failure(output: str, target: Target | None) -> CommandError:
         return CommandError(
             f"the index has another file for {', '.join(dict.fromkeys(named))} than the one that "
             "was pinned",
-            "It was changed after it was pinned. If you trust the new file, pin again: sunup pin.",
+            "The file or the index changed after it was pinned. If you trust the new file, pin "
+            "again: sunup pin.",
         )
     unknown = re.search(r"Because (\S+) was not found in the package registry", said)
     if unknown:
