@@ -66,9 +66,10 @@ class Pool:
         ledger = self._ledger
         if not ledger.idle or not ledger.idle[-1].is_fresh(self._ping_after):
             return None
+        if not ledger.idle[-1].clean:
+            return None
         holder = request.not_over()
-        connection = ledger.idle.pop()
-        ledger.in_use[connection] = asyncio.current_task()
+        connection = ledger.take(asyncio.current_task())
         ledger.hold(connection, holder)
         return connection
 
@@ -78,12 +79,13 @@ class Pool:
         limit = patience()
         holder = request.not_over()
         while ledger.idle:
-            connection = ledger.idle.pop()
             # Counted as in use while it is tested, so that nobody opens one too many.
-            ledger.in_use[connection] = asyncio.current_task()
+            connection = ledger.take(asyncio.current_task())
             try:
                 ledger.hold(connection, holder)
                 alive = await self.check(connection)
+                # Who kept it from an earlier block may have changed what the driver knows of it.
+                alive = alive and (connection.clean or await connection.put_right())
             except BaseException:
                 self.release(connection)
                 raise
@@ -213,6 +215,8 @@ class Pool:
     def _end(self, connection: Connection, *, keep: bool) -> "asyncio.Task[None]":
         self._ledger.in_use[connection] = ENDING
         task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
+        if keep:
+            connection.session.at_rest, connection.session.keeper = True, task
         self._ending.add(task)
         task.add_done_callback(partial(self._has_ended, connection))
         return task
@@ -242,9 +246,7 @@ class Pool:
         # What is just being put right comes back as idle.
         while self._ledger.idle or self._ending:
             while self._ledger.idle:
-                connection = self._ledger.idle.pop()
-                self._ledger.in_use[connection] = None
-                self.reclaim(connection)
+                self.reclaim(self._ledger.take(None))
             await asyncio.wait(self._ending)
 
     def _rest(self, connection: Connection) -> None:
@@ -257,6 +259,7 @@ class Pool:
             if not waiter.done():
                 # Taken from here on, even though its new holder has not run yet.
                 self._ledger.in_use[connection] = None
+                connection.session.at_rest = False
                 waiter.set_result(connection)
                 return
         self._ledger.rest(connection)

@@ -4,10 +4,13 @@ Everything in asyncpg, including cursors, prepared statements and COPY, goes thr
 connection's protocol object (`Connection._protocol`); this stands in its place.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from sunup.connecting.session import Session
+import asyncpg
+
+from sunup.connecting.session import AT_REST, Session
 from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
 
@@ -63,7 +66,7 @@ class Wire:
 
     def prepare(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Have a statement parsed."""
-        self.session.parsed = True
+        self.session.parsed = not self.session.at_rest  # where it is refused
         return self._watched(_NOTHING, self._protocol.prepare, *args, parses=True, **options)
 
     def bind_execute(self, state: Any, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
@@ -111,6 +114,8 @@ class Wire:
         **options: Any,
     ) -> Any:
         session, is_in_transaction = self.session, self.is_in_transaction
+        if session.at_rest and session.keeper is not asyncio.current_task():
+            raise asyncpg.InterfaceError(AT_REST)
         if self._is_cancelling():
             await self._settled()
         before: bool = is_in_transaction()

@@ -15,6 +15,7 @@ from sunup.settings import Settings
 
 from .credentials import CredentialSource
 from .meaning import Meaning
+from .session import Session
 from .waking import RESUMING_AFTER, Waking, explained, gave_up
 
 # Holds a connection for good: a pool of another library.
@@ -30,6 +31,7 @@ class Pooled(Hashable, Protocol):
     holder: request.Request | None
     # Since when nobody uses it, in seconds since the epoch.
     rests_since: float
+    session: Session
     # Lent, and resting in the other pool.
     spare: bool
 
@@ -172,7 +174,15 @@ class Ledger(Generic[C]):
     def rest(self, connection: C) -> None:
         """Nobody uses it any more, and it is clean."""
         self.in_use.pop(connection, None)
+        connection.session.at_rest, connection.session.keeper = True, None
         self.idle.append(connection)
+
+    def take(self, user: object) -> C:
+        """One that rests, for a user; there must be one. It may not be clean any more."""
+        connection = self.idle.pop()
+        connection.session.at_rest = False
+        self.in_use[connection] = user
+        return connection
 
     def forget(self, connection: C) -> None:
         """It is closed, or no longer this pool's."""

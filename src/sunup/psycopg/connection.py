@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting.session import RESET, Session
+from sunup.connecting.session import AT_REST, RESET, Session
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
@@ -143,11 +143,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def wait(self, gen: Any, interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """As in psycopg; raises `DeadlineExceeded` when the request's time is up."""
         limit = self._patience()
-        if limit <= 0:
+        session = self.session
+        if limit <= 0 or session.at_rest:
             gen.close()
             self.texts.clear()
-            raise deadline.DeadlineExceeded
-        session = self.session
+            raise psycopg.InterfaceError(AT_REST) if session.at_rest else deadline.DeadlineExceeded
         status = self.pgconn.transaction_status
         confirmed: BaseException | None = None
         session.active += 1

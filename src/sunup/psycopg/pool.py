@@ -72,6 +72,8 @@ class Pool:
             try:
                 self.hold(connection, request.not_over())
                 alive = waited or self.check(connection)
+                # Who kept it from an earlier block may have changed what the driver knows of it.
+                alive = alive and (connection.clean or connection.put_right())
                 if alive:
                     connection.keep_time()
             except BaseException:
@@ -128,9 +130,7 @@ class Pool:
                 self._changed.wait(min(remaining, 1.0))
                 waited = True
                 request.not_over()  # it may have been answered meanwhile
-            connection = ledger.idle.pop()
-            ledger.in_use[connection] = threading.get_ident()
-            return connection, waited
+            return ledger.take(threading.get_ident()), waited
         finally:
             self._waiting -= 1
 

@@ -5,12 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_INSTALLED = {"site-packages", "dist-packages"}
+
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Let the block import modules of the folder, and forget them after it.
 
     Another app's modules may have the same names, and a file may be changed before the next time.
+    What is installed stays, also in a virtual environment within the folder: SQLAlchemy, imported
+    twice, would not know itself.
     """
     path = str(folder.resolve())
     before = set(sys.modules)
@@ -21,5 +25,5 @@ def importable(folder: Path) -> Iterator[None]:
         sys.path.remove(path)
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).is_relative_to(path) and ".venv" not in file:
+            if file and Path(file).is_relative_to(path) and not _INSTALLED & {*Path(file).parts}:
                 del sys.modules[name]
