@@ -6,4 +6,4 @@ from sunup import Handler
 
 # The database connects while app.py is imported; then the app is asked once, so that what a first
 # request does once is done at INIT's full processor.
-handler = Handler("app:app", database=db, prime="/users/1", log_stream_header=True)
+handler = Handler("app:app", database=db, prime="/users?limit=1", log_stream_header=True)

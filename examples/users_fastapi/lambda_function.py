@@ -5,4 +5,4 @@ from database import db
 from sunup import Handler
 
 # The database connects while app.py is imported; then one harmless request, all of it in INIT.
-handler = Handler("app:app", database=db, prime="/users/1", log_stream_header=True)
+handler = Handler("app:app", database=db, prime="/users?limit=1", log_stream_header=True)

@@ -365,10 +365,11 @@ def test_a_wrong_setting_of_the_database_ends_init(make: Make) -> None:
         ("json:nothing", "a name in the module 'json'"),
         ("json", "module:name"),
         ("json:__name__", "an ASGI or WSGI app, not str"),
+        ("json:loads", r"an app; loads\(\) makes one: json:loads\(\)"),
     ],
 )
 def test_an_app_that_cannot_be_found_is_named(make: Make, name: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=f"SUNUP_APP is '{name}'; expected {says}"):
+    with pytest.raises(SettingsError, match=f"app is '{name}'; expected {says}"):
         make(name)
 
 
@@ -457,6 +458,19 @@ def test_priming_asks_the_app_once_in_init(
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency")
     make(app, prime="/health")
     assert len(asked) == 2
+
+
+def test_priming_with_a_path_that_is_none_is_told(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def app(scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await reply(send, 404)
+
+    handler = make(app, prime="/bookz?limit=1")
+    assert "priming with /bookz was answered 404" in capfd.readouterr().err
+    assert handler(event_2(), Context())["statusCode"] == 404
 
 
 def test_a_database_that_sleeps_does_not_hold_up_priming(

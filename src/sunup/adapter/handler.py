@@ -87,9 +87,9 @@ class Handler:
             if _starts_for_a_request():
                 self._begin_connecting()
         if app is None:
-            app = self._settings.app or "app:app"
-        if isinstance(app, str):
-            app = load(app, "SUNUP_APP")
+            app = load(self._settings.app or "app:app", "SUNUP_APP")
+        elif isinstance(app, str):
+            app = load(app)
         if (interface or interface_of(app)) == "asgi":
             from .asgi import AsgiRunner
 
@@ -225,7 +225,7 @@ class Handler:
             )
 
     def _prime(self, path: str) -> None:
-        """Ask the app for a path. What it answers, or raises, does not matter."""
+        """Ask the app for a path. What it answers, or raises, is noted in the log only."""
         path, _, query = path.partition("?")
         headers = [("host", "localhost"), ("user-agent", "sunup-prime")]
         call = Call("GET", path, query, headers, server=("localhost", 443))
@@ -235,10 +235,12 @@ class Handler:
             with deadline.within(PRIME_LIMIT):
                 alarm.arm(PRIME_LIMIT + alarm.BLOCKED, self._run.callers)
                 try:
-                    self._run(call)
+                    status = self._run(call).status
                 finally:
                     alarm.disarm()
                     self._end(current, answered=False)
+            if status >= 400:
+                logger.info("priming with %s was answered %d", path, status)
         except answers.ENDS_THE_PROCESS:
             raise
         except BaseException as error:

@@ -36,7 +36,21 @@ def load(name: str, setting: str = "app") -> Any:
         found = found()
     if not callable(found):
         raise SettingsError(setting, name, f"an ASGI or WSGI app, not {type(found).__name__}")
+    if inspect.isfunction(found) and not _takes_a_request(found):
+        raise SettingsError(setting, name, f"an app; {path}() makes one: {module_name}:{path}()")
     return found
+
+
+def _takes_a_request(function: Any) -> bool:
+    """Whether it can be called as an ASGI app is, or a WSGI app; not so a factory."""
+    signature = inspect.signature(function)
+    for count in (2, 3):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return True
+    return False
 
 
 def interface_of(app: Any) -> Interface:

@@ -457,7 +457,7 @@ def test_an_app_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     process = sunup("dev", app, "--port", free_port())
     try:
         line = told(process, "expected a name in the module 'app'")
-        assert "SUNUP_APP is 'app:app'" in line
+        assert "app is 'app:app'" in line
     finally:
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=20)[0]

@@ -236,5 +236,13 @@ def test_pin_pins_what_pyproject_asks_for_in_a_new_project(tmp_path: Path, cli: 
     assert "--hash=sha256:" in text
     assert "sunup" not in text
     assert cli("package", project, *NATIVE)[0] == 0
+    assert cli("pin", project)[0] == 0  # again, over what it wrote
+    by_hand = "asyncpg>=0.30\nstarlette  # ours\n"
+    (project / "requirements.txt").write_text(by_hand)
+    status, _, err = cli("pin", project)
+    assert (status, "seems to be written by hand" in err) == (1, True)
+    assert (project / "requirements.txt").read_text() == by_hand
+    assert cli("pin", project, "--replace")[0] == 0
+    assert "--hash=sha256:" in (project / "requirements.txt").read_text()
     (project / "pyproject.toml").write_text("[project]\nname='x'\nversion='1'\n")
     assert "there are no dependencies" in cli("pin", project)[2]

@@ -1,6 +1,7 @@
 """Migrations that meet other sessions, or fail half-way, on a real PostgreSQL."""
 
 import ast
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -595,6 +596,22 @@ def test_env_py_may_be_as_an_older_alembic_generated_it(settings: Settings, fold
     assert migrations.upgrade(settings, folder.path) == ["0001"]
     assert migrations.downgrade(settings, folder.path) == ["0001"]
     assert writing.write(folder.path, "more").path.name == "0002_more.py"
+
+
+def test_env_py_sees_the_settings_of_the_app_but_where_its_database_is(
+    settings: Settings, folder: Folder
+) -> None:
+    env = folder.path / "env.py"
+    env.write_text(
+        "import os\nassert os.environ['SECRET'] == 'of .env'\nassert 'DB_NAME' not in os.environ\n"
+        + env.read_text()
+    )
+    with pytest.raises(CommandError, match=r"env\.py: KeyError: 'SECRET'") as raised:
+        migrations.upgrade(settings, folder.path)
+    assert "sunup opens the connection" in raised.value.cure
+    (folder.path.parent / ".env").write_text("SECRET=of .env\nDB_NAME=nowhere\n")
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
+    assert "SECRET" not in os.environ
 
 
 def test_an_env_py_for_several_databases_is_refused_in_words(

@@ -89,8 +89,9 @@ def test_what_the_package_s_own_copy_of_the_runtime_s_lacks_is_an_error(tmp_path
 def test_an_app_s_name_that_leads_nowhere_is_an_error_where_the_code_gives_it(
     tmp_path: Path,
 ) -> None:
-    source = "from sunup import SettingsError\nraise SettingsError('SUNUP_APP', {!r}, 'a name')\n"
+    source = "from sunup import SettingsError\nraise SettingsError({!r}, {!r}, 'a name')\n"
     trial_of = f"import sys\nsys.path.append({str(Path(sunup.__file__).parents[1])!r})\n{source}"
-    with pytest.raises(CommandError, match=r"SUNUP_APP is 'main:app\.x'"):
-        tried(tmp_path, trial_of.format("main:app.x"))
-    assert tried(tmp_path, trial_of.format("app:app")) is not None  # Lambda may name another
+    with pytest.raises(CommandError, match=r"app is 'main:app\.x'"):
+        tried(tmp_path, trial_of.format("app", "main:app.x"))
+    # Lambda's settings may name another.
+    assert tried(tmp_path, trial_of.format("SUNUP_APP", "app:app")) is not None

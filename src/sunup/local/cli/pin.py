@@ -20,6 +20,9 @@ def pin(
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Also upgrade what is already pinned.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite requirements that were written by hand.")
+    ] = False,
 ) -> None:
     """Pin the dependencies of pyproject.toml in requirements.txt, with hashes, for all platforms.
 
@@ -34,6 +37,11 @@ def pin(
             'Add them: [project] dependencies = ["starlette", "sunup[asyncpg]"].',
         )
     output = found.folder / (found.text("requirements") or "requirements.txt")
+    if not replace and _written_by_hand(output):
+        raise CommandError(
+            f"{output.name} seems to be written by hand: it has lines without a hash",
+            "Move them to [project] dependencies in pyproject.toml, then: sunup pin --replace",
+        )
     with tempfile.TemporaryDirectory(prefix="sunup-pin-") as folder, waiting("Pinning"):
         arguments = ["pyproject.toml", "--universal", "--generate-hashes", "--no-header"]
         arguments += ["--no-annotate", "--no-emit-package=sunup", f"--output-file={output}"]
@@ -44,3 +52,12 @@ def pin(
         uv.compile_pins(found.folder, arguments)
     count = sum("==" in line for line in output.read_text(encoding="utf-8").splitlines())
     typer.echo(f"Pinned {count} distributions in {output.name}.")
+
+
+def _written_by_hand(path: Path) -> bool:
+    """Whether a file has lines that no tool wrote: with another's it is a pin and its hashes."""
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return any("--hash=" not in line for line in lines)

@@ -24,7 +24,7 @@ def app() -> App:
     watching.begin()
     name = settings.app or "app:app"
     try:
-        found: Any = load(name, "SUNUP_APP")
+        found: Any = load(name)
     except SettingsError as error:
         logger.error("%s", error)  # noqa: TRY400  # told in words
         sys.exit(1)

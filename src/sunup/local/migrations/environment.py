@@ -88,7 +88,8 @@ def bookkeeping(connection: Connection, config: Config, script: ScriptDirectory)
     except Exception as error:
         raise CommandError(
             f"{Path(script.dir) / 'env.py'}: {type(error).__name__}: {error}",
-            "Fix this file: Alembic runs it before every command.",
+            "Fix this file: Alembic runs it before every command. sunup opens the connection, so "
+            "what reads a database URL there can go.",
         ) from error
     connection.rollback()
     return found[-1] if found else Bookkeeping()

@@ -1,17 +1,20 @@
 """The folder of an app's migrations as Alembic sees it; what is wrong with it in plain words."""
 
+import os
 import re
 import traceback
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 
+from sunup.local import project
 from sunup.local.errors import CommandError
 
 from .importing import importable
@@ -125,6 +128,17 @@ def _sources(folder: Path) -> list[Path]:
     return sorted({*roots, *(each / "src" for each in roots if (each / "src").is_dir())})
 
 
+def _settings(folder: Path) -> dict[str, str]:
+    """What `.env` has for the app's modules, which env.py imports; not where the database is."""
+    ini = _file(folder, "alembic.ini") or _file(folder, "pyproject.toml")
+    found = project.find(ini.parent if ini else folder.resolve().parent).dotenv
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in os.environ and not name.startswith("DB_")
+    }
+
+
 def _file(folder: Path, name: str) -> Path | None:
     """The file in a folder above: not above the project, which has a pyproject.toml or is git's."""
     for each in folder.resolve().parents[:3]:
@@ -142,6 +156,7 @@ def explained(folder: Path) -> Iterator[None]:
         with ExitStack() as stack:
             for each in _sources(folder):
                 stack.enter_context(importable(each))
+            stack.enter_context(patch.dict(os.environ, _settings(folder)))
             yield
     except (AlembicError, RevisionError) as error:
         if "Ambiguous walk" in str(error):

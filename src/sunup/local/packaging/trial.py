@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import tempfile
 import textwrap
@@ -99,9 +98,8 @@ def _judged(handler: str, answer: list[str] | None, folder: str) -> str | None:
 
 
 def _names_no_app(kind: str, message: str) -> bool:
-    """Whether the code itself names an app that is not there: SUNUP_APP is not set here."""
-    found = re.match(r"SUNUP_APP is ('[^']*')", message) if kind == "SettingsError" else None
-    return found is not None and found[1] != "'app:app'"  # the default
+    """Whether the app that the code gives to `Handler` by its name is not there."""
+    return kind == "SettingsError" and message.startswith("app is ")
 
 
 def _places() -> dict[str, str]:
