@@ -79,14 +79,38 @@ def test_a_migration_that_is_written_in_steps_is_applied_at_each(app: App) -> No
     assert app.undone == []
 
 
-def test_one_that_others_follow_takes_them_along(app: App) -> None:
+def test_one_that_others_follow_is_an_error_as_elsewhere(app: App) -> None:
+    app.write("0001", None, "create table items (id int)", "drop table items")
+    app.write("0002", "0001", "alter table items add a int", "alter table items drop a")
+    app.upgrade()
+    before = app.path("0001").read_text()
+    app.write("0001", None, "create table items (number int)", "drop table items")
+    with pytest.raises(CommandError, match=r"0001\.py was changed after it was applied"):
+        app.upgrade()
+    assert (app.undone, app.columns("items")) == ([], ["id", "a"])
+    app.path("0001").write_text(before)
+    assert app.upgrade() == []
+
+
+def test_the_newest_two_are_applied_anew_together(app: App) -> None:
     app.write("0001", None, "create table items (id int)", "drop table items")
     app.write("0002", "0001", "alter table items add a int", "alter table items drop a")
     app.upgrade()
     app.write("0001", None, "create table items (number int)", "drop table items")
+    app.write("0002", "0001", "alter table items add b int", "alter table items drop b")
     assert app.upgrade() == ["0001", "0002"]
     assert app.undone == ["0002", "0001"]
-    assert app.columns("items") == ["number", "a"]
+    assert app.columns("items") == ["number", "b"]
+
+
+def test_one_that_says_the_same_is_left_alone(app: App) -> None:
+    app.write("0001", None, "create table items (id int)", "drop table items")
+    app.upgrade()
+    text = app.path("0001").read_text()
+    app.path("0001").write_text(f'"""Items."""\n# of the shop\n{text}\n\n')
+    assert app.upgrade() == []
+    assert app.undone == []
+    assert app.upgrade() == []
 
 
 def test_one_that_was_deleted_or_renamed_is_undone(app: App) -> None:

@@ -108,7 +108,11 @@ def dev(
 def _applied(found: project.Project) -> str:
     undone: list[str] = []
     applied = ", ".join(of_project.upgrade_here(found, undone.extend)) or "nothing to do"
-    return f"undone {', '.join(undone)}, whose file has changed; {applied}" if undone else applied
+    return (
+        f"undone {', '.join(undone)}, with its data: the file has changed; {applied}"
+        if undone
+        else applied
+    )
 
 
 def _pending(found: project.Project) -> str:

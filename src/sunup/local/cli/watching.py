@@ -68,7 +68,7 @@ def _migrate(found: Project) -> None:
 
 def _undone(revisions: list[str]) -> None:
     what = ", ".join(revisions)
-    logger.info("migrations: undone %s as it was applied: the file has changed", what)
+    logger.warning("migrations: undone %s, with its data: the file has changed", what)
 
 
 def _end_with(parent: int, data: str) -> None:

@@ -1,10 +1,12 @@
 """On this machine's own database an edited migration is undone as it was, and applied anew.
 
-Somebody who works on a migration changes it many times, and may delete it. Where others use the
-database that is an error (`running.upgrade`); here the file as it was applied is kept, by its
-checksum, and its own `downgrade` takes back what it did.
+Somebody who works on the newest migration changes it many times, and may delete it. Where others
+use the database that is an error (`running.upgrade`); here the file as it was applied is kept, by
+its checksum, and its own `downgrade` takes back what it did. Earlier migrations stay as they are:
+with them would go the data of all that followed. So does one that says the same as before.
 """
 
+import ast
 import tempfile
 from pathlib import Path
 
@@ -32,16 +34,29 @@ def keep(folder: Path, memory: Path) -> None:
 
 
 def undo_changed(settings: Settings, folder: Path, memory: Path) -> list[str]:
-    """Undo the applied migrations from the first whose file was changed or is gone; newest first.
+    """Undo the newest migrations, if their files were changed or are gone; newest first.
 
-    Where that cannot be done (nothing was kept, two branches were joined since then) nothing is
-    undone, and `running.upgrade` says what is wrong. Raises `CommandError`.
+    Where that cannot be done (others follow that were not changed, nothing was kept, two branches
+    were joined since then) nothing is undone, and `running.upgrade` says what is wrong. Raises
+    `CommandError`.
     """
     _, script = open_folder(folder)
     with running.connected(settings, None) as connection:
         applied = files.known(connection)
-    here = {each.revision: files.checksum(Path(each.path)) for each in script.walk_revisions()}
-    wrong = {revision for revision, sha256 in applied.items() if here.get(revision) != sha256}
+        here = {each.revision: Path(each.path) for each in script.walk_revisions()}
+        wrong = {
+            revision
+            for revision, sha256 in applied.items()
+            if revision not in here or files.checksum(here[revision]) != sha256
+        }
+        same = {
+            revision
+            for revision in wrong & here.keys()
+            if _say_the_same(memory / f"{applied[revision]}.py", here[revision])
+        }
+        files.accept(connection, script, same)
+        connection.commit()
+    wrong -= same
     if not wrong:
         return []
     with tempfile.TemporaryDirectory(prefix="sunup-applied-") as name:
@@ -66,11 +81,27 @@ def undo_changed(settings: Settings, folder: Path, memory: Path) -> list[str]:
             ) from error
 
 
+def _say_the_same(before: Path, now: Path) -> bool:
+    """Whether two files differ in nothing that is executed: in comments, or a docstring."""
+    if not before.is_file():
+        return False
+    try:
+        trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (before, now)]
+    except (SyntaxError, UnicodeDecodeError):
+        return False
+    for tree in trees:
+        if ast.get_docstring(tree) is not None:
+            del tree.body[0]
+    return ast.dump(trees[0]) == ast.dump(trees[1])
+
+
 def _before_all(script: ScriptDirectory, wrong: set[str]) -> str | None:
-    """The revision after which all of `wrong` come; nothing where history has branches."""
+    """The revision after which come all of `wrong`, and nothing else; else nothing."""
     newest_first = list(script.walk_revisions())
     parents = [each.down_revision for each in newest_first]
     if len(script.get_heads()) > 1 or any(isinstance(each, tuple) for each in parents):
         return None
-    oldest = [each for each in newest_first if each.revision in wrong][-1]
+    newest, oldest = newest_first[: len(wrong)], newest_first[len(wrong) - 1]
+    if {each.revision for each in newest} != wrong:
+        return None
     return str(oldest.down_revision or "base")
