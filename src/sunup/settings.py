@@ -232,8 +232,11 @@ class Settings:
                 f"{self.host} could read everything; other modes are for a local server",
             )
         if self.uses_token and self.region is None:
+            plain = " (for a plain server set DB_PASSWORD)" if region_of(self.host) is None else ""
             raise SettingsError(
-                "AWS_REGION", None, "the cluster's region, such as eu-central-1, to sign the token"
+                "AWS_REGION",
+                None,
+                f"the cluster's region, such as eu-central-1, to sign the token{plain}",
             )
 
 

@@ -63,7 +63,8 @@ AUTH_PASSWORD_VALIDATORS = [
 # Exceptions leave the app: sunup logs them with their cause, and knows when it was the database.
 DEBUG_PROPAGATE_EXCEPTIONS = ON_LAMBDA
 
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ON_LAMBDA
+# Not in the emulator, which has no HTTPS: pyproject.toml.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ON_LAMBDA and "PLAIN_HTTP" not in os.environ
 
 STATIC_URL = "static/"
 # Straight from the apps, without `collectstatic`. With many files, collect them instead.

@@ -157,8 +157,14 @@ def _usage(error: typer.TyperException) -> int:
     message = getattr(error, "format_message", lambda: str(error))()
     if not message:  # a group without a command: its help has been shown
         return 2
+    message = message.replace("Value error, ", "")  # pydantic's words
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "sunup"
+    if command == "sunup psql" and message.lower().startswith("no such option"):
+        _fail(
+            message[:1].lower() + message[1:], "psql's own options follow --: sunup psql -- -c ..."
+        )
+        return 2
     _fail(message[:1].lower() + message[1:], f"{command} --help shows the usage.")
     return 2
 

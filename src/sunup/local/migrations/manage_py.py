@@ -1,6 +1,7 @@
 """Runs Python in a Django project, as the role that owns the tables."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,8 +28,7 @@ def run(project: Project, *arguments: str) -> str:
     )
     if result.returncode:
         command = arguments[1] if arguments[0] == "manage.py" else "check"
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"exit status {result.returncode}"
+        reason = _reason(result.stderr) or f"exit status {result.returncode}"
         raise CommandError(
             f"manage.py {command}: {reason}", f"Run python manage.py {command} to see where."
         )
@@ -45,3 +45,14 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         found.pop("DB_PASSWORD", None)
         found.update({"DB_PASSWORD": password} if password else {})
     return found
+
+
+def _reason(errors: str) -> str:
+    """The exception that a traceback ends with, which may have several lines, on one."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    begins = [
+        number
+        for number, line in enumerate(lines)
+        if re.match(r"[\w.]*(Error|Exception|Configured|Warning|Exit|\.[A-Z]\w+): ", line)
+    ]
+    return " ".join(lines[begins[-1] :] if begins else lines[-1:])

@@ -80,6 +80,8 @@ def build(
         own = {path.split("/")[0].removesuffix(".py") for path in names}
         notes += verify.web_sockets(folder, names)
         natives = verify.natives(folder, target)
+        if "psycopg" not in project.texts("keep"):
+            verify.libpq(folder)
         read = verify.handler_statically(
             Modules(folder, target.python),
             project.handler,

@@ -45,6 +45,7 @@ _CONTENTS = {
     "a GitHub token": re.compile(rb"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})"),
     "a Slack token": re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{20,}"),
     "a Stripe key": re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{20,}"),
+    "Django's SECRET_KEY": re.compile(rb"[\"']django-insecure-[^\"']{20,}[\"']"),
     "an API key": re.compile(rb"\b(sk-ant-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{35})"),
     "a password in a URL": re.compile(
         rb"\b(postgres(ql)?|mysql|mongodb(\+srv)?|redis)://[^\s:/@]+:[^\s@{<$%'\"]{3,}@"

@@ -56,6 +56,21 @@ def natives(folder: Path, target: Target) -> int:
     return count
 
 
+def libpq(folder: Path) -> None:
+    """Check that psycopg finds libpq, which Lambda's runtimes do not have. Raises `CommandError`.
+
+    On this machine it may be installed, so that importing it here proves nothing.
+    """
+    brought = ("psycopg_binary", "psycopg_c", "libpq.so*", "lib/libpq.so*")
+    if (folder / "psycopg").is_dir() and not any(
+        path for name in brought for path in folder.glob(name)
+    ):
+        raise CommandError(
+            "psycopg is in the package without libpq, and Lambda has none",
+            'Depend on psycopg[binary] instead of psycopg. (From a layer: keep = ["psycopg"].)',
+        )
+
+
 def handler_statically(
     modules: Modules, handler: str, app: str, own: set[str], folders: Sequence[Path] = ()
 ) -> set[str]:
