@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from sunup.connecting.credentials import CredentialSource
 from sunup.settings import Settings, SettingsError
 
-from . import stages
+from . import layout, stages
 from .errors import CommandError
 
 # The role that owns the tables; read by the commands, never by the app.
@@ -91,18 +91,8 @@ class Project:
 
     @property
     def code(self) -> Path:
-        """Where the app's modules are: `src`, if that is where one that starts it is found."""
-        source = self.folder / "src"
-        if not source.is_dir() or (source / "__init__.py").is_file():
-            return self.folder
-        starts = {self.app.partition(":")[0], self.handler.rpartition(".")[0]}
-        names = {each.partition(".")[0] for each in starts}
-        entry = _module(self.folder, self.handler.rpartition(".")[0])
-        if entry is not None:
-            text = entry.read_text(encoding="utf-8", errors="replace")
-            names.update(re.findall(r"^\s*(?:from|import)\s+(\w+)", text, re.MULTILINE))
-        inside = any(_module(source, name) and not _module(self.folder, name) for name in names)
-        return source if inside else self.folder
+        """Where the app's modules are: the folder, or its `src`."""
+        return layout.code_folder(self.folder, self.app, self.handler)
 
     @property
     def terraform(self) -> Path:
@@ -178,19 +168,21 @@ class Project:
 
     def check_app(self) -> None:
         """Raise `CommandError` unless the app's module is there."""
-        self._check(self.app.partition(":")[0].partition(".")[0], "app", self.app, "module:name")
+        module = self.app.partition(":")[0]
+        if not any(layout.has_module(place, module) for place in (self.folder, self.code)):
+            raise self._no_module(module, "app", self.app, "module:name")
 
     def check_handler(self) -> None:
         """Raise `CommandError` unless the handler's module is there."""
-        self._check(self.handler.rpartition(".")[0], "handler", self.handler, "module.name")
+        module = self.handler.rpartition(".")[0]
+        if not any(layout.module_file(place, module) for place in (self.folder, self.code)):
+            raise self._no_module(module, "handler", self.handler, "module.name")
 
-    def _check(self, module: str, key: str, value: str, form: str) -> None:
-        if not any(_module(place, module) for place in (self.folder, self.code)):
-            file = f"{module.replace('.', '/')}.py"
-            raise CommandError(
-                f"there is no {file} in {self.folder} (the {key} is {value!r})",
-                f'Set it in pyproject.toml: [tool.sunup] {key} = "{form}".',
-            )
+    def _no_module(self, module: str, key: str, value: str, form: str) -> CommandError:
+        return CommandError(
+            f"there is no {module.replace('.', '/')}.py in {self.folder} (the {key} is {value!r})",
+            f'Set it in pyproject.toml: [tool.sunup] {key} = "{form}".',
+        )
 
 
 def _of_alembic(folder: Path) -> list[Path]:
@@ -203,16 +195,6 @@ def _of_alembic(folder: Path) -> list[Path]:
         content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
         found.append(str(content.get("tool", {}).get("alembic", {}).get("script_location", "")))
     return [folder / each.replace("%(here)s", str(folder)) for each in found if each]
-
-
-def _module(folder: Path, name: str) -> Path | None:
-    """A module's file, or a package's folder."""
-    path = folder.joinpath(*name.replace("/", ".").split("."))
-    if path.with_name(f"{path.name}.py").is_file():
-        return path.with_name(f"{path.name}.py")
-    if (path / "__init__.py").is_file():
-        return path / "__init__.py"
-    return None
 
 
 def is_remote(settings: Settings) -> bool:

@@ -106,6 +106,19 @@ def test_a_module_that_was_left_out_is_told_with_what_takes_it_along(
     assert f'To include it: [tool.sunup] include = ["{pattern}"]' in raised.value.cure
 
 
+def test_what_is_imported_from_src_although_src_is_the_top_is_told(
+    package: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    (source / "src").mkdir(parents=True)
+    (source / "src" / "conf.py").touch()
+    files = {"main.py": "import app\nhandler = 1", "app.py": "from src.conf import x\napp = x"}
+    with pytest.raises(CommandError, match=r"not in the package: src \(in app\.py\)") as raised:
+        statically(package, files, (source, source / "src"))
+    assert "import it without `src.`" in raised.value.cure
+    assert '"src.module:name" in [tool.sunup] app' in raised.value.cure
+
+
 def test_what_the_target_s_standard_library_lacks_is_told(package: Path) -> None:
     with pytest.raises(CommandError, match=r"not in the package: cgi \(in main\.py\)") as raised:
         statically(package, {"main.py": "import cgi\nhandler = 1"}, python="3.13")

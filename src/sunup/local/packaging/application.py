@@ -10,6 +10,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from sunup.local.errors import CommandError
+from sunup.local.layout import SRC
 from sunup.local.project import Project
 
 from . import known, secrets
@@ -142,7 +143,7 @@ def _copy(source: Path, destination: Path) -> None:
 
 def _roots(project: Project) -> tuple[str, ...]:
     """The folders whose content lies at the top of the package: `src`, where it is one of code."""
-    return ("src",) if project.code == project.folder / "src" else ()
+    return (SRC,) if project.code == project.folder / SRC else ()
 
 
 def _name(path: Path, roots: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sunup.local.errors import CommandError
+from sunup.local.layout import SRC
 
 from . import imports
 from .modules import Modules, locate
@@ -113,6 +114,11 @@ def _cure(module: str, python: str, folders: Sequence[Path]) -> str:
         return "The relative import leads out of its package: import the module by its full name."
     if imports.without(python, module):
         return f"The standard library of Python {python} does not have {module}."
+    if module == SRC and any(each == folders[0] / SRC for each in folders[1:]):
+        return (
+            f"What is in {SRC}/ lies at the top of the package: import it without `{SRC}.`, or "
+            f'write "{SRC}.module:name" in [tool.sunup] app and in Handler(...).'
+        )
     for folder in folders:
         path = locate(folder, module)
         if path is not None and (path.is_file() or any(path.glob("**/*.py"))):
