@@ -8,7 +8,7 @@ import pytest
 from sunup.local import existing
 from sunup.local.errors import CommandError
 from tests.local.cli.conftest import Cli
-from tests.local.test_existing import FASTAPI, FLASK, write
+from tests.local.test_apps import FASTAPI, FLASK, write
 
 
 def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, cli: Cli) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sunup.local.testing import Emulate
 from tests.local.cli.conftest import Cli
 from tests.local.cli.test_dev import dev
-from tests.local.test_existing import write
+from tests.local.test_apps import write
 
 MAIN = """
 from src.conf import GREETING

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sunup.local import existing, project
+from sunup.local import apps, existing, project
 from sunup.local.errors import CommandError
 
 from .waiting import confirm
@@ -46,7 +46,7 @@ def init(
         raise CommandError(
             f"--driver {driver!r} is not supported", f"Use one of {', '.join(_DRIVERS)}."
         )
-    found = existing.apps(folder)
+    found = apps.apps(folder)
     said = project.find(folder)
     if app is not None:
         replace(said, app=app).check_app()

@@ -1,0 +1,159 @@
+"""The apps that a project's sources define, found by reading them: nothing is imported."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .layout import SRC
+
+# What makes an app, and which driver it would take: an event loop wants asyncpg.
+_MAKERS = {
+    "FastAPI": "asyncpg",
+    "Starlette": "asyncpg",
+    "Quart": "asyncpg",
+    "Litestar": "asyncpg",
+    "Flask": "psycopg",
+    "get_asgi_application": "django",
+    "get_wsgi_application": "django",
+}
+_FACTORIES = ("create_app", "make_app", "get_app", "create_application")
+_MODULES = ("main", "app", "wsgi")
+_NAMES = ("app", "application")
+_ELSEWHERE = {"tests", "test", "migrations", "alembic", "node_modules", "venv", "build", "dist"}
+_DEEPEST = 4
+
+
+@dataclass(frozen=True)
+class Found:
+    """An app: `name` is `module:attribute`, `kind` what made it, `driver` what suits it."""
+
+    name: str
+    kind: str
+    driver: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file: `parts` are those of its path without `.py`, `module` what it is imported as."""
+
+    parts: tuple[str, ...]
+    module: str
+    tree: ast.Module
+
+    @property
+    def last(self) -> str:
+        """The end of its name, by which other modules mostly know it."""
+        return self.module.rpartition(".")[2]
+
+
+def apps(folder: Path) -> list[Found]:
+    """The apps that the sources define; the likeliest first."""
+    sources = _sources(folder)
+    makers = {name: kind for each in sources for name, kind in _functions(each.tree)}
+    mounted = {place for each in sources for place in _mounted(each)}
+    found = [(each, app) for each in sources for app in _in(each, makers)]
+
+    def rank(pair: tuple[_Source, Found]) -> tuple[bool | int | str, ...]:
+        source, app = pair
+        attribute = app.name.partition(":")[2]
+        # Django has both; a factory beside an app is what makes it; main and app before others.
+        return (
+            app.kind == "get_asgi_application",
+            attribute.endswith("()"),
+            (source.last, attribute) in mounted,
+            source.last not in _MODULES,
+            source.module.count("."),
+            attribute not in _NAMES,
+            app.name,
+        )
+
+    return [app for _, app in sorted(found, key=rank)]
+
+
+def _sources(folder: Path) -> list[_Source]:
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        hidden = any(part.startswith(".") or part in _ELSEWHERE for part in parts[:-1])
+        if len(parts) <= _DEEPEST and not hidden and not parts[-1].startswith("test_"):
+            try:
+                found.append((parts, ast.parse(path.read_bytes())))
+            except (OSError, SyntaxError, ValueError):
+                continue  # no app that could be started
+    at_top = not any(_in_package_src(parts, tree) for parts, tree in found)
+    return [_Source(parts, _module(parts, src_at_top=at_top), tree) for parts, tree in found]
+
+
+def _module(parts: tuple[str, ...], *, src_at_top: bool) -> str:
+    if src_at_top and parts[0] == SRC and len(parts) > 1:
+        parts = parts[1:]
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def _in_package_src(parts: tuple[str, ...], tree: ast.Module) -> bool:
+    """Whether a file shows that `src` is a package: its `__init__`, or an import by that name."""
+    if parts[0] != SRC:
+        return False
+    if parts == (SRC, "__init__"):
+        return True
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level >= len(parts) - 1 > 0:
+                return True
+            names = [node.module or ""] if not node.level else []
+        if any(name.partition(".")[0] == SRC for name in names):
+            return True
+    return False
+
+
+def _in(source: _Source, makers: dict[str, str]) -> Iterator[Found]:
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            called = _called(node.value)
+            kind = called if called in _MAKERS else makers.get(called)
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if kind and isinstance(target, ast.Name):
+                    yield Found(f"{source.module}:{target.id}", kind, _MAKERS[kind])
+        elif isinstance(node, ast.FunctionDef) and node.name in _FACTORIES:
+            needed = len(node.args.args) - len(node.args.defaults)
+            if not needed and (kind := _made(node)):
+                yield Found(f"{source.module}:{node.name}()", kind, _MAKERS[kind])
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The functions that make an app, each with what makes it; they may need arguments."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and (kind := _made(node)):
+            yield node.name, kind
+
+
+def _made(function: ast.FunctionDef) -> str:
+    return next((name for each in ast.walk(function) if (name := _called(each)) in _MAKERS), "")
+
+
+def _mounted(source: _Source) -> Iterator[tuple[str, str]]:
+    """The apps that are part of another one: the end of the module's name, and the attribute."""
+    imported = {
+        each.asname or each.name: ((node.module or "").rpartition(".")[2], each.name)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+    }
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and _called(node) in ("mount", "Mount"):
+            for each in [*node.args[1:2], *(word.value for word in node.keywords)]:
+                if isinstance(each, ast.Name):
+                    yield imported.get(each.id, (source.last, each.id))
+                elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+                    yield each.value.id, each.attr
+
+
+def _called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return getattr(node.func, "id", "") or getattr(node.func, "attr", "")
