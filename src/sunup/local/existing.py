@@ -17,17 +17,18 @@ _IGNORED = (
     "terraform/*.tfvars",
 )
 
+_HEADER = re.compile(r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*sunup[ \t]*\][^\r\n]*", re.MULTILINE)
+
 
 def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     """What is missing or changes: texts by their names in the folder. Raises `CommandError`."""
     module = "database"
     if "sunup" not in (_text(folder / "database.py") or "sunup"):
         module = "sunup_database"  # the app has a module of that name, which is something else
-    table = f'[tool.sunup]\napp = "{app}"\n'
     wanted = {
         "lambda_function.py": _handler(app, driver, module),
         ".gitignore": _with_lines(folder / ".gitignore", _IGNORED),
-        "pyproject.toml": _with_table(folder / "pyproject.toml", table),
+        "pyproject.toml": _with_app(folder / "pyproject.toml", app),
     }
     if driver != "django":
         wanted[f"{module}.py"] = (
@@ -37,12 +38,27 @@ def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     if not (folder / "terraform").exists():
         made = template.terraform(_name(folder))
         wanted |= {f"terraform/{name}": text for name, text in made.items()}
+    before = {name: _text(folder / name) for name in wanted}
     return {
         name: text
         for name, text in wanted.items()
         # A module that is there is the app's own.
-        if not (name.endswith(".py") and (folder / name).exists()) and _text(folder / name) != text
+        if before[name] is None or not (name.endswith(".py") or before[name] == text)
     }
+
+
+def write(folder: Path, texts: dict[str, str]) -> None:
+    """Write what `files` says. Raises `CommandError`."""
+    for name, text in texts.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())  # with the line ends that it has
+        except OSError as error:
+            raise CommandError(
+                f"{path} cannot be written: {error.strerror}",
+                "Mend that, and run sunup init again: it writes what is missing then.",
+            ) from None
 
 
 def _handler(app: str, driver: str, module: str) -> str:
@@ -63,31 +79,63 @@ def _handler(app: str, driver: str, module: str) -> str:
 def _with_lines(path: Path, lines: tuple[str, ...]) -> str:
     text = _text(path) or ""
     there = {line.strip() for line in text.splitlines()}
-    missing = [line for line in lines if line not in there]
-    if not missing:
-        return text
-    return "".join(
-        [text, "" if not text or text.endswith("\n") else "\n", *(f"{e}\n" for e in missing)]
-    )
+    return _appended(text, [line for line in lines if line not in there])
 
 
-def _with_table(path: Path, table: str) -> str:
+def _with_app(path: Path, app: str) -> str:
+    """The text with `app` in `[tool.sunup]`, unless there is one. Raises `CommandError`."""
     text = _text(path) or ""
+    if "app" in _table(path, text):
+        return text
+    line = f'app = "{app}"'
+    header = _HEADER.search(text)
+    if header is None:
+        added = _appended(text, [*([""] if text.strip() else []), "[tool.sunup]", line])
+    else:
+        place = header.end()
+        added = f"{text[:place]}{_line_end(text)}{line}{text[place:]}"
     try:
-        content = tomllib.loads(text)
+        fits = _table(path, added).get("app") == app
+    except CommandError:
+        fits = False
+    if not fits:  # `sunup = {...}` and the like
+        raise CommandError(
+            f"nothing can be added to [tool.sunup] in {path}", f"Write {line} there."
+        )
+    return added
+
+
+def _table(path: Path, text: str) -> dict[str, object]:
+    try:
+        return dict(tomllib.loads(text).get("tool", {}).get("sunup", {}))
     except tomllib.TOMLDecodeError as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
-    if "sunup" in content.get("tool", {}):
-        return text
-    return f"{text.rstrip()}\n\n{table}" if text.strip() else table
+
+
+def _appended(text: str, lines: list[str]) -> str:
+    end = _line_end(text)
+    gap = end if lines and text and not text.endswith("\n") else ""
+    return "".join([text, gap, *(f"{line}{end}" for line in lines)])
+
+
+def _line_end(text: str) -> str:
+    """The file's own; git and editors would show each line as changed otherwise."""
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _text(path: Path) -> str | None:
+    """A file's text with its own line ends; None where there is none. Raises `CommandError`."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise CommandError(
+                f"{path} is a link that leads nowhere", "Remove it, or make what it leads to."
+            ) from None
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sunup.local import existing
-from sunup.local.errors import CommandError
 from tests.local.cli.conftest import Cli
 from tests.local.test_apps import FASTAPI, FLASK, write
 
@@ -75,6 +73,3 @@ def test_where_nothing_is_found_it_is_told(tmp_path: Path, cli: Cli) -> None:
     status, _, err = cli("init", tmp_path)
     assert (status, "no app was found" in err) == (1, True)
     assert "--driver 'x'" in cli("init", tmp_path, "--driver", "x")[2]
-    (tmp_path / "pyproject.toml").write_text("[")
-    with pytest.raises(CommandError, match=r"pyproject\.toml cannot be read"):
-        existing.files(tmp_path, "a:b", "asyncpg")

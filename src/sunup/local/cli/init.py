@@ -79,10 +79,7 @@ def init(
         _show(console, folder, file, text)
     if not yes:
         confirm("Write these changes?")
-    for file, text in files.items():
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    existing.write(folder, files)
     console.print("\nWritten. Next: sunup dev")
 
 

@@ -1,0 +1,77 @@
+"""What is made in a project, and what is added to its files."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sunup.local import existing
+from sunup.local.errors import CommandError
+
+
+def made(folder: Path, app: str = "main:app", driver: str = "asyncpg") -> dict[str, str]:
+    return existing.files(folder, app, driver)
+
+
+def test_lines_are_added_with_the_file_s_own_line_ends(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_bytes(b"*.pyc\r\n.env\r\ndb.sqlite3")
+    (tmp_path / "pyproject.toml").write_bytes(b"[project]\r\nname = 'shop'\r\n\r\n")
+    existing.write(tmp_path, made(tmp_path))
+    ignored = (tmp_path / ".gitignore").read_bytes()
+    assert ignored.startswith(b"*.pyc\r\n.env\r\ndb.sqlite3\r\n.env.*\r\n.sunup/\r\n")
+    said = (tmp_path / "pyproject.toml").read_bytes()
+    assert said.startswith(b"[project]\r\nname = 'shop'\r\n\r\n\r\n[tool.sunup]\r\napp = ")
+    assert all(text.count(b"\n") == text.count(b"\r\n") for text in (ignored, said))
+    assert made(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[project]\nname = 'shop'",
+        "[tool.sunup]",
+        "[ tool . sunup ]  # ours\ntry = ['curl {url}']\n[tool.other]\n",
+        "[tool.sunup.emulate]\nmemory = 512\n",
+        "[tool.sunup.stages.prod]\nname = 'x'\n[tool.sunup]\narch = 'arm64'\n",
+    ],
+)
+def test_the_app_is_written_into_the_table_whatever_else_is_there(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    said = tomllib.loads(made(tmp_path)["pyproject.toml"])
+    assert said["tool"]["sunup"].pop("app") == "main:app"
+    before = tomllib.loads(text)
+    assert {**before.get("tool", {}).get("sunup", {})} == said["tool"]["sunup"]
+    assert before.get("project") == said.get("project")
+
+
+def test_a_table_that_cannot_be_added_to_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[tool]\nsunup = {arch = 'arm64'}\n")
+    with pytest.raises(CommandError, match=r"nothing can be added to \[tool\.sunup\]") as raised:
+        made(tmp_path)
+    assert raised.value.cure == 'Write app = "main:app" there.'
+    file.write_text("[tool]\nsunup = {arch = 'arm64', app = \"main:app\"}\n")
+    assert "pyproject.toml" not in made(tmp_path)
+
+
+def test_what_cannot_be_read_or_written_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(CommandError, match=r"\.gitignore is a link that leads nowhere"):
+        made(tmp_path)
+    (tmp_path / ".gitignore").unlink()
+    (tmp_path / "lambda_function.py").mkdir()
+    with pytest.raises(CommandError, match=r"lambda_function\.py cannot be read: Is a directory"):
+        made(tmp_path)
+    (tmp_path / "lambda_function.py").rmdir()
+    (tmp_path / "pyproject.toml").write_text("[")
+    with pytest.raises(CommandError, match=r"pyproject\.toml cannot be read"):
+        made(tmp_path)
+    with pytest.raises(CommandError, match=r"pyproject\.toml/x cannot be written: ") as raised:
+        existing.write(tmp_path, {"pyproject.toml/x": ""})
+    assert "run sunup init again" in raised.value.cure
+    (tmp_path / "pyproject.toml").unlink()
+    existing.write(tmp_path, made(tmp_path))
+    assert made(tmp_path) == {}
