@@ -7,6 +7,7 @@ import pytest
 
 from sunup.local import existing
 from sunup.local.errors import CommandError
+from tests.local.test_apps import write
 
 
 def made(folder: Path, app: str = "main:app", driver: str = "asyncpg") -> dict[str, str]:
@@ -55,6 +56,34 @@ def test_a_table_that_cannot_be_added_to_is_told(tmp_path: Path) -> None:
     assert raised.value.cure == 'Write app = "main:app" there.'
     file.write_text("[tool]\nsunup = {arch = 'arm64', app = \"main:app\"}\n")
     assert "pyproject.toml" not in made(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "app", "module"),
+    [
+        ("database.py", "engine = None", "main:app", "sunup_database"),
+        ("database/__init__.py", "", "main:app", "sunup_database"),
+        ("database/models.py", "", "main:app", "sunup_database"),
+        ("database/schema.sql", "", "main:app", "database"),
+        ("src/database.py", "engine = None", "main:app", "sunup_database"),
+        ("src/database.py", "engine = None", "src.main:app", "database"),
+    ],
+)
+def test_the_app_s_own_module_database_is_not_hidden(
+    tmp_path: Path, file: str, text: str, app: str, module: str
+) -> None:
+    write(tmp_path, {"src/main.py": "", file: text})
+    files = made(tmp_path, app)
+    assert f"{module}.py" in files
+    assert files["lambda_function.py"].startswith(f"from {module} import db\n")
+
+
+@pytest.mark.parametrize("place", ["database.py", "database/__init__.py", "src/database.py"])
+def test_a_database_of_sunup_s_is_used(tmp_path: Path, place: str) -> None:
+    write(tmp_path, {"src/main.py": "", place: "from sunup.asyncpg import Database"})
+    files = made(tmp_path)
+    assert not {"database.py", "sunup_database.py"} & files.keys()
+    assert files["lambda_function.py"].startswith("from database import db\n")
 
 
 def test_what_cannot_be_read_or_written_is_told_before_anything_is_written(tmp_path: Path) -> None:

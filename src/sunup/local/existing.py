@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import template
 from .errors import CommandError
+from .layout import code_folder, module_file
 
 _IGNORED = (
     ".env",
@@ -22,15 +23,13 @@ _HEADER = re.compile(r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*sunup[ \t]*\][^\r\n]*", 
 
 def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     """What is missing or changes: texts by their names in the folder. Raises `CommandError`."""
-    module = "database"
-    if "sunup" not in (_text(folder / "database.py") or "sunup"):
-        module = "sunup_database"  # the app has a module of that name, which is something else
+    module = _database_module(folder, app)
     wanted = {
         "lambda_function.py": _handler(app, driver, module),
         ".gitignore": _with_lines(folder / ".gitignore", _IGNORED),
         "pyproject.toml": _with_app(folder / "pyproject.toml", app),
     }
-    if driver != "django":
+    if driver != "django" and not any(module_file(p, module) for p in _places(folder, app)):
         wanted[f"{module}.py"] = (
             f"from sunup.{driver} import Database\n\n"
             "db = Database()  # DB_HOST, DB_USER, ... from the environment\n"
@@ -59,6 +58,22 @@ def write(folder: Path, texts: dict[str, str]) -> None:
                 f"{path} cannot be written: {error.strerror}",
                 "Mend that, and run sunup init again: it writes what is missing then.",
             ) from None
+
+
+def _places(folder: Path, app: str) -> set[Path]:
+    """Where the modules lie that the entry can import."""
+    return {folder, code_folder(folder, app, "lambda_function.handler")}
+
+
+def _database_module(folder: Path, app: str) -> str:
+    """`database`, unless the app has a module of that name, which is something else."""
+    for place in _places(folder, app):
+        file = module_file(place, "database")
+        if file is None and any((place / "database").glob("*.py")):
+            return "sunup_database"  # a package without __init__.py
+        if file is not None and "sunup" not in (_text(file) or ""):
+            return "sunup_database"
+    return "database"
 
 
 def _handler(app: str, driver: str, module: str) -> str:
