@@ -1,5 +1,6 @@
 """What is made in a project, and what is added to its files."""
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -19,11 +20,27 @@ def test_lines_are_added_with_the_file_s_own_line_ends(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"[project]\r\nname = 'shop'\r\n\r\n")
     existing.write(tmp_path, made(tmp_path))
     ignored = (tmp_path / ".gitignore").read_bytes()
-    assert ignored.startswith(b"*.pyc\r\n.env\r\ndb.sqlite3\r\n.env.*\r\n.sunup/\r\n")
+    assert ignored.startswith(b"*.pyc\r\n.env\r\ndb.sqlite3\r\n.env.*\r\n!.env.example\r\n")
     said = (tmp_path / "pyproject.toml").read_bytes()
     assert said.startswith(b"[project]\r\nname = 'shop'\r\n\r\n\r\n[tool.sunup]\r\napp = ")
     assert all(text.count(b"\n") == text.count(b"\r\n") for text in (ignored, said))
     assert made(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["", "!.env.example\n", ".env.*\n"])
+def test_an_example_of_the_settings_is_no_secret(tmp_path: Path, text: str) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text(text)
+    existing.write(tmp_path, made(tmp_path))
+    write(tmp_path, {".env": "", ".env.prod": "", ".env.example": ""})
+    told = subprocess.run(
+        ["git", "ls-files", "-o", "--exclude-standard"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {each for each in told.stdout.split() if each.startswith(".env")} == {".env.example"}
 
 
 @pytest.mark.parametrize(

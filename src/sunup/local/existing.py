@@ -11,6 +11,7 @@ from .layout import code_folder, module_file
 _IGNORED = (
     ".env",
     ".env.*",
+    "!.env.example",
     ".sunup/",
     "*.zip",
     "terraform/.terraform/",
@@ -94,6 +95,8 @@ def _handler(app: str, driver: str, module: str) -> str:
 def _with_lines(path: Path, lines: tuple[str, ...]) -> str:
     text = _text(path) or ""
     there = {line.strip() for line in text.splitlines()}
+    if ".env.*" not in there:
+        there.discard("!.env.example")  # the last line that fits counts
     return _appended(text, [line for line in lines if line not in there])
 
 

@@ -29,7 +29,7 @@ def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, cli: Cl
     assert (folder / "database.py").read_text() == "engine = None\n"
     assert (folder / "lambda_function.py").read_text().startswith("from sunup_database import db\n")
     assert "from sunup.asyncpg import" in (folder / "sunup_database.py").read_text()
-    assert (folder / ".gitignore").read_text().startswith("*.pyc\n.env\n.env.*\n.sunup/\n")
+    assert (folder / ".gitignore").read_text().startswith("*.pyc\n.env\n.env.*\n!.env.example\n")
     content = tomllib.loads((folder / "pyproject.toml").read_text())
     assert content["tool"]["sunup"] == {"app": "main:app"}
     assert 'default     = "my-shop"' in (folder / "terraform/variables.tf").read_text()
