@@ -31,6 +31,9 @@ def test_without_a_pyproject_the_app_is_app(tmp_path: Path) -> None:
         ("project = 3", "tool and project must be tables"),
         ("[tool.sunup]\napp = 1", "is not as expected"),
         ('[tool.sunup]\napp = "other:app"', "there is no other.py"),
+        ('[tool.sunup]\napp = "other"', "'other' is not the name of an app"),
+        ('[tool.sunup]\napp = "other:a-b"', "'other:a-b' is not the name of an app"),
+        ('[tool.sunup]\napp = ".other:app"', "'.other:app' is not the name of an app"),
     ],
 )
 def test_a_wrong_project_is_a_clear_error(tmp_path: Path, content: str, says: str) -> None:

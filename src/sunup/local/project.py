@@ -167,8 +167,15 @@ class Project:
         return CredentialSource(self.environ)
 
     def check_app(self) -> None:
-        """Raise `CommandError` unless the app's module is there."""
-        module = self.app.partition(":")[0]
+        """Raise `CommandError` unless the app has a name, and its module is there."""
+        module, _, name = self.app.partition(":")
+        if not all(module.split(".")) or not all(
+            map(str.isidentifier, name.removesuffix("()").split("."))
+        ):
+            raise CommandError(
+                f"{self.app!r} is not the name of an app",
+                'It is module:name, such as "app:app", or module:create_app().',
+            )
         if not any(layout.has_module(place, module) for place in (self.folder, self.code)):
             raise self._no_module(module, "app", self.app, "module:name")
 
