@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sunup.local.apps import apps
+from sunup.local.apps import apps, driver
 
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 FLASK = "from flask import Flask\ndef create_app(config=None):\n    app = Flask(__name__)\n    return app\n"
@@ -108,3 +108,20 @@ def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "lambda_function.py").mkdir()
     (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")
     assert [each.name for each in apps(tmp_path)] == ["main:app"]
+
+
+@pytest.mark.parametrize(
+    ("files", "app", "expected"),
+    [
+        ({"web.py": "from flask import Flask"}, "web:app", "psycopg"),
+        ({"web.py": "import bottle", "other.py": "import fastapi"}, "web:app", "psycopg"),
+        ({"web.py": "import bottle", "other.py": "import fastapi"}, "other:app", "asyncpg"),
+        ({"web.py": "", "shop/models.py": "import django.db.models"}, "web:app", "django"),
+        ({"web.py": "from .flask import x"}, "web:app", "asyncpg"),
+        ({}, "web:app", "asyncpg"),
+    ],
+)
+def test_the_driver_suits_what_is_imported(
+    tmp_path: Path, files: dict[str, str], app: str, expected: str
+) -> None:
+    assert driver(write(tmp_path, files), app) == expected

@@ -121,3 +121,34 @@ def test_what_cannot_be_read_or_written_is_told_before_anything_is_written(tmp_p
     (tmp_path / "pyproject.toml").unlink()
     existing.write(tmp_path, made(tmp_path))
     assert made(tmp_path) == {}
+
+
+def test_an_entry_that_is_not_sunup_s_stays_and_is_told(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": "", "lambda_function.py": "def handler(e, c): ..."})
+    assert "lambda_function.py" not in made(tmp_path)
+    (told,) = existing.by_hand(tmp_path, "main:app", "asyncpg")
+    assert "lambda_function.py is there, and stays" in told
+    write(tmp_path, {"lambda_function.py": told.partition("\n\n")[2]})
+    assert existing.by_hand(tmp_path, "main:app", "asyncpg") == []
+
+
+def test_django_s_settings_are_those_that_its_app_says(tmp_path: Path) -> None:
+    wsgi = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', {})"
+    write(tmp_path, {"shop/wsgi.py": wsgi.format("'shop.conf.production'")})
+    files = made(tmp_path, "shop.wsgi:application", "django")
+    assert '"DJANGO_SETTINGS_MODULE", "shop.conf.production")' in files["lambda_function.py"]
+    assert "database.py" not in files
+    write(tmp_path, {"shop/wsgi.py": wsgi.format("found()")})
+    files = made(tmp_path, "shop.wsgi:application", "django")
+    assert "DJANGO_SETTINGS_MODULE" not in files["lambda_function.py"]
+    assert "import os" not in files["lambda_function.py"]
+
+
+def test_django_s_database_is_told_when_it_is_another(tmp_path: Path) -> None:
+    write(tmp_path, {"shop/wsgi.py": "", "shop/settings.py": "DATABASES = {}"})
+    (told,) = existing.by_hand(tmp_path, "shop.wsgi:application", "django")
+    assert told == (
+        'shop/settings.py: set DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}'
+    )
+    write(tmp_path, {"shop/settings.py": told.partition(": set ")[2]})
+    assert existing.by_hand(tmp_path, "shop.wsgi:application", "django") == []

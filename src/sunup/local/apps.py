@@ -17,6 +17,12 @@ _MAKERS = {
     "get_asgi_application": "django",
     "get_wsgi_application": "django",
 }
+# The same of what a module imports, the likelier first.
+_FRAMEWORKS = {
+    "django": "django",
+    **dict.fromkeys(("fastapi", "starlette", "quart", "litestar"), "asyncpg"),
+    **dict.fromkeys(("flask", "bottle", "pyramid"), "psycopg"),
+}
 _FACTORIES = ("create_app", "make_app", "get_app", "create_application")
 _MODULES = ("main", "app", "wsgi")
 _NAMES = ("app", "application")
@@ -71,6 +77,20 @@ def apps(folder: Path) -> list[Found]:
     return [app for _, app in sorted(found, key=rank)]
 
 
+def driver(folder: Path, app: str) -> str:
+    """What suits an app whose text does not show what made it: by what its module imports.
+
+    Else by what the other modules do.
+    """
+    name = app.partition(":")[0]
+    for source in sorted(_sources(folder), key=lambda each: each.module != name):
+        tops = {each.partition(".")[0] for each in _imports(source.tree)}
+        suits = next((driver for known, driver in _FRAMEWORKS.items() if known in tops), None)
+        if suits is not None:
+            return suits
+    return "asyncpg"
+
+
 def _sources(folder: Path) -> list[_Source]:
     found = []
     for path in sorted(folder.rglob("*.py")):
@@ -97,17 +117,19 @@ def _in_package_src(parts: tuple[str, ...], tree: ast.Module) -> bool:
         return False
     if parts == (SRC, "__init__"):
         return True
+    if any(name.partition(".")[0] == SRC for name in _imports(tree)):
+        return True
+    dots = (node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return any(level >= len(parts) - 1 > 0 for level in dots)
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """The modules that are imported by their whole names."""
     for node in ast.walk(tree):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [each.name for each in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level >= len(parts) - 1 > 0:
-                return True
-            names = [node.module or ""] if not node.level else []
-        if any(name.partition(".")[0] == SRC for name in names):
-            return True
-    return False
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
 
 
 def _in(source: _Source, makers: dict[str, str]) -> Iterator[Found]:

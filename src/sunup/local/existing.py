@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from . import template
+from . import django_settings, template
 from .errors import CommandError
 from .layout import code_folder, module_file
 
@@ -26,7 +26,7 @@ def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     """What is missing or changes: texts by their names in the folder. Raises `CommandError`."""
     module = _database_module(folder, app)
     wanted = {
-        "lambda_function.py": _handler(app, driver, module),
+        "lambda_function.py": _handler(folder, app, driver, module),
         ".gitignore": _with_lines(folder / ".gitignore", _IGNORED),
         "pyproject.toml": _with_app(folder / "pyproject.toml", app),
     }
@@ -45,6 +45,24 @@ def files(folder: Path, app: str, driver: str) -> dict[str, str]:
         # A module that is there is the app's own.
         if before[name] is None or not (name.endswith(".py") or before[name] == text)
     }
+
+
+def by_hand(folder: Path, app: str, driver: str) -> list[str]:
+    """What is left to do in files that stay as they are. Raises `CommandError`."""
+    entry = _text(folder / "lambda_function.py")
+    left = []
+    if entry is not None and not ("sunup" in entry and "Handler" in entry):
+        wanted = _handler(folder, app, driver, _database_module(folder, app))
+        left.append(
+            "lambda_function.py is there, and stays: without these lines it does not start "
+            f"{app}\n\n{wanted}"
+        )
+    if driver == "django":
+        left += [
+            f'{file}: set DATABASES = {{"default": {{"ENGINE": "{django_settings.ENGINE}"}}}}'
+            for file in django_settings.on_other_databases(folder, app)
+        ]
+    return left
 
 
 def write(folder: Path, texts: dict[str, str]) -> None:
@@ -77,19 +95,19 @@ def _database_module(folder: Path, app: str) -> str:
     return "database"
 
 
-def _handler(app: str, driver: str, module: str) -> str:
-    if driver == "django":
-        settings = f"{app.partition('.')[0]}.settings"
+def _handler(folder: Path, app: str, driver: str, module: str) -> str:
+    if driver != "django":
         return (
-            "import os\n\nfrom sunup import Handler\n"
-            "from sunup.integrations.django import database\n\n"
-            f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")\n'
-            f'handler = Handler("{app}", database=database())\n'
+            f"from {module} import db\nfrom sunup import Handler\n\n"
+            f'handler = Handler("{app}", database=db)\n'
         )
-    return (
-        f"from {module} import db\nfrom sunup import Handler\n\n"
-        f'handler = Handler("{app}", database=db)\n'
-    )
+    imports = "from sunup import Handler\nfrom sunup.integrations.django import database\n\n"
+    handler = f'handler = Handler("{app}", database=database())\n'
+    settings = django_settings.module(folder, app)
+    if settings is None:  # the app's module finds them
+        return f"{imports}{handler}"
+    default = f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")\n'
+    return f"import os\n\n{imports}{default}{handler}"
 
 
 def _with_lines(path: Path, lines: tuple[str, ...]) -> str:

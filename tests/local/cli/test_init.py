@@ -73,3 +73,49 @@ def test_where_nothing_is_found_it_is_told(tmp_path: Path, cli: Cli) -> None:
     status, _, err = cli("init", tmp_path)
     assert (status, "no app was found" in err) == (1, True)
     assert "--driver 'x'" in cli("init", tmp_path, "--driver", "x")[2]
+
+
+def test_an_app_needs_a_name(tmp_path: Path, cli: Cli) -> None:
+    folder = write(tmp_path / "shop", {"a.py": FASTAPI})
+    status, _, err = cli("init", folder, "--yes", "--app", "a")
+    assert (status, "'a' is not the name of an app" in err) == (1, True)
+    assert cli("init", folder, "--yes", "--app", "a:app")[0] == 0
+
+
+def test_an_app_that_is_named_gets_the_driver_of_what_it_imports(tmp_path: Path, cli: Cli) -> None:
+    folder = write(tmp_path / "shop", {"web.py": "import flask\nimport made\napp = made.app\n"})
+    assert "no app was found" in cli("init", folder, "--yes")[2]
+    out = cli("init", folder, "--yes", "--app", "web:app")[1]
+    assert "App         web:app, with psycopg" in out
+
+
+SETTINGS = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
+DJANGO = {
+    "manage.py": f"import django\n{SETTINGS}",
+    "shop/wsgi.py": f"{SETTINGS}application = get_wsgi_application()\n",
+    "shop/settings.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3'}}\n",
+}
+
+
+def test_what_is_left_to_do_by_hand_is_told_until_it_is_done(tmp_path: Path, cli: Cli) -> None:
+    folder = write(tmp_path / "site", DJANGO)
+    wanted = 'DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}'
+    status, out, _ = cli("init", folder, "--yes")
+    assert (status, "files. Next: what is below, then sunup dev" in out) == (0, True)
+    assert f"By hand     shop/settings.py: set {wanted}" in out
+    out = cli("init", folder)[1]
+    assert "Nothing to write" in out
+    assert wanted in out
+    (folder / "shop/settings.py").write_text(wanted)
+    assert cli("init", folder)[1].endswith("Nothing to do: all is there.\n")
+
+
+def test_a_django_project_in_a_folder_below_is_told(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {f"backend/{name}": text for name, text in DJANGO.items()})
+    monkeypatch.chdir(tmp_path)
+    status, _, err = cli("init", "--yes")
+    assert (status, "sunup init backend" in err) == (1, True)
+    assert [each.name for each in tmp_path.iterdir()] == ["backend"]
+    assert "App         shop.wsgi:application" in cli("init", "backend", "--yes")[1]

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sunup.local import apps, existing, project
+from sunup.local import apps, django_settings, existing, project
 from sunup.local.errors import CommandError
 
 from .waiting import confirm
@@ -46,7 +46,6 @@ def init(
         raise CommandError(
             f"--driver {driver!r} is not supported", f"Use one of {', '.join(_DRIVERS)}."
         )
-    found = apps.apps(folder)
     said = project.find(folder)
     if app is not None:
         replace(said, app=app).check_app()
@@ -57,30 +56,50 @@ def init(
                 f"To use {app!r}, change it there.",
             )
         app = said.app
-    if app is None and not found:
+    found = apps.apps(folder)
+    chosen = _chosen(app_dir, app, found)
+    driver = driver or chosen.driver
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    kind = f" ({chosen.kind})" if chosen.kind else ""
+    console.print(f"App         {chosen.name}{kind}, with {driver}")
+    others = [each.name for each in found if each.name != chosen.name]
+    if others:
+        console.print(f"Others      {', '.join(others)} (--app chooses one)")
+    files = existing.files(folder, chosen.name, driver)
+    by_hand = existing.by_hand(folder, chosen.name, driver)
+    if not files:
+        console.print(f"Nothing to {'write' if by_hand else 'do'}: everything is in place.")
+    for file, text in files.items():
+        _show(console, folder, file, text)
+    if files:
+        if not yes:
+            confirm("Write these changes?")
+        existing.write(folder, files)
+        following = "what is below, then sunup dev" if by_hand else "sunup dev"
+        console.print(f"\nWritten. Next: {following}")
+    for each in by_hand:
+        console.print(f"By hand     {each}")
+
+
+def _chosen(app_dir: Path, app: str | None, found: list[apps.Found]) -> apps.Found:
+    """The app that is asked for, or the likeliest. Raises `CommandError` where there is none."""
+    folder = app_dir.resolve()
+    if app is not None:
+        known = (each for each in found if each.name == app)
+        return next(known, apps.Found(app, "", apps.driver(folder, app)))
+    if not found:
         raise CommandError(
             f"no app was found in {folder}",
             "Pass --app module:name, and --driver if it is not asyncpg.",
         )
-    chosen = next((each for each in found if each.name == app), found[0] if found else None)
-    name = app or (chosen.name if chosen else "")
-    suits = chosen.driver if chosen else "asyncpg"
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    kind = f" ({chosen.kind})" if chosen and chosen.name == name else ""
-    console.print(f"App         {name}{kind}, with {driver or suits}")
-    others = [each.name for each in found if each.name != name]
-    if others:
-        console.print(f"Others      {', '.join(others)} (--app chooses one)")
-    files = existing.files(folder, name, driver or suits)
-    if not files:
-        console.print("Nothing to do: everything is in place.")
-        return
-    for file, text in files.items():
-        _show(console, folder, file, text)
-    if not yes:
-        confirm("Write these changes?")
-    existing.write(folder, files)
-    console.print("\nWritten. Next: sunup dev")
+    home = django_settings.home(folder, found[0].name)
+    if found[0].driver == "django" and home != folder:
+        place = app_dir / home.relative_to(folder)
+        raise CommandError(
+            f"the app that was found is Django's in {place}, where manage.py is",
+            f"Make that folder ready: sunup init {place}. Or --app names another app.",
+        )
+    return found[0]
 
 
 def _show(console: Console, folder: Path, file: str, text: str) -> None:
