@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .layout import SRC
+from .reading import Source, called, imports, sources
 
 # What makes an app, and which driver it would take: an event loop wants asyncpg.
 _MAKERS = {
@@ -26,8 +26,6 @@ _FRAMEWORKS = {
 _FACTORIES = ("create_app", "make_app", "get_app", "create_application")
 _MODULES = ("main", "app", "wsgi")
 _NAMES = ("app", "application")
-_ELSEWHERE = {"tests", "test", "migrations", "alembic", "node_modules", "venv", "build", "dist"}
-_DEEPEST = 4
 
 
 @dataclass(frozen=True)
@@ -39,28 +37,14 @@ class Found:
     driver: str
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file: `parts` are those of its path without `.py`, `module` what it is imported as."""
-
-    parts: tuple[str, ...]
-    module: str
-    tree: ast.Module
-
-    @property
-    def last(self) -> str:
-        """The end of its name, by which other modules mostly know it."""
-        return self.module.rpartition(".")[2]
-
-
 def apps(folder: Path) -> list[Found]:
     """The apps that the sources define; the likeliest first."""
-    sources = _sources(folder)
-    makers = {name: kind for each in sources for name, kind in _functions(each.tree)}
-    mounted = {place for each in sources for place in _mounted(each)}
-    found = [(each, app) for each in sources for app in _in(each, makers)]
+    read = sources(folder)
+    makers = {name: kind for each in read for name, kind in _functions(each.tree)}
+    mounted = {place for each in read for place in _mounted(each)}
+    found = [(each, app) for each in read for app in _in(each, makers)]
 
-    def rank(pair: tuple[_Source, Found]) -> tuple[bool | int | str, ...]:
+    def rank(pair: tuple[Source, Found]) -> tuple[bool | int | str, ...]:
         source, app = pair
         attribute = app.name.partition(":")[2]
         # Django has both; a factory beside an app is what makes it; main and app before others.
@@ -83,60 +67,19 @@ def driver(folder: Path, app: str) -> str:
     Else by what the other modules do.
     """
     name = app.partition(":")[0]
-    for source in sorted(_sources(folder), key=lambda each: each.module != name):
-        tops = {each.partition(".")[0] for each in _imports(source.tree)}
+    for source in sorted(sources(folder), key=lambda each: each.module != name):
+        tops = {each.partition(".")[0] for each in imports(source.tree)}
         suits = next((driver for known, driver in _FRAMEWORKS.items() if known in tops), None)
         if suits is not None:
             return suits
     return "asyncpg"
 
 
-def _sources(folder: Path) -> list[_Source]:
-    found = []
-    for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        hidden = any(part.startswith(".") or part in _ELSEWHERE for part in parts[:-1])
-        if len(parts) <= _DEEPEST and not hidden and not parts[-1].startswith("test_"):
-            try:
-                found.append((parts, ast.parse(path.read_bytes())))
-            except (OSError, SyntaxError, ValueError):
-                continue  # no app that could be started
-    at_top = not any(_in_package_src(parts, tree) for parts, tree in found)
-    return [_Source(parts, _module(parts, src_at_top=at_top), tree) for parts, tree in found]
-
-
-def _module(parts: tuple[str, ...], *, src_at_top: bool) -> str:
-    if src_at_top and parts[0] == SRC and len(parts) > 1:
-        parts = parts[1:]
-    return ".".join(parts).removesuffix(".__init__")
-
-
-def _in_package_src(parts: tuple[str, ...], tree: ast.Module) -> bool:
-    """Whether a file shows that `src` is a package: its `__init__`, or an import by that name."""
-    if parts[0] != SRC:
-        return False
-    if parts == (SRC, "__init__"):
-        return True
-    if any(name.partition(".")[0] == SRC for name in _imports(tree)):
-        return True
-    dots = (node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
-    return any(level >= len(parts) - 1 > 0 for level in dots)
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """The modules that are imported by their whole names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module or ""
-
-
-def _in(source: _Source, makers: dict[str, str]) -> Iterator[Found]:
+def _in(source: Source, makers: dict[str, str]) -> Iterator[Found]:
     for node in source.tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-            called = _called(node.value)
-            kind = called if called in _MAKERS else makers.get(called)
+            maker = called(node.value)
+            kind = maker if maker in _MAKERS else makers.get(maker)
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 if kind and isinstance(target, ast.Name):
@@ -155,10 +98,10 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _made(function: ast.FunctionDef) -> str:
-    return next((name for each in ast.walk(function) if (name := _called(each)) in _MAKERS), "")
+    return next((name for each in ast.walk(function) if (name := called(each)) in _MAKERS), "")
 
 
-def _mounted(source: _Source) -> Iterator[tuple[str, str]]:
+def _mounted(source: Source) -> Iterator[tuple[str, str]]:
     """The apps that are part of another one: the end of the module's name, and the attribute."""
     imported = {
         each.asname or each.name: ((node.module or "").rpartition(".")[2], each.name)
@@ -167,15 +110,9 @@ def _mounted(source: _Source) -> Iterator[tuple[str, str]]:
         for each in node.names
     }
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and _called(node) in ("mount", "Mount"):
+        if isinstance(node, ast.Call) and called(node) in ("mount", "Mount"):
             for each in [*node.args[1:2], *(word.value for word in node.keywords)]:
                 if isinstance(each, ast.Name):
                     yield imported.get(each.id, (source.last, each.id))
                 elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
                     yield each.value.id, each.attr
-
-
-def _called(node: ast.AST) -> str:
-    if not isinstance(node, ast.Call):
-        return ""
-    return getattr(node.func, "id", "") or getattr(node.func, "attr", "")

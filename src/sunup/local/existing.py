@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from . import django_settings, template
+from . import django_settings, engines, template
 from .errors import CommandError
 from .layout import code_folder, module_file
 
@@ -62,7 +62,7 @@ def by_hand(folder: Path, app: str, driver: str) -> list[str]:
             f'{file}: set DATABASES = {{"default": {{"ENGINE": "{django_settings.ENGINE}"}}}}'
             for file in django_settings.on_other_databases(folder, app)
         ]
-    return left
+    return left + engines.to_change(folder)
 
 
 def write(folder: Path, texts: dict[str, str]) -> None:
