@@ -123,12 +123,14 @@ def test_what_cannot_be_read_or_written_is_told_before_anything_is_written(tmp_p
     assert made(tmp_path) == {}
 
 
-def test_an_entry_that_is_not_sunup_s_stays_and_is_told(tmp_path: Path) -> None:
-    write(tmp_path, {"main.py": "", "lambda_function.py": "def handler(e, c): ..."})
+@pytest.mark.parametrize("place", ["", "src/"])
+def test_an_entry_that_is_not_sunup_s_stays_and_is_told(tmp_path: Path, place: str) -> None:
+    entry = f"{place}lambda_function.py"
+    write(tmp_path, {f"{place}main.py": "", entry: "def handler(e, c): ..."})
     assert "lambda_function.py" not in made(tmp_path)
     (told,) = existing.by_hand(tmp_path, "main:app", "asyncpg")
-    assert "lambda_function.py is there, and stays" in told
-    write(tmp_path, {"lambda_function.py": told.partition("\n\n")[2]})
+    assert told.startswith(f"{entry} is there, and stays")
+    write(tmp_path, {entry: told.partition("\n\n")[2]})
     assert existing.by_hand(tmp_path, "main:app", "asyncpg") == []
 
 

@@ -25,12 +25,15 @@ _HEADER = re.compile(r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*sunup[ \t]*\][^\r\n]*", 
 def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     """What is missing or changes: texts by their names in the folder. Raises `CommandError`."""
     module = _database_module(folder, app)
-    wanted = {
-        "lambda_function.py": _handler(folder, app, driver, module),
+    wanted = {}
+    # A module that is there is the app's own.
+    if _own(folder, app, "lambda_function") is None:
+        wanted["lambda_function.py"] = _handler(folder, app, driver, module)
+    wanted |= {
         ".gitignore": _with_lines(folder / ".gitignore", _IGNORED),
         "pyproject.toml": _with_app(folder / "pyproject.toml", app),
     }
-    if driver != "django" and not any(module_file(p, module) for p in _places(folder, app)):
+    if driver != "django" and _own(folder, app, module) is None:
         wanted[f"{module}.py"] = (
             f"from sunup.{driver} import Database\n\n"
             "db = Database()  # DB_HOST, DB_USER, ... from the environment\n"
@@ -38,24 +41,18 @@ def files(folder: Path, app: str, driver: str) -> dict[str, str]:
     if not (folder / "terraform").exists():
         made = template.terraform(_name(folder))
         wanted |= {f"terraform/{name}": text for name, text in made.items()}
-    before = {name: _text(folder / name) for name in wanted}
-    return {
-        name: text
-        for name, text in wanted.items()
-        # A module that is there is the app's own.
-        if before[name] is None or not (name.endswith(".py") or before[name] == text)
-    }
+    return {name: text for name, text in wanted.items() if _text(folder / name) != text}
 
 
 def by_hand(folder: Path, app: str, driver: str) -> list[str]:
     """What is left to do in files that stay as they are. Raises `CommandError`."""
-    entry = _text(folder / "lambda_function.py")
     left = []
-    if entry is not None and not ("sunup" in entry and "Handler" in entry):
+    entry = _own(folder, app, "lambda_function")
+    if entry is not None and not all(each in (_text(entry) or "") for each in ("sunup", "Handler")):
         wanted = _handler(folder, app, driver, _database_module(folder, app))
         left.append(
-            "lambda_function.py is there, and stays: without these lines it does not start "
-            f"{app}\n\n{wanted}"
+            f"{entry.relative_to(folder)} is there, and stays: without these lines it does not "
+            f"start {app}\n\n{wanted}"
         )
     if driver == "django":
         left += [
@@ -79,9 +76,14 @@ def write(folder: Path, texts: dict[str, str]) -> None:
             ) from None
 
 
-def _places(folder: Path, app: str) -> set[Path]:
-    """Where the modules lie that the entry can import."""
-    return {folder, code_folder(folder, app, "lambda_function.handler")}
+def _places(folder: Path, app: str) -> tuple[Path, Path]:
+    """Where the modules lie that the entry can import, in this order; they may be the same."""
+    return folder, code_folder(folder, app, "lambda_function.handler")
+
+
+def _own(folder: Path, app: str, module: str) -> Path | None:
+    found = (module_file(place, module) for place in _places(folder, app))
+    return next((file for file in found if file is not None), None)
 
 
 def _database_module(folder: Path, app: str) -> str:
