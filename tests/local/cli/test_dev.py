@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -448,6 +448,51 @@ def test_an_app_in_src_that_a_function_makes_is_served_with_its_web_sockets(
         # Of RFC 6455, section 1.3.
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in said
     assert httpx2.get(f"{emulate(app).url}/health").text == "well"
+
+
+def test_an_app_with_an_error_is_answered_with_it_until_it_is_mended(tmp_path: Path) -> None:
+    app = tmp_path / "shop"
+    app.mkdir()
+    (app / "pyproject.toml").write_text("[tool.sunup]\n")
+    mended = (
+        "async def app(scope, receive, send):\n"
+        "    assert scope['type'] == 'http'\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'well'})\n"
+    )
+    (app / "app.py").write_text(mended)
+    port = free_port()
+    process = sunup("dev", app, "--port", port)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        wait_for(process, url)
+        for broken, says in (
+            ("def x(:\n", "SyntaxError"),
+            ("import no_such_module\n", "No module named 'no_such_module'"),
+            ("other = 1\n", "app is 'app:app'; expected a name in the module 'app'"),
+            ("raise RuntimeError('at import')\n", "RuntimeError: at import"),
+        ):
+            (app / "app.py").write_text(broken)
+            assert says in told(process, says)
+            answer = until(url, lambda status: status == 500)[1]
+            assert says in answer
+            assert "importlib" not in answer
+            (app / "app.py").write_text(mended)
+            assert until(url, lambda status: status == 200) == (200, "well")
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+def until(url: str, wanted: Callable[[int], bool]) -> tuple[int, str]:
+    """The answer, once its status is as wanted: a reload takes a moment."""
+    for _ in range(100):
+        with suppress(httpx2.TransportError):
+            answer = httpx2.get(url, timeout=5)
+            if wanted(answer.status_code):
+                return answer.status_code, answer.text
+        time.sleep(0.1)
+    raise AssertionError(url)
 
 
 def test_an_app_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The app as `sunup dev` serves it: with its deadline, its 503s and its log line, as on Lambda."""
 
 import logging
-import sys
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -10,9 +9,9 @@ from sunup import logs
 from sunup.adapter.lifespan import App, Message, Receive, Scope, Send
 from sunup.adapter.loading import interface_of, load
 from sunup.adapter.middleware import RequestMiddleware
-from sunup.settings import Settings, SettingsError
+from sunup.settings import Settings
 
-from . import watching
+from . import broken, watching
 
 logger = logging.getLogger("sunup.dev")
 
@@ -25,9 +24,10 @@ def app() -> App:
     name = settings.app or "app:app"
     try:
         found: Any = load(name)
-    except SettingsError as error:
-        logger.error("%s", error)  # noqa: TRY400  # told in words
-        sys.exit(1)
+    except Exception as error:
+        text = broken.told(error)
+        logger.error("the app cannot be imported: %s", text)  # noqa: TRY400  # it has what matters
+        return broken.app(text)
     if interface_of(found) == "wsgi":
         found = _Trimmed(found)
     return RequestMiddleware(_with_lifespan(found, name), settings)
