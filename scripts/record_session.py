@@ -2,7 +2,7 @@
 
 python -m scripts.record_session [docs/session.svg]
 
-In an empty folder, for two minutes. Ports and folders are shown as a first user would have them;
+In an empty folder, for a minute. Ports and folders are shown as a first user would have them;
 what changes from one recording to the next is times.
 """
 
@@ -55,9 +55,11 @@ def record(session: "Session") -> None:
     session.run("pytest -q")
     session.end()
     session.say("# That AWS, with an Aurora that sleeps after 5 s and takes 8 s to wake.")
-    session.start("sunup emulate --pause-after 5 --resume-seconds 8", lines=4)
+    session.start(
+        "sunup emulate --pause-after 5 --resume-seconds 8 --env DB_IDLE_SESSION_TIMEOUT=5", lines=4
+    )
     session.run(f"{CURL} {URL}/users")
-    session.say("# A minute later: instances frozen, Aurora asleep. Someone calls.")
+    session.say("# Ten seconds later: the function is frozen, Aurora asleep. Someone calls.")
     session.asleep()
     session.run(f"{CURL} {URL}/users")
     session.end()

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import psycopg
 import pytest
 
 from sunup.adapter.handler import Handler
+from sunup.local import project
 from sunup.local.emulator import Emulator, EmulatorOptions
-from sunup.local.migrations import running as migrations
+from sunup.local.migrations import of_project
 from sunup.local.migrations.importing import importable
-from sunup.settings import Settings
 from tests.adapter.test_handler import Context
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -40,10 +40,13 @@ class Reply:
 Call = Callable[..., Reply]
 
 
-IN_THIS_PROCESS = ["users", "users_asgi", "users_fastapi", "users_flask"]
+ALL = ["users", "users_asgi", "users_fastapi", "users_flask", "users_django"]
+# Django's settings are a process's: for a process that is Django's alone.
+DJANGO_HERE = "SUNUP_DJANGO_HERE"
+IN_THIS_PROCESS = ALL if DJANGO_HERE in os.environ else ALL[:-1]
 
 
-@pytest.fixture(scope="session", params=[*IN_THIS_PROCESS, "users_django"])
+@pytest.fixture(scope="session", params=ALL)
 def example(request: pytest.FixtureRequest) -> Path:
     """The folder of an app that keeps the users API's contract."""
     return EXAMPLES / str(request.param)
@@ -59,7 +62,7 @@ def users_database(server: dict[str, str], example: Path) -> dict[str, str]:
         connection.execute(f'create database "{name}"'.encode())
     variables = {**server, "DB_NAME": name}
     if example.name in IN_THIS_PROCESS:  # else the emulator does it, as the tables' owner
-        migrations.upgrade(Settings.from_environment(variables), example / "migrations")
+        of_project.upgrade(replace(project.find(example), environ=variables))
     return variables
 
 
@@ -75,12 +78,17 @@ def users_handler(users_database: dict[str, str], example: Path) -> Iterator[Han
             import lambda_function
 
             handler: Handler = lambda_function.handler
-            yield handler
-            from database import db
+            if example.name == "users_django":
+                from django.conf import settings
 
-            closing = db.close()
-            if closing is not None:
-                handler.submit(closing).result()
+                settings.DEBUG, settings.DEBUG_PROPAGATE_EXCEPTIONS = False, True  # as on Lambda
+            yield handler
+            if example.name != "users_django":
+                from database import db
+
+                closing = db.close()
+                if closing is not None:
+                    handler.submit(closing).result()
             handler.close()
     finally:
         patch.undo()

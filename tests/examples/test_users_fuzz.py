@@ -3,14 +3,18 @@
 import base64
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sunup.adapter.handler import Handler
 
-from .conftest import send
+from .conftest import DJANGO_HERE, IN_THIS_PROCESS, send
 
 # In `make soak` more.
 REQUESTS = int(os.environ.get("SUNUP_FUZZ", "2000"))
@@ -67,7 +71,18 @@ METHODS = st.sampled_from(
 )
 
 
-def test_no_request_gets_a_500(users_handler: Handler) -> None:
+def test_no_request_gets_a_500(request: pytest.FixtureRequest, example: Path) -> None:
+    if example.name in IN_THIS_PROCESS:
+        fuzz(request.getfixturevalue("users_handler"))
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", example.name],
+        env={**os.environ, DJANGO_HERE: "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def fuzz(users_handler: Handler) -> None:
     seen: Counter[int] = Counter()
 
     @settings(max_examples=REQUESTS, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,4 +11,5 @@ urlpatterns = [
     path("users/<number>", views.OneUser.as_view()),
 ]
 
+handler400 = views.bad_request
 handler404 = views.not_found

@@ -26,6 +26,10 @@ def error(status: int, reason: str = "", field: str | None = None) -> HttpRespon
     return json(content if field is None else {**content, "field": field}, status)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error(400)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error(404)
 

@@ -211,7 +211,7 @@ def test_runtime_and_handler_go_live_with_the_code(
     deploy()
     before = live(client)
     path = app_dir / "pyproject.toml"
-    path.write_text(path.read_text().replace("[tool.sunup]", '[tool.sunup]\npython = "3.12"'))
+    path.write_text(path.read_text().replace('python = "3.13"', 'python = "3.12"'))
     deploy()
     assert (before["Version"], live(client)["Version"]) == ("1", "2")
     assert before["Runtime"] != live(client)["Runtime"] == "python3.12"

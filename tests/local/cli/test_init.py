@@ -101,13 +101,13 @@ def test_what_is_left_to_do_by_hand_is_told_until_it_is_done(tmp_path: Path, cli
     folder = write(tmp_path / "site", DJANGO)
     wanted = 'DATABASES = {"default": {"ENGINE": "sunup.integrations.django"}}'
     status, out, _ = cli("init", folder, "--yes")
-    assert (status, "files. Next: what is below, then sunup dev" in out) == (0, True)
+    assert (status, "Written. Next: what is below, then sunup dev" in out) == (0, True)
     assert f"By hand     shop/settings.py: set {wanted}" in out
     out = cli("init", folder)[1]
     assert "Nothing to write" in out
     assert wanted in out
     (folder / "shop/settings.py").write_text(wanted)
-    assert cli("init", folder)[1].endswith("Nothing to do: all is there.\n")
+    assert cli("init", folder)[1].endswith("Nothing to do: everything is in place.\n")
 
 
 def test_a_django_project_in_a_folder_below_is_told(

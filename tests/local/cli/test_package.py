@@ -18,7 +18,10 @@ from sunup.local.testing import Emulate
 from tests.local.cli.conftest import Cli
 from tests.local.cli.test_dev import curl, readme_session, timeless
 
-NATIVE = ["--arch", "arm64" if platform.machine() == "aarch64" else "x86_64"]
+NATIVE = [
+    *("--arch", "arm64" if platform.machine() == "aarch64" else "x86_64"),
+    *("--python", f"{sys.version_info[0]}.{sys.version_info[1]}"),
+]
 
 
 def test_the_package_answers_the_readme_s_session(
