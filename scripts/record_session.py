@@ -63,7 +63,7 @@ def record(session: "Session") -> None:
     session.asleep()
     session.run(f"{CURL} {URL}/users")
     session.end()
-    session.run("sunup package --python 3.13")
+    session.run("sunup package")
     session.say(
         "# And to AWS: sunup database create, sunup deploy, sunup logs --follow, sunup rollback."
     )

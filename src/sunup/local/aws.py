@@ -11,11 +11,17 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
     WaiterError,
 )
 
@@ -36,6 +42,14 @@ _IMPATIENT = _CONFIG.merge(
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
+
+_OF_CREDENTIALS = (
+    CredentialRetrievalError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 LOG_IN = (
     "Set AWS_PROFILE and log in (aws sso login), or set AWS_ACCESS_KEY_ID and "
@@ -150,5 +164,11 @@ def explained(doing: str) -> Iterator[None]:
             f"cannot {doing}: {place} cannot be reached",
             "Is this machine offline, or behind a proxy (HTTPS_PROXY)? Is the region right?",
         ) from error
+    except SSLError as error:
+        raise CommandError(
+            f"cannot {doing}: {error}",
+            "Is there a proxy in between? AWS_CA_BUNDLE names the file with its root certificate.",
+        ) from error
     except BotoCoreError as error:
-        raise CommandError(f"cannot {doing}: {error}", LOG_IN) from error
+        cure = LOG_IN if isinstance(error, _OF_CREDENTIALS) else ""
+        raise CommandError(f"cannot {doing}: {error}", cure) from error

@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.command()
 def github(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     repository: Annotated[
         str | None, typer.Option(help="The repository, as OWNER/NAME.", show_default="git's origin")

@@ -25,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
+AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
 ClusterName = Annotated[
     str | None, typer.Option("--cluster", help="The cluster's name.", show_default="the app's name")
 ]

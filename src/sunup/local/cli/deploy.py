@@ -21,7 +21,7 @@ from sunup.local.errors import CommandError
 
 from .waiting import ERRORS, Terminal, end_cleanly, waiting
 
-AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
+AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

@@ -22,7 +22,7 @@ from . import ports, watching
 
 
 def dev(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 3000,
     data: Annotated[

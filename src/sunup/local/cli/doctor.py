@@ -21,7 +21,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped":
 
 
 def doctor(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:

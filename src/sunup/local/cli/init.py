@@ -19,7 +19,9 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def init(
-    app_dir: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    app_dir: Annotated[
+        Path, typer.Argument(metavar="APP_DIR", help="The project's folder.")
+    ] = Path(),
     *,
     app: Annotated[
         str | None,

@@ -24,7 +24,7 @@ _HEAD = (
 
 
 def logs(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     since: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
     follow: Annotated[

@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-AppDir = Annotated[Path, typer.Argument(help="The app's folder.")]
+AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
 
 _STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
 

@@ -20,7 +20,7 @@ _SHOWN = 8
 
 
 def package(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     output: Annotated[
         Path | None,

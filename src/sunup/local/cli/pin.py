@@ -15,7 +15,7 @@ from .waiting import waiting
 
 
 def pin(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Also upgrade what is already pinned.")

@@ -65,7 +65,7 @@ def psql(
 
 
 def token(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     user: User = None,
     as_json: Annotated[
@@ -109,7 +109,7 @@ def token(
 
 
 def env(
-    app_dir: Annotated[Path, typer.Argument(help="The app's folder.")] = Path(),
+    app_dir: Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")] = Path(),
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
