@@ -11,7 +11,7 @@ from pathlib import Path
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import application, archive, bytecode, conflicts, dependencies, trial, verify
+from . import application, archive, bytecode, conflicts, dependencies, django_apps, trial, verify
 from .modules import Modules
 from .target import Target
 
@@ -82,8 +82,10 @@ def build(
         natives = verify.natives(folder, target)
         if "psycopg" not in project.texts("keep"):
             verify.libpq(folder)
+        modules = Modules(folder, target.python)
+        notes += django_apps.missing(modules, folder, names)
         read = verify.handler_statically(
-            Modules(folder, target.python),
+            modules,
             project.handler,
             project.app,
             own | {"sunup"},
