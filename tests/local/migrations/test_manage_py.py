@@ -14,8 +14,10 @@ from sunup.local.migrations.manage_py import manage
     [
         ("raise ValueError('one\\nof two lines')", "manage.py check: ValueError: one of two lines"),
         (
-            "class ImproperlyConfigured(Exception): __module__ = 'django.core.exceptions'\n"
-            "raise ImproperlyConfigured(\"'x' isn't an available backend. Use:\\n    'a', 'b'\")",
+            (
+                "class ImproperlyConfigured(Exception): __module__ = 'django.core.exceptions'\n"
+                "raise ImproperlyConfigured(\"'x' isn't an available backend. Use:\\n    'a', 'b'\")"
+            ),
             "ImproperlyConfigured: 'x' isn't an available backend. Use: 'a', 'b'",
         ),
         ("import sys; sys.stderr.write('CommandError: no such command'); sys.exit(1)", "no such"),
