@@ -5,11 +5,15 @@ it needs imported.
 """
 
 import os
+from collections.abc import Mapping
 
 from .settings import Settings, on_lambda
 
 # Beside the embedded server's data: where it listens, while it runs.
 NOTE = ".sunup/database.json"
+
+# The locks by which this process uses servers: they end with the last who does.
+_held: dict[str, int] = {}
 
 
 def settings() -> Settings:
@@ -20,38 +24,128 @@ def settings() -> Settings:
     found = Settings.from_environment()
     if found.host or on_lambda():
         return found
-    return Settings.from_environment({**os.environ, **variables()})
+    return Settings.from_environment(leading_to(variables(), os.environ))
+
+
+def leading_to(variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment that leads to one database."""
+    return {**environ, **variables}
 
 
 def variables() -> dict[str, str]:
-    """The `DB_*` variables of the server that runs for this folder, else of one that is started.
+    """The `DB_*` variables of the server that runs for this folder's app, else of one that starts.
 
-    Started for the time of this process, in a folder whose pyproject.toml has `[tool.sunup]`, where
-    `sunup[dev]` is installed; else nothing.
+    It runs as long as this process, at least. One is started in a folder whose pyproject.toml has
+    `[tool.sunup]`, where `sunup[dev]` is installed; else there is nothing.
     """
     from importlib.metadata import entry_points
     from pathlib import Path
 
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        found = noted(str(folder))
-        if found:
-            return found
+    folder = app_folder(str(Path.cwd()))
+    if folder is None:
+        return {}
+    note = used(folder)
+    found = _variables(note)
+    name = os.environ.get("DB_NAME", "").strip()
+    # Of a server of ours, a database of another name may have to be made first.
+    if found and (name in ("", found.get("DB_NAME")) or "users" not in note):
+        return {**found, "DB_NAME": name} if name else found
     for each in entry_points(group="sunup.local", name="database"):
-        return dict(each.load()(here))
-    return {}
+        return dict(each.load()(Path(folder)))
+    return found
 
 
-def noted(folder: str) -> dict[str, str]:
-    """What the folder's note says, if the server that wrote it lives."""
+def app_folder(here: str) -> str | None:
+    """The app's folder, at or above another: the nearest with `[tool.sunup]`, or with a server."""
+    from pathlib import Path
+
+    for folder in (Path(here), *Path(here).parents):
+        if is_app(str(folder)) or read(str(folder)):
+            return str(folder)
+    return None
+
+
+def is_app(folder: str) -> bool:
+    """Whether its pyproject.toml has `[tool.sunup]`."""
+    import tomllib
+
+    try:
+        with open(f"{folder}/pyproject.toml", encoding="utf-8") as file:  # noqa: PTH123
+            text = file.read()
+    except (OSError, ValueError):
+        return False
+    try:
+        tool = tomllib.loads(text).get("tool")
+        return isinstance(tool, dict) and "sunup" in tool
+    except ValueError:
+        return "tool.sunup" in text  # half written: the app above is another all the same
+
+
+def read(folder: str) -> dict[str, object]:
+    """What the folder's note says: `variables`, and for a server of ours `data` and `users`.
+
+    Nothing unless what it is about lives, and it was written for this folder: not for the one that
+    this is a copy of.
+    """
     import json
 
     try:
         with open(f"{folder}/{NOTE}", encoding="utf-8") as file:  # noqa: PTH123
             content = json.load(file)
-        os.kill(int(content["pid"]), 0)
-        found = dict(content["variables"])
-        alive = os.path.exists(f"{found['DB_HOST']}/.s.PGSQL.5432")  # noqa: PTH110
+        ours = os.path.samefile(content["folder"], folder)  # noqa: PTH121
+        if ours and content["variables"]["DB_HOST"] and _is_locked(content["lock"]):
+            return dict(content)
     except (OSError, ValueError, LookupError, TypeError):
-        return {}
-    return found if alive else {}
+        pass
+    return {}
+
+
+def noted(folder: str) -> dict[str, str]:
+    """The `DB_*` variables of the server that runs for a folder, if one does."""
+    return _variables(read(folder))
+
+
+def used(folder: str) -> dict[str, object]:
+    """What `read` says, of a server that then runs as long as this process."""
+    users = read(folder).get("users")
+    if isinstance(users, str) and not _hold(users):
+        return {}  # it is about to end
+    return read(folder)
+
+
+def _variables(note: Mapping[str, object]) -> dict[str, str]:
+    found = note.get("variables")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _hold(path: str) -> bool:
+    import fcntl
+
+    try:
+        held = _held.get(path)
+        if held is not None and os.path.samestat(os.fstat(held), os.stat(path)):  # noqa: PTH116
+            return True
+        file = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            raise
+    except OSError:
+        return False
+    _held[path] = file
+    return True
+
+
+def _is_locked(path: str) -> bool:
+    """Whether a process holds the file: it is what the note is about, or runs it."""
+    import fcntl
+
+    file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

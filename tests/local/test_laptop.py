@@ -2,16 +2,18 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from sunup import deadline, nearby
-from sunup.failures import DatabaseUnavailable
+from sunup import nearby
 from sunup.local import laptop, project
 from sunup.local.errors import CommandError
-from sunup.psycopg import Database
 from sunup.settings import SettingsError
+from tests.local.test_sharing import gone
 from tests.processes import python
 
 FORKS = """
@@ -61,42 +63,26 @@ def test_in_a_folder_that_is_no_app_s_nothing_is_started(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        '{"pid": "x"}',
-        '{"pid": 999999999, "variables": {"DB_HOST": "/tmp"}}',
-        '{"pid": OURS, "variables": {"DB_HOST": "/nowhere"}}',
-        '{"pid": OURS, "variables": {}}',
-    ],
-)
-def test_a_note_of_a_server_that_is_gone_is_passed_over(tmp_path: Path, content: str) -> None:
-    (tmp_path / ".sunup").mkdir()
-    (tmp_path / nearby.NOTE).write_text(content.replace("OURS", str(os.getpid())))
-    assert nearby.noted(str(tmp_path)) == {}
-
-
 def test_in_ci_a_missing_host_is_an_error_and_not_a_database_that_nobody_keeps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith("DB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CI", "true")
+    (tmp_path / "pyproject.toml").write_text("[tool.sunup]\n")
     with (
-        laptop.database(project.find(tmp_path)) as (found, is_ours),
+        laptop.database(project.find(tmp_path)) as (found, shared),
         pytest.raises(SettingsError, match="DB_HOST is not set"),
     ):
-        assert not is_ours
+        assert not shared
         found.settings  # noqa: B018
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / ".sunup").exists()
     monkeypatch.delenv("CI")
-    with laptop.database(project.find(tmp_path)) as (found, is_ours):
-        assert is_ours
+    with laptop.database(project.find(tmp_path)) as (found, shared):
+        assert shared
         assert nearby.noted(str(tmp_path))["DB_HOST"] == found.settings.host
-        with laptop.database(project.find(tmp_path)) as (again, not_ours):
-            assert (again.settings.host, not_ours) == (found.settings.host, False)
+        with laptop.database(project.find(tmp_path)) as (again, shared):
+            assert (again.settings.host, shared) == (found.settings.host, True)
     assert nearby.noted(str(tmp_path)) == {}
 
 
@@ -110,25 +96,94 @@ def test_a_name_that_is_nearly_right_is_pointed_at(tmp_path: Path, name: str) ->
     laptop.check_names(project.find(tmp_path))
 
 
-def test_a_server_that_ended_is_an_error_and_found_again_when_it_runs_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A shell or a notebook outlives `sunup dev`, which is started again."""
-    for name in [name for name in os.environ if name.startswith("DB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    db = Database()
+SHELL = """
+import sys
+from sunup.psycopg import Database
+db = Database()
+for _ in sys.stdin:
+    with db.connection() as connection:
+        row = connection.execute("select pg_postmaster_start_time()::text").fetchone()
+    print(row[0], flush=True)
+"""
 
-    def one() -> object:
-        with deadline.within(3), db.connection() as connection:
-            row = connection.execute("select 1").fetchone()
-            return row and row[0]
 
-    with laptop.embedded(tmp_path, None):
-        assert one() == 1
-    with pytest.raises(DatabaseUnavailable):
-        one()
-    with laptop.embedded(tmp_path, None):
-        assert one() == 1
-        assert one() == 1
-        db.close()
+def test_a_shell_keeps_the_server_of_a_command_that_ends(tmp_path: Path) -> None:
+    """A notebook outlives `sunup dev`, which is started again."""
+    (tmp_path / "pyproject.toml").write_text("[tool.sunup]\n")
+
+    def ask() -> str:
+        assert shell.stdin
+        assert shell.stdout
+        shell.stdin.write("?\n")
+        shell.stdin.flush()
+        return shell.stdout.readline()
+
+    found = project.find(tmp_path)
+    with ExitStack() as stack:
+        dev = stack.enter_context(ExitStack())
+        dev.enter_context(laptop.embedded(found))
+        shell = stack.enter_context(shell_in(tmp_path))
+        before = ask()
+        assert before
+        dev.close()
+        assert ask() == before
+        with laptop.embedded(found, first=True):
+            assert ask() == before
+    assert gone(tmp_path)
+    assert nearby.noted(str(tmp_path)) == {}
+
+
+@contextmanager
+def shell_in(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SHELL],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_script_in_an_app_inside_another_has_its_own(tmp_path: Path) -> None:
+    inner = tmp_path / "apps" / "inner"
+    (inner / "scripts").mkdir(parents=True)
+    for folder in (tmp_path, inner):
+        (folder / "pyproject.toml").write_text("[tool.sunup]\n")
+    script = "from sunup.psycopg import Database\nprint(Database().settings.host)"
+    with laptop.embedded(project.find(tmp_path)) as variables:
+        assert run(tmp_path / "apps", script).stdout.strip() == variables["DB_HOST"]
+        theirs = run(inner / "scripts", script)
+        assert f"PostgreSQL runs in {inner}" in theirs.stderr
+        assert theirs.stdout.strip() != variables["DB_HOST"]
+    assert gone(tmp_path)
+
+
+def test_nothing_is_made_in_a_folder_without_an_app(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="there is no app in") as raised:
+        laptop.database(project.find(tmp_path)).__enter__()
+    assert "sunup init" in raised.value.cure
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "app.py").touch()
+    with laptop.database(project.find(tmp_path)) as (found, _):
+        assert found.settings.host
+
+
+def test_data_of_a_server_that_is_not_here_are_told_with_what_to_do(tmp_path: Path) -> None:
+    data = tmp_path / laptop.DATA
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9\n")
+    with pytest.raises(CommandError, match="is from PostgreSQL 9: no PostgreSQL 9") as raised:
+        laptop.embedded(project.find(tmp_path)).__enter__()
+    assert f"Move {data.resolve()} away to begin anew" in raised.value.cure
+    data.rename(tmp_path / "away")
+    with laptop.embedded(project.find(tmp_path)) as variables:
+        assert variables["DB_NAME"] == "postgres"
+
+
+def test_a_name_that_is_right_and_empty_is_no_misspelling(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DB_HOST=\n")
+    laptop.check_names(project.find(tmp_path))

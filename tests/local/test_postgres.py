@@ -1,14 +1,14 @@
-import subprocess
-import sys
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from sunup.local import postgres
+from sunup.local.postgres.folder import make_socket_folder, socket_of
 
 
 @pytest.fixture
@@ -46,13 +46,14 @@ def test_nothing_is_left_running(folder: Path) -> None:
         run(variables, "select 1")
 
 
-def test_a_folder_in_use_is_a_clear_error(folder: Path) -> None:
-    with (
-        postgres.running(folder / "pg"),
-        pytest.raises(postgres.PostgresFailed, match="another process is using"),
-        postgres.running(folder / "pg"),
-    ):
-        pass
+def test_a_server_is_shared_and_ends_with_its_last_user(folder: Path) -> None:
+    with ExitStack() as first:
+        first.enter_context(postgres.running(folder / "pg"))
+        with postgres.running(folder / "pg", database="shop") as second:
+            [before] = run(second, "select pg_postmaster_start_time()")
+            first.close()
+            assert run(second, "select pg_postmaster_start_time()") == [before]
+    assert not (folder / "pg" / "postmaster.pid").exists()
 
 
 def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) -> None:
@@ -69,13 +70,14 @@ def test_a_folder_of_another_version_is_a_clear_error_and_stays(folder: Path) ->
 
 
 def test_a_folder_of_something_else_is_a_clear_error_and_stays(folder: Path) -> None:
-    (folder / "precious").write_text("x")
+    (folder / "pg").mkdir()
+    (folder / "pg" / "precious").write_text("x")
     with (
         pytest.raises(postgres.PostgresFailed, match="is not empty, and is not a data folder"),
-        postgres.running(folder),
+        postgres.running(folder / "pg"),
     ):
         pass
-    assert (folder / "precious").read_text() == "x"
+    assert (folder / "pg" / "precious").read_text() == "x"
 
 
 def test_a_deep_folder_has_its_socket_elsewhere(folder: Path) -> None:
@@ -86,31 +88,49 @@ def test_a_deep_folder_has_its_socket_elsewhere(folder: Path) -> None:
     assert not Path(variables["DB_HOST"]).exists()
 
 
-def test_the_server_of_a_killed_starter_is_replaced(folder: Path) -> None:
-    code = (
-        "import os, pathlib, signal, sys; from sunup.local import postgres\n"
-        f"with postgres.running(pathlib.Path({str(folder / 'pg')!r})):\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=False)
-    orphan = int((folder / "pg" / "postmaster.pid").read_text().split()[0])
-    assert psutil.pid_exists(orphan)
-    with postgres.running(folder / "pg") as variables:
-        assert run(variables, "select 1") == [(1,)]
-    assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"
-
-
-def test_a_long_path_s_socket_is_at_the_same_place_each_time_unless_somebody_else_is_there(
+def test_a_long_path_s_socket_is_at_the_same_place_each_time_and_nobody_else_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     data = tmp_path / ("long" * 30)
-    made = postgres._short_folder(data, {})
-    assert made.stat().st_mode & 0o777 == 0o700
-    assert postgres._short_folder(data, {}) == made  # left by a run that was killed
-    assert postgres._short_folder(tmp_path / ("else" * 30), {}) != made
+    made = socket_of(data)
+    assert (made.parent, made) == (tmp_path, socket_of(data))
+    assert socket_of(tmp_path / ("else" * 30)) != made
+    for _ in range(2):  # the second time left by a run that was killed
+        make_socket_folder(made)
+        assert made.stat().st_mode & 0o777 == 0o700
     made.rmdir()
     made.symlink_to("/")
-    other = postgres._short_folder(data, {})
-    assert other != made
-    assert not other.is_symlink()
+    with pytest.raises(postgres.PostgresFailed, match="belongs to somebody else"):
+        make_socket_folder(made)
+    made.unlink()
+    make_socket_folder(made)
+
+
+def test_a_setting_of_libpq_s_in_the_environment_leads_nowhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    with postgres.running(folder / "pg", durable=False) as variables:
+        assert (Path(variables["DB_HOST"]) / ".s.PGSQL.5432").exists()
+
+
+@pytest.mark.parametrize("content", ["", "?"])
+def test_damaged_data_are_told_with_what_to_do(folder: Path, content: str) -> None:
+    (folder / "pg").mkdir()
+    (folder / "pg" / "PG_VERSION").write_text(content)
+    with pytest.raises(postgres.PostgresFailed, match="is damaged") as raised:
+        postgres.running(folder / "pg").__enter__()
+    assert raised.value.cure == f"Move {folder / 'pg'} away to begin anew, without its data."
+    shutil.move(folder / "pg", folder / "away")
+    with postgres.running(folder / "pg", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_a_file_in_the_way_is_named(folder: Path) -> None:
+    (folder / ".sunup").touch()
+    with pytest.raises(postgres.PostgresFailed, match=rf"{folder}/\.sunup: File exists"):
+        postgres.running(folder / ".sunup" / "postgres").__enter__()
+    (folder / ".sunup").unlink()
+    with postgres.running(folder / ".sunup" / "postgres", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]

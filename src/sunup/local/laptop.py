@@ -2,131 +2,165 @@
 
 import atexit
 import difflib
-import json
 import os
 import sys
 import threading
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sunup.nearby import NOTE, noted
+from sunup import nearby
+from sunup.nearby import NOTE
 
-from . import postgres, servers
+from . import notes, postgres, project, servers
 from .errors import CommandError
+from .postgres.folder import anew, version_of
+from .postgres.sharing import Place
 from .project import Project
+from .servers import Binaries
 
 _lock = threading.Lock()
-# Kept here: were it collected in a forked process, what it holds would end for all.
+# Kept here: it is held as long as the process lives.
 _started = ExitStack()
+_names: set[tuple[str, str]] = set()
 
 DATA = Path(".sunup") / "postgres"
 
 
 @contextmanager
 def database(
-    project: Project, tell: Callable[[str], None] = lambda _: None
+    found: Project, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[tuple[Project, bool]]:
-    """The project with a database, and whether the block is what it runs for.
+    """The project with a database, and whether that runs on this machine for its users only.
 
     That of its settings; else that of the running `sunup dev`; else the embedded one, until the
-    block ends. Raises `CommandError` and `PostgresFailed`.
+    last who uses it has ended. Raises `CommandError` and `PostgresFailed`.
     """
-    check_names(project)
-    if project.environ.get("DB_HOST") or project.stage is not None:
-        yield project, False
+    check_names(found)
+    if names_host(found.environ) or found.stage is not None:
+        yield found, False
         return
-    found = noted(str(project.folder))
-    if found:
-        yield with_variables(project, found), False
+    note = nearby.read(str(found.folder))
+    if note and not note.get("users"):  # another server, which dev was told of
+        variables = nearby.noted(str(found.folder))
+        yield with_variables(found, {**variables, "DB_NAME": _name(variables, {})}), False
         return
     # In CI a DB_HOST is missing by mistake, and a database that nobody keeps would be migrated.
-    of_ci = bool(os.environ.get("CI")) and not (project.folder / DATA).is_dir()
-    if of_ci or not servers.installed():
-        yield project, False  # which says that DB_HOST is not set
+    of_ci = bool(os.environ.get("CI")) and not (found.folder / DATA).is_dir()
+    if not note and (of_ci or not servers.installed()):
+        yield with_variables(found, {}), False  # which says that DB_HOST is not set
         return
-    tell(f"DB_HOST is not set: using the embedded PostgreSQL, in {project.folder / '.sunup'}")
-    with embedded(project.folder, project.environ.get("DB_NAME")) as variables:
-        yield with_variables(project, variables), True
+    if not note:
+        _check_app(found)
+        tell(f"DB_HOST is not set: using the embedded PostgreSQL, in {found.folder / '.sunup'}")
+    with embedded(found) as variables:
+        yield with_variables(found, variables), True
 
 
 @contextmanager
-def embedded(folder: Path, name: str | None) -> Iterator[dict[str, str]]:
-    """The embedded server on the app's data, which others find while it runs."""
-    data = folder / DATA
-    version = data / "PG_VERSION"
-    wanted = version.read_text().strip() if version.is_file() else None
-    with (
-        postgres.running(
-            data, database=name or "postgres", binaries=servers.find(wanted)
-        ) as variables,
-        note(folder, variables),
-    ):
+def embedded(
+    found: Project,
+    *,
+    data: Path | None = None,
+    binaries: Binaries | None = None,
+    first: bool = False,
+) -> Iterator[dict[str, str]]:
+    """Use the embedded server of an app until the block ends; others find it while it runs.
+
+    `data` is another place for its data. `first`: others find what we use, whatever they found
+    before. Raises `CommandError` and `PostgresFailed`.
+    """
+    folder = str(found.folder)
+    note = {} if first else nearby.read(folder)
+    place = Place((data or Path(str(note.get("data") or found.folder / DATA))).resolve())
+    name = _name(nearby.noted(folder) if note else {}, found.environ)
+    if binaries is None and not note:
+        binaries = _suitable(place.data)
+    with postgres.running(
+        place.data, database=name, binaries=binaries, note=found.folder / NOTE
+    ) as variables:
+        if first or not nearby.read(folder):
+            beside = {"data": place.data, "users": place.users, "lock": place.lock}
+            notes.write(found.folder, variables, beside).close()
         yield variables
 
 
-@contextmanager
-def note(folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    """Let others find the server while the block runs; git is told to pass the folder over."""
-    path = folder / NOTE
-    path.parent.mkdir(exist_ok=True)
-    ignore = path.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    part.write_text(json.dumps({"pid": os.getpid(), "variables": dict(variables)}))
-    part.replace(path)
+def _suitable(data: Path) -> Binaries:
+    """The server of this machine's choice, but for data that only another one can take."""
+    default, found = servers.find(), version_of(data)
+    if found in (None, default.version):
+        return default
     try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
+        return servers.find(found)
+    except CommandError as error:
+        raise CommandError(
+            f"{data} is from PostgreSQL {found}: {error.what}", f"{error.cure} {anew(data)}"
+        ) from None
 
 
-def with_variables(project: Project, variables: Mapping[str, str]) -> Project:
+def _name(noted: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """Which database: the shell's word, else what runs (dev had its own), else .env's."""
+    for each in (os.environ, noted, environ):
+        name = each.get("DB_NAME", "").strip()
+        if name:
+            return name
+    return "postgres"
+
+
+def names_host(environ: Mapping[str, str]) -> bool:
+    """Whether the settings name a server; an empty variable counts as not set."""
+    return bool(environ.get("DB_HOST", "").strip())
+
+
+def with_variables(found: Project, variables: Mapping[str, str]) -> Project:
     """The project whose settings lead to this database."""
-    return replace(project, environ={**project.environ, **variables})
+    return replace(found, environ=nearby.leading_to(variables, found.environ))
 
 
-def check_names(project: Project) -> None:
+def check_names(found: Project) -> None:
     """Raise `CommandError` where `.env` has DB_HSOT: the embedded database would be used."""
-    if project.environ.get("DB_HOST"):
+    if names_host(found.environ) or "DB_HOST" in found.dotenv:
         return
-    close = difflib.get_close_matches("DB_HOST", project.dotenv, n=1, cutoff=0.8)
+    close = difflib.get_close_matches("DB_HOST", found.dotenv, n=1, cutoff=0.8)
     if close:
         raise CommandError(
-            f"{project.env_file.name} has {close[0]}, but no DB_HOST",
+            f"{found.env_file.name} has {close[0]} but no DB_HOST",
             "Did you mean DB_HOST? Rename it, or remove it to use the embedded PostgreSQL.",
         )
 
 
-def _end(owner: int) -> None:
-    """Not in a forked process: multiprocessing's run the exit functions, too."""
-    if os.getpid() == owner:
-        _started.close()
+def _check_app(found: Project) -> None:
+    """Raise `CommandError` in a folder that is no app's: a database there was not meant."""
+    marks = (found.migrations / "env.py", found.folder / "manage.py")
+    if nearby.is_app(str(found.folder)) or any(each.is_file() for each in marks):
+        return
+    try:
+        found.check_app()
+    except CommandError:
+        raise CommandError(
+            f"there is no app in {found.folder}, so there is no database for it",
+            "Go to the app's folder, or name it. sunup new makes an app, sunup init takes yours.",
+        ) from None
 
 
-def start(here: Path) -> dict[str, str]:
-    """Start the embedded server until this process ends; nothing in a folder that is no app's.
+def start(folder: Path) -> dict[str, str]:
+    """Use the embedded server of an app until this process ends; nothing where none is installed.
 
-    The entry point `sunup.local:database`, for `sunup.nearby`.
+    The entry point `sunup.local:database`, for `sunup.nearby`. Raises `CommandError` and
+    `PostgresFailed`.
     """
-    for folder in (here, *here.parents):
-        with suppress(OSError, ValueError):
-            content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-            if "sunup" in content.get("tool", {}):
-                break
-    else:
-        return {}
     if not servers.installed():
         return {}
     with _lock:
-        found = noted(str(folder))  # of another thread
-        if found:
-            return found
-        variables = _started.enter_context(embedded(folder, os.environ.get("DB_NAME")))
-        atexit.register(_end, os.getpid())
-    sys.stderr.write(f"sunup: PostgreSQL runs in {folder / '.sunup'} for this process\n")
+        found = project.find(folder)
+        noted = nearby.noted(str(folder))
+        name = _name(noted, found.environ)
+        if noted and (str(folder), name) in _names:
+            return {**noted, "DB_NAME": name}
+        variables = _started.enter_context(embedded(found))
+        _names.add((str(folder), name))
+        atexit.register(_started.close)
+    if not noted:
+        sys.stderr.write(f"sunup: PostgreSQL runs in {folder / '.sunup'} for this process\n")
     return variables

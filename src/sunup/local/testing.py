@@ -10,7 +10,6 @@ fixtures that use it.
 """
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -34,12 +33,7 @@ def sunup_postgres() -> Iterator[dict[str, str]]:
     """The `DB_*` variables of a PostgreSQL 18 that lives as long as the test session."""
     from . import postgres
 
-    with (
-        tempfile.TemporaryDirectory(prefix="sunup-test-") as folder,
-        postgres.running(
-            Path(folder) / "postgres", durable=False, max_connections=300
-        ) as variables,
-    ):
+    with postgres.throwaway(max_connections=300) as variables:
         yield variables
 
 

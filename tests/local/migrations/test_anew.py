@@ -61,7 +61,7 @@ class App:
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     for name in ("DB_HOST", "DB_NAME", "DB_USER"):
         monkeypatch.delenv(name, raising=False)
-    with laptop.embedded(tmp_path, None) as variables:
+    with laptop.embedded(project.find(tmp_path)) as variables:
         yield App(tmp_path, variables)
 
 

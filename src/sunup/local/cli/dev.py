@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from sunup.local import laptop, postgres, project, servers
+from sunup.local import laptop, notes, project, servers
 from sunup.local.database_url import database_variables
 from sunup.local.migrations import of_project
 from sunup.settings import Settings
@@ -64,35 +63,29 @@ def dev(
     if not (embedded or database_url):
         laptop.check_names(found)
     ports.check(port)
-    environ = dict(found.environ)
-    if embedded:
-        environ = {k: v for k, v in environ.items() if not k.startswith("DB_")}
-    elif database_url:
-        environ.update(database_variables(database_url))
+    here = Path.cwd()
+    wanted = servers.find(postgres_wanted) if postgres_wanted else None
+    place = (data or found.folder / laptop.DATA).resolve()
+    where = ""
     with ExitStack() as stack:
-        ours: Path | None = None
-        if not environ.get("DB_HOST"):
-            folder = ours = data or found.folder / laptop.DATA
-            binaries = servers.find(postgres_wanted)
+        if database_url and not embedded:
+            given = {name: text for name, text in database_variables(database_url).items() if text}
+            found = laptop.with_variables(found, given)
+            stack.enter_context(notes.told(found.folder, given))
+        elif embedded or not laptop.names_host(found.environ):
+            server = laptop.embedded(found, data=place, binaries=wanted, first=True)
             with console.status("Starting PostgreSQL ..."):
-                name = environ.get("DB_NAME") or "postgres"
-                server = postgres.running(folder, database=name, binaries=binaries)
-                environ.update(stack.enter_context(server))
-            stack.enter_context(
-                laptop.note(
-                    found.folder, {k: environ[k] for k in ("DB_HOST", "DB_USER", "DB_NAME")}
-                )
-            )
-            where = f"PostgreSQL {binaries.version} in {_short(folder)}"
-        else:
-            where = f"{environ.get('DB_NAME') or 'postgres'} on {environ['DB_HOST']}"
-        Settings.from_environment(environ).check_database()
+                found = laptop.with_variables(found, stack.enter_context(server))
+            version = (place / "PG_VERSION").read_text().strip()
+            where = f"PostgreSQL {version} in {_short(place, here)}"
+        settings = Settings.from_environment(found.environ)
+        settings.check_database()
+        where = where or f"{settings.database} on {settings.host}"
         console.print(f"Database    {where}", soft_wrap=True)
         if of_project.has_any(found):
-            there = replace(found, environ=environ)
-            remote = project.is_remote(there.migration_settings)
+            remote = project.is_remote(found.migration_settings)
             with console.status("Checking migrations (a sleeping database takes a while) ..."):
-                done = _pending(there) if remote else _applied(there)
+                done = _pending(found) if remote else _applied(found)
             console.print(f"Migrations  {done}", soft_wrap=True)
         url = f"http://localhost:{port}"
         console.print(f"App         {url}  ({found.app}; Ctrl-C stops it)\n")
@@ -100,8 +93,8 @@ def dev(
             console.print(line.format(url=url), soft_wrap=True, markup=False)
         console.print()
         sys.stdout.flush()
-        state = watching.state(found, ours)
-        _serve(found, {**environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
+        state = watching.state(found)
+        _serve(found, {**found.environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
     console.print("\nStopped. The data is kept.")
 
 
@@ -154,8 +147,8 @@ def _terminate(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
 
-def _short(path: Path) -> str:
+def _short(path: Path, here: Path) -> str:
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(path.relative_to(here))
     except ValueError:
         return str(path)

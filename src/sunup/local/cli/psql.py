@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -50,18 +51,32 @@ def psql(
             "Install it. Debian: apt install postgresql-client. macOS: brew install libpq, then "
             "add it to PATH.",
         )
-    with laptop.database(project.find(app_dir), ERRORS.print) as (found, is_ours):
+    with laptop.database(project.find(app_dir), ERRORS.print) as (found, shared):
         settings = found.as_user(user)
         with waiting(waking(settings.user)):
             wake(settings, found.credentials)
         child = environment(os.environ, variables(settings, found.credentials))
         sys.stdout.flush()
-        if is_ours:
-            # The server ends with the block; Ctrl-C is psql's own.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            done = subprocess.run([program, *context.args], env=child, check=False)  # noqa: S603
-            raise typer.Exit(done.returncode)
+        if shared:  # the server may end with the block
+            raise typer.Exit(_run([program, *context.args], child))
         os.execve(program, [program, *context.args], child)  # noqa: S606  # no shell is meant
+
+
+def _run(command: list[str], environ: dict[str, str]) -> int:
+    """Its exit status, as a shell has it. What should end us ends it first; Ctrl-C is its own."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        if not running:
+            raise SystemExit(128 + number)
+        running[0].send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    running.append(subprocess.Popen(command, env=environ))  # noqa: S603
+    status = running[0].wait()
+    return status if status >= 0 else 128 - status
 
 
 def token(

@@ -2,11 +2,9 @@
 
 import json
 import logging
+import multiprocessing
 import os
-import signal
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from sunup.failures import DatabaseUnavailable
@@ -16,17 +14,13 @@ from sunup.local.project import Project
 
 logger = logging.getLogger("sunup.dev")
 
-# What the parent has done: the app's folder, its migrations then, the server that is ours.
+# What the parent has done: the app's folder, its migrations then.
 STATE = "SUNUP_DEV"
 
-# Seconds between two looks at the parent.
-_POLL = 0.5
 
-
-def state(found: Project, data: Path | None) -> str:
-    """For the environment of the processes that are reloaded; `data` is the embedded server's."""
-    content = {"folder": str(found.folder), "seen": fingerprint(found), "data": str(data or "")}
-    return json.dumps(content)
+def state(found: Project) -> str:
+    """For the environment of the processes that are reloaded."""
+    return json.dumps({"folder": str(found.folder), "seen": fingerprint(found)})
 
 
 def fingerprint(found: Project) -> list[list[object]]:
@@ -43,8 +37,7 @@ def begin() -> None:
     if not text:
         return
     content = json.loads(text)
-    data = content["data"]
-    threading.Thread(target=_end_with, args=(os.getppid(), data), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     found = project.find(Path(content["folder"]))
     if fingerprint(found) != content["seen"]:
         _migrate(found)
@@ -71,12 +64,9 @@ def _undone(revisions: list[str]) -> None:
     logger.warning("migrations: undone %s, with its data: the file has changed", what)
 
 
-def _end_with(parent: int, data: str) -> None:
-    """A parent that was killed could not end its children, nor its PostgreSQL."""
-    while os.getppid() == parent:
-        time.sleep(_POLL)
-    if data:
-        with suppress(OSError, ValueError):
-            pid = int((Path(data) / "postmaster.pid").read_text().split("\n", 1)[0])
-            os.kill(pid, signal.SIGINT)
-    os._exit(1)
+def _end_with_parent() -> None:
+    """A parent that was killed could not end its children."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -161,6 +161,7 @@ class Emulator:
                 durable=self._data is not None,
                 max_connections=options.aurora.connection_limit,
                 binaries=servers.find(options.postgres),
+                thrown=folder if self._data is None else None,
             )
             self._database = stack.enter_context(running)
         else:

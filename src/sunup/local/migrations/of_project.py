@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
-from sunup.nearby import noted
+from sunup.nearby import noted, read
 
 from . import anew, django, running
 from .folder import has_migrations
@@ -27,7 +27,8 @@ def upgrade_here(project: Project, on_undone: Callable[[list[str]], None]) -> li
     first. Raises as `upgrade`.
     """
     settings, folder = project.migration_settings, project.migrations
-    embedded = noted(str(project.folder)).get("DB_HOST") == settings.host
+    here = str(project.folder)
+    embedded = "users" in read(here) and noted(here).get("DB_HOST") == settings.host
     if not embedded or not has_migrations(folder):
         return upgrade(project)
     memory = project.folder / anew.MEMORY

@@ -1,7 +1,6 @@
 """Writes the next migration: from the app's models where it has any, against a scratch database."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,10 +138,7 @@ def _writable(folder: Path) -> Iterator[None]:
 @contextmanager
 def scratch() -> Iterator[Settings]:
     """The settings of an empty PostgreSQL that is thrown away with the block."""
-    with (
-        tempfile.TemporaryDirectory(prefix="sunup-new-") as folder,
-        postgres.running(Path(folder) / "postgres", durable=False) as variables,
-    ):
+    with postgres.throwaway() as variables:
         yield Settings.from_environment(variables)
 
 

@@ -1,0 +1,172 @@
+"""Runs a server, and stops it when the last process that uses it has ended, however it ended.
+
+A script with the standard library only: `python watcher.py DATA`, and on its standard input what
+`Plan` says, as JSON. It is nobody's child. The kernel gives it the lock on the users' file when no
+user is left; its own lock, which it inherits, says for as long as it lives that the server does.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, TypedDict
+
+# Seconds after which a server that should stop is told more firmly.
+_STOP_TIMEOUT = 10.0
+_POLL = 0.05
+
+
+class Plan(TypedDict):
+    """What to do; relative paths are in the folder of the data, which may be moved meanwhile."""
+
+    folder: str  # where the data is
+    users: str
+    account: dict[str, Any]  # whose the server is: subprocess's arguments
+    initdb: list[str]  # nothing where there is data
+    made: str  # where initdb makes the data, which are then moved to `data`
+    data: str
+    server: list[str]
+    pid: int  # of a server whose watcher was killed; else 0
+    note: str  # a file, removed at the end where its `users` are these
+    noted: str
+    thrown: list[str]  # removed at the end
+
+
+class _Process(Protocol):
+    def send_signal(self, sig: int, /) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class _Adopted:
+    """A process of somebody else's."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def send_signal(self, sig: int, /) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, sig)
+
+    def wait(self, timeout: float | None = None) -> int:
+        end = None if timeout is None else time.monotonic() + timeout
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(self._pid, 0)
+                if end is not None and time.monotonic() > end:
+                    raise subprocess.TimeoutExpired([], timeout or 0)
+                time.sleep(_POLL)
+        return 0
+
+
+class _Group:
+    """`initdb` with its children, which would go on writing: it is killed, not stopped."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def send_signal(self, _: int, /) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self._process.wait(timeout)
+
+
+class Watcher:
+    """One server, from its start to its end."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._running: _Process | None = None
+        self._ending = False
+
+    def run(self) -> None:
+        """Make the data where there are none, run the server, and clean up after it."""
+        plan = self._plan
+        if plan["pid"]:
+            self._wait(lambda: _Adopted(plan["pid"]))
+        elif self._made():
+            self._wait(lambda: self._start(plan["server"]))
+        self._clean()
+
+    def end(self) -> None:
+        """Fast shutdown (SIGINT), then immediate (SIGQUIT), as in the PostgreSQL manual."""
+        with self._lock:
+            self._ending = True
+            running = self._running
+        if running is None:
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            running.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(_STOP_TIMEOUT)
+                return
+
+    def _made(self) -> bool:
+        plan = self._plan
+        if not plan["initdb"]:
+            return True
+        status = self._wait(lambda: _Group(self._start(plan["initdb"])))
+        if status == 0:
+            Path(plan["made"]).replace(plan["data"])
+        return status == 0
+
+    def _wait(self, start: Callable[[], _Process]) -> int:
+        with self._lock:
+            if self._ending:
+                return 1
+            running = self._running = start()
+        return running.wait()
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        account = self._plan["account"]
+        # A session of its own: Ctrl-C is not for the server.
+        return subprocess.Popen(command, start_new_session=True, **account)  # noqa: S603
+
+    def _clean(self) -> None:
+        plan = self._plan
+        with suppress(OSError, ValueError):
+            note = Path(plan["note"])
+            if json.loads(note.read_text(encoding="utf-8")).get("users") == plan["noted"]:
+                note.unlink()
+        left = [plan["made"]] if plan["made"] != plan["data"] else []
+        for each in [*left, *plan["thrown"]]:
+            _remove(each)
+
+
+def _remove(folder: str) -> None:
+    end = time.monotonic() + _STOP_TIMEOUT
+    while os.path.lexists(folder) and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)  # a killed process may still have written
+
+
+def main() -> None:
+    """Return at once, and watch in a process of its own."""
+    plan: Plan = json.load(sys.stdin)
+    os.chdir(plan["folder"])
+    users = os.open(plan["users"], os.O_RDWR)
+    if os.fork():
+        os._exit(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    watcher = Watcher(plan)
+
+    def end() -> None:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        watcher.end()
+
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=watcher.end).start())
+    threading.Thread(target=end, daemon=True).start()
+    watcher.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`sunup dev` and the other commands: one database, whoever starts or ends first."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.local.cli.test_dev import MORE, free_port, sunup, told, wait_for
+from tests.local.test_sharing import gone
+
+needs_psql = pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+
+APP = {
+    "pyproject.toml": "[tool.sunup]\n",
+    "app.py": """
+from sunup.psycopg import Database
+
+words = "good morning"
+db = Database()
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/words":
+        return [words.encode()]
+    with db.connection() as connection:
+        query = "select current_database() || ' ' || count(*) from alembic_version"
+        return [connection.execute(query).fetchone()[0].encode()]
+""",
+    "migrations/env.py": """
+from alembic import context
+context.configure(connection=context.config.attributes["connection"], target_metadata=None)
+with context.begin_transaction():
+    context.run_migrations()
+""",
+    "migrations/versions/0001_first.py": (
+        MORE.replace('"0001"', "None").replace("0002", "0001").replace("notes", "first")
+    ),
+}
+
+
+@pytest.fixture
+def app() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sunup-test-") as name:
+        folder = Path(name) / "app"
+        for path, text in APP.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        yield folder
+        assert gone(folder)
+
+
+@contextmanager
+def dev(app: Path, *options: object) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """It serves; its lines are still to be read."""
+    port = free_port()
+    process = sunup("dev", app, "--port", port, *options)
+    try:
+        wait_for(process, f"http://127.0.0.1:{port}/words")
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("words", ["Database", "Migrations", "is ready"])
+def test_one_that_is_killed_at_any_moment_leaves_nothing(app: Path, words: str) -> None:
+    process = sunup("dev", app, "--port", free_port())
+    try:
+        told(process, words)
+    finally:
+        process.kill()
+        process.wait()
+    assert gone(app)
+    assert process.stdout is not None
+    process.stdout.close()
+    with dev(app) as (_, url):
+        assert httpx2.get(url).text == "postgres 1"
+
+
+@needs_psql
+def test_it_uses_the_server_that_psql_has_started_and_keeps_it(app: Path) -> None:
+    query = "select 'open'; select pg_sleep(60)"
+    psql = sunup(
+        "psql", "--app-dir", app, "--", "-At", *("-c", query.split(";")[0]), *("-c", query)
+    )
+    told(psql, "open")
+    with dev(app) as (_, url):
+        os.killpg(psql.pid, signal.SIGTERM)
+        psql.communicate(timeout=20)
+        assert psql.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)
+        assert httpx2.get(url).text == "postgres 1"
+
+
+@needs_psql
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_psql_that_is_ended_takes_its_server_along(app: Path, number: int) -> None:
+    psql = sunup(
+        "psql", "--app-dir", app, "--", "-Atc", "select 'open'", "-c", "select pg_sleep(60)"
+    )
+    told(psql, "open")
+    os.kill(psql.pid, number)
+    psql.communicate(timeout=20)
+    assert gone(app)
+    done = sunup("psql", "--app-dir", app, "--", "-Atc", "select 1")
+    assert done.communicate(timeout=30)[0].endswith("\n1\n")
+
+
+def test_commands_that_begin_at_once_all_work(app: Path) -> None:
+    running = [sunup("migrate", *words, app) for words in (["up"], ["status"], ["up"])]
+    for each in running:
+        said = each.communicate(timeout=60)[0]
+        assert each.returncode == 0, said
+
+
+def test_a_folder_without_an_app_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
+    for words in (["migrate", "status", tmp_path], ["migrate", "up", tmp_path]):
+        process = sunup(*words)
+        said = process.communicate(timeout=20)[0]
+        assert said.startswith(f"sunup: there is no app in {tmp_path}")
+        assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
