@@ -12,6 +12,13 @@ from .settings import Settings, on_lambda
 # Beside the embedded server's data: where it listens, while it runs.
 NOTE = ".sunup/database.json"
 
+# What leads to a database, and as whom. Beside a database of this machine's none of it counts:
+# with the rest of another's (a port, a role) it would lead nowhere.
+LEADING = (
+    *("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_SSLMODE", "DB_SSLROOTCERT"),
+    *("DB_MIGRATION_USER", "DB_MIGRATION_PASSWORD"),
+)
+
 # The locks by which this process uses servers: they end with the last who does.
 _held: dict[str, int] = {}
 
@@ -28,8 +35,9 @@ def settings() -> Settings:
 
 
 def leading_to(variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment that leads to one database."""
-    return {**environ, **variables}
+    """An environment that leads to one database, and has nothing of another's."""
+    rest = {name: value for name, value in environ.items() if name not in LEADING}
+    return {**rest, **variables}
 
 
 def variables() -> dict[str, str]:

@@ -148,6 +148,43 @@ def shell_in(folder: Path) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
+# What .env has once there was a cluster, with the first line commented out.
+REMOTE = {
+    "DB_PORT": "6543",
+    "DB_USER": "shop_app",
+    "DB_PASSWORD": "geheim",
+    "DB_SSLMODE": "verify-full",
+    "DB_SSLROOTCERT": "/nowhere.pem",
+    "DB_MIGRATION_USER": "shop_owner",
+    "DB_MIGRATION_PASSWORD": "geheim",
+}
+
+
+@pytest.mark.parametrize("host", [{}, {"DB_HOST": ""}, {"DB_HOST": " "}])
+def test_what_is_left_of_another_database_s_settings_does_not_count(
+    tmp_path: Path, host: dict[str, str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.sunup]\n")
+    lines = {**host, **REMOTE, "DB_NAME": "shop", "DB_POOL_SIZE": "7"}
+    (tmp_path / ".env").write_text("\n".join(f"{name}={text}" for name, text in lines.items()))
+    with laptop.database(project.find(tmp_path)) as (found, _):
+        for each in (found.settings, found.migration_settings):
+            assert (each.port, each.user, each.password) == (5432, "postgres", None)
+            assert (each.database, each.pool_size, each.sslmode) == ("shop", 7, "disable")
+        # A script without `sunup dev`, then with it.
+        script = (
+            "from sunup.psycopg import Database\n"
+            "with Database().connection() as connection:\n"
+            "    print(connection.info.dbname, connection.info.user, connection.info.port)\n"
+        )
+        assert run(tmp_path, script, **REMOTE).stdout == "shop postgres 5432\n"
+    done = run(tmp_path, script, **REMOTE)
+    assert done.stdout == "shop postgres 5432\n"
+    assert "PostgreSQL runs in" in done.stderr
+    assert run(tmp_path, script, DB_NAME="other").stdout == "other postgres 5432\n"
+    assert gone(tmp_path)
+
+
 def test_a_script_in_an_app_inside_another_has_its_own(tmp_path: Path) -> None:
     inner = tmp_path / "apps" / "inner"
     (inner / "scripts").mkdir(parents=True)

@@ -114,7 +114,7 @@ def names_host(environ: Mapping[str, str]) -> bool:
 
 
 def with_variables(found: Project, variables: Mapping[str, str]) -> Project:
-    """The project whose settings lead to this database."""
+    """The project whose settings lead to this database, and have nothing of another."""
     return replace(found, environ=nearby.leading_to(variables, found.environ))
 
 

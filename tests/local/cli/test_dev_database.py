@@ -6,13 +6,14 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.local.cli.test_dev import MORE, free_port, sunup, told, wait_for
+from tests.local.test_laptop import REMOTE
 from tests.local.test_sharing import gone
 
 needs_psql = pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
@@ -70,6 +71,15 @@ def dev(app: Path, *options: object) -> Iterator[tuple["subprocess.Popen[str]", 
         process.communicate(timeout=30)
 
 
+def saved(path: Path, text: str, process: "subprocess.Popen[str]", words: str) -> str:
+    """The line that is said then; written again, as the watch may begin after the app is ready."""
+    for _ in range(5):
+        path.write_text(text)
+        with suppress(AssertionError):
+            return told(process, words, 5)
+    pytest.fail(f"nothing was said of {path.name}")
+
+
 @pytest.mark.parametrize("words", ["Database", "Migrations", "is ready"])
 def test_one_that_is_killed_at_any_moment_leaves_nothing(app: Path, words: str) -> None:
     process = sunup("dev", app, "--port", free_port())
@@ -118,6 +128,20 @@ def test_commands_that_begin_at_once_all_work(app: Path) -> None:
     for each in running:
         said = each.communicate(timeout=60)[0]
         assert each.returncode == 0, said
+
+
+def test_the_settings_of_another_database_never_come_back(
+    app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the app, nor in the migrations of a reload."""
+    lines = {**REMOTE, "DB_HOST": "remote.example", "DB_NAME": "shop"}
+    (app / ".env").write_text("\n".join(f"{name}={text}" for name, text in lines.items()))
+    for name in ("DB_PORT", "DB_SSLMODE"):
+        monkeypatch.setenv(name, REMOTE[name])
+    with dev(app, "--embedded") as (process, url):
+        assert httpx2.get(url).text == "shop 1"
+        line = saved(app / "migrations/versions/0002_notes.py", MORE, process, "migrations: ")
+        assert line.endswith("migrations: applied 0002")
 
 
 def test_a_folder_without_an_app_is_told_and_stays_as_it_is(tmp_path: Path) -> None:

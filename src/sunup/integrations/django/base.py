@@ -173,7 +173,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
                 environ[f"DB_{name.upper()}"] = str(params.pop(name))
         del params["client_encoding"]
         if not environ.get("DB_HOST") and not on_lambda():
-            environ = {**environ, **nearby.variables(), "DB_NAME": environ["DB_NAME"]}
+            name = environ["DB_NAME"]
+            environ = {**nearby.leading_to(nearby.variables(), environ), "DB_NAME": name}
         settings = Settings.from_environment(environ)
         settings.check_database()
         options = self.settings_dict["OPTIONS"]

@@ -12,6 +12,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
+from sunup import nearby
 from sunup.local import laptop, notes, project, servers
 from sunup.local.database_url import database_variables
 from sunup.local.migrations import of_project
@@ -119,6 +120,8 @@ def _pending(found: project.Project) -> str:
 
 def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
     os.environ.update(environ)
+    for name in os.environ.keys() & nearby.LEADING - environ.keys():
+        del os.environ[name]
     if found.code != found.folder:
         sys.path.insert(0, str(found.code))
     hidden = found.folder / ".sunup"

@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from sunup.failures import DatabaseUnavailable
@@ -38,7 +39,8 @@ def begin() -> None:
         return
     content = json.loads(text)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    found = project.find(Path(content["folder"]))
+    # What the parent settled: read again, .env would bring back what does not count.
+    found = replace(project.find(Path(content["folder"])), environ=dict(os.environ))
     if fingerprint(found) != content["seen"]:
         _migrate(found)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from sunup.local.errors import CommandError
 from sunup.local.project import MIGRATION_PASSWORD, MIGRATION_USER, Project
+from sunup.nearby import leading_to
 
 
 def manage(project: Project, *arguments: str) -> str:
@@ -37,7 +38,7 @@ def run(project: Project, *arguments: str) -> str:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The app's, with the owner's role in place of its own."""
-    found = {**os.environ, **environ}
+    found = leading_to(environ, os.environ)
     owner = found.get(MIGRATION_USER)
     if owner:
         found["DB_USER"] = owner
