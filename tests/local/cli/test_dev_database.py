@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +21,11 @@ needs_psql = pytest.mark.skipif(shutil.which("psql") is None, reason="psql is no
 
 APP = {
     "pyproject.toml": "[tool.sunup]\n",
+    "words.txt": "good morning",
     "app.py": """
 from sunup.psycopg import Database
 
-words = "good morning"
+words = open("words.txt").read()
 db = Database()
 
 def app(environ, start_response):
@@ -142,6 +144,25 @@ def test_the_settings_of_another_database_never_come_back(
         assert httpx2.get(url).text == "shop 1"
         line = saved(app / "migrations/versions/0002_notes.py", MORE, process, "migrations: ")
         assert line.endswith("migrations: applied 0002")
+
+
+def test_the_app_runs_in_its_folder_also_when_it_is_reloaded(app: Path) -> None:
+    with dev(app) as (process, url):
+        assert httpx2.get(f"{url}/words").text == "good morning"
+        told(process, "is ready")
+        (app / "words.txt").write_text("good night")
+        saved(app / "app.py", APP["app.py"] + "\n", process, "is ready")
+        until(f"{url}/words", "good night")
+
+
+def until(url: str, text: str) -> None:
+    end = time.monotonic() + 20
+    while True:
+        with suppress(httpx2.TransportError):
+            if httpx2.get(url).text == text:
+                return
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_folder_without_an_app_is_told_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def dev(
     here = Path.cwd()
     wanted = servers.find(postgres_wanted) if postgres_wanted else None
     place = (data or found.folder / laptop.DATA).resolve()
+    # As on Lambda, and as after `cd`: what the app and its migrations open by a relative path.
+    os.chdir(found.folder)
     where = ""
     with ExitStack() as stack:
         if database_url and not embedded:

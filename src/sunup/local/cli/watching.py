@@ -39,6 +39,7 @@ def begin() -> None:
         return
     content = json.loads(text)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.chdir(content["folder"])  # multiprocessing begins where the parent once did
     # What the parent settled: read again, .env would bring back what does not count.
     found = replace(project.find(Path(content["folder"])), environ=dict(os.environ))
     if fingerprint(found) != content["seen"]:
