@@ -146,6 +146,34 @@ def test_the_settings_of_another_database_never_come_back(
         assert line.endswith("migrations: applied 0002")
 
 
+ASYNC = """
+import asyncio
+from alembic import context
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import async_engine_from_config
+
+def run(connection):
+    context.configure(connection=connection, target_metadata=None)
+    with context.begin_transaction():
+        context.run_migrations()
+
+async def main():
+    engine = async_engine_from_config({}, prefix="sqlalchemy.", poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+def test_an_async_env_is_run_at_a_reload_as_at_the_start(app: Path) -> None:
+    (app / "migrations/env.py").write_text(ASYNC)
+    with dev(app) as (process, _):
+        line = saved(app / "migrations/versions/0002_notes.py", MORE, process, "migrations: ")
+        assert line.endswith("migrations: applied 0002")
+
+
 def test_the_app_runs_in_its_folder_also_when_it_is_reloaded(app: Path) -> None:
     with dev(app) as (process, url):
         assert httpx2.get(f"{url}/words").text == "good morning"

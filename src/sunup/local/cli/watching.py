@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def begin() -> None:
     # What the parent settled: read again, .env would bring back what does not count.
     found = replace(project.find(Path(content["folder"])), environ=dict(os.environ))
     if fingerprint(found) != content["seen"]:
-        _migrate(found)
+        # Not in this thread: uvicorn's event loop runs in it, and an async env.py begins its own.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(_migrate, found).result()
 
 
 def _migrate(found: Project) -> None:
