@@ -16,6 +16,7 @@ import pytest
 from tests.local.cli.test_dev import MORE, free_port, sunup, told, wait_for
 from tests.local.test_laptop import REMOTE
 from tests.local.test_sharing import gone
+from tests.processes import python
 
 needs_psql = pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
 
@@ -183,6 +184,23 @@ def test_the_app_runs_in_its_folder_also_when_it_is_reloaded(app: Path) -> None:
         until(f"{url}/words", "good night")
 
 
+def test_a_broken_pyproject_is_told_in_a_line_until_it_is_mended(app: Path) -> None:
+    with dev(app) as (process, url):
+        told(process, "is ready")
+        line = saved(app / "pyproject.toml", "[[[", process, "pyproject.toml cannot be read")
+        assert "Traceback" not in line
+        (app / "pyproject.toml").write_text(APP["pyproject.toml"])
+        until(url, "postgres 1")
+
+
+def test_what_cannot_be_reached_is_told_with_one_cure(app: Path) -> None:
+    with dev(app) as (process, _):
+        told(process, "is ready")
+        assert python(app, "-c", STOP).returncode == 0
+        line = saved(app / "migrations/versions/0002_notes.py", MORE, process, "migrations: ")
+        assert line.count("Check DB_HOST") == 1
+
+
 def until(url: str, text: str) -> None:
     end = time.monotonic() + 20
     while True:
@@ -191,6 +209,15 @@ def until(url: str, text: str) -> None:
                 return
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+STOP = """
+import os, pathlib, signal, time
+file = pathlib.Path(".sunup/postgres/postmaster.pid")
+os.kill(int(file.read_text().split()[0]), signal.SIGINT)
+while file.exists():
+    time.sleep(0.02)
+"""
 
 
 def test_a_folder_without_an_app_is_told_and_stays_as_it_is(tmp_path: Path) -> None:

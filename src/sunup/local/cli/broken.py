@@ -4,16 +4,17 @@ import traceback
 from pathlib import Path
 
 from sunup.adapter.lifespan import App, Receive, Scope, Send
+from sunup.local.errors import CommandError
 from sunup.settings import SettingsError
 
-_INTRODUCTION = "The app cannot be imported; sunup dev reads it again when a file changes."
+_INTRODUCTION = "The app cannot be loaded; sunup dev reads it again when a file changes."
 _OURS = str(Path(__file__).parents[2])
 
 
 def told(error: BaseException) -> str:
     """The error with its traceback, beginning in the app's own code."""
-    if isinstance(error, SettingsError):
-        return str(error)
+    if isinstance(error, SettingsError | CommandError):
+        return " ".join([str(error), getattr(error, "cure", "")]).strip()
     found = traceback.TracebackException.from_exception(error)
     while found.stack and _is_machinery(found.stack[0].filename):
         del found.stack[0]

@@ -135,6 +135,7 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         port=port,
         reload=True,
         reload_dirs=[str(found.folder)],
+        reload_includes=["pyproject.toml"],
         # uvicorn takes an absolute folder only when it exists.
         reload_excludes=[str(hidden)] if hidden.is_dir() else [],
         log_level="warning",

@@ -20,13 +20,13 @@ def app() -> App:
     """Make the ASGI app that uvicorn serves, from SUNUP_APP. Called in each reloaded process."""
     settings = Settings.from_environment()
     logs.configure(settings, json_lines=False)
-    watching.begin()
     name = settings.app or "app:app"
     try:
+        watching.begin()
         found: Any = load(name)
     except Exception as error:
         text = broken.told(error)
-        logger.error("the app cannot be imported: %s", text)  # noqa: TRY400  # it has what matters
+        logger.error("the app cannot be loaded: %s", text)  # noqa: TRY400  # it has what matters
         return broken.app(text)
     if interface_of(found) == "wsgi":
         found = _Trimmed(found)

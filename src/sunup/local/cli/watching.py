@@ -34,7 +34,10 @@ def fingerprint(found: Project) -> list[list[object]]:
 
 
 def begin() -> None:
-    """Apply what was written since the start, and end when the parent does. Only in `sunup dev`."""
+    """Apply what was written since the start, and end when the parent does. Only in `sunup dev`.
+
+    Raises `CommandError`.
+    """
     text = os.environ.get(STATE)
     if not text:
         return
@@ -57,9 +60,11 @@ def _migrate(found: Project) -> None:
         return
     try:
         applied = of_project.upgrade_here(found, _undone)
-    except (CommandError, DatabaseUnavailable) as error:
-        what = error.what if isinstance(error, CommandError) else str(error)
-        logger.error("migrations: %s. %s", what, error.cure)  # noqa: TRY400  # told in words
+    except CommandError as error:
+        said = f"{error.what}. {error.cure}".removesuffix(". ")
+        logger.error("migrations: %s", said)  # noqa: TRY400  # told in words
+    except DatabaseUnavailable as error:
+        logger.error("migrations: %s", error)  # noqa: TRY400
     else:
         if applied:
             logger.info("migrations: applied %s", ", ".join(applied))
