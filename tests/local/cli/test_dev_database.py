@@ -201,6 +201,23 @@ def test_what_cannot_be_reached_is_told_with_one_cure(app: Path) -> None:
         assert line.count("Check DB_HOST") == 1
 
 
+def test_what_is_undone_by_hand_stays_so_until_a_migration_is_written(app: Path) -> None:
+    second = app / "migrations/versions/0002_notes.py"
+    with dev(app) as (process, url):
+        saved(second, MORE, process, "migrations: applied 0002")
+        wait_for(process, url)
+        down = sunup("migrate", "down", app, "--yes").communicate(timeout=30)[0]
+        assert down == "Undone: 0002.\n"
+        (app / "words.txt").write_text("good night")
+        saved(app / "app.py", APP["app.py"] + "\n", process, "is ready")
+        until(f"{url}/words", "good night")
+        assert "pending" in sunup("migrate", "status", app).communicate(timeout=30)[0]
+        saved(second, MORE + "\n", process, "migrations: applied 0002")
+        second.unlink()
+        told(process, "migrations: undone 0002")
+        until(url, "postgres 1")
+
+
 def until(url: str, text: str) -> None:
     end = time.monotonic() + 20
     while True:

@@ -96,7 +96,7 @@ def dev(
             console.print(line.format(url=url), soft_wrap=True, markup=False)
         console.print()
         sys.stdout.flush()
-        state = watching.state(found)
+        state = watching.state(found, port)
         _serve(found, {**found.environ, "SUNUP_APP": found.app, watching.STATE: state}, port)
     console.print("\nStopped. The data is kept.")
 
