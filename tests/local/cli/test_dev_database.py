@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.local.cli.test_dev import MORE, free_port, sunup, told, wait_for
+from tests.local.cli.test_dev import MORE, free_port, saved, sunup, told, wait_for
 from tests.local.test_laptop import REMOTE
 from tests.local.test_sharing import gone
 from tests.processes import python
@@ -72,15 +72,6 @@ def dev(app: Path, *options: object) -> Iterator[tuple["subprocess.Popen[str]", 
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
-
-
-def saved(path: Path, text: str, process: "subprocess.Popen[str]", words: str) -> str:
-    """The line that is said then; written again, as the watch may begin after the app is ready."""
-    for _ in range(5):
-        path.write_text(text)
-        with suppress(AssertionError):
-            return told(process, words, 5)
-    pytest.fail(f"nothing was said of {path.name}")
 
 
 @pytest.mark.parametrize("words", ["Database", "Migrations", "is ready"])
