@@ -46,41 +46,63 @@ def sunup_database(sunup_postgres: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def _sunup_template(
-    sunup_postgres: dict[str, str], pytestconfig: pytest.Config
-) -> tuple[dict[str, str], str]:
-    """A database with the app's migrations, made once; and the name of what is copied from it."""
-    from dataclasses import replace
-
-    from . import project
-    from .migrations import of_project
-
-    name = f"app_{uuid.uuid4().hex[:12]}"
-    variables = {**sunup_postgres, "DB_NAME": f"{name}_template"}
-    _execute(sunup_postgres, f'create database "{name}_template"')
-    found = replace(project.find(pytestconfig.rootpath), environ=variables)
-    if of_project.has_any(found):
-        of_project.upgrade(found)
-    return variables, name
+def _sunup_templates() -> dict[str, tuple[dict[str, str], str]]:
+    """For each app's folder what `_template` has made: once in a session."""
+    return {}
 
 
 @pytest.fixture
 def sunup_app_database(
-    _sunup_template: tuple[dict[str, str], str], monkeypatch: pytest.MonkeyPatch
+    sunup_postgres: dict[str, str],
+    _sunup_templates: dict[str, tuple[dict[str, str], str]],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, str]:
     """The `DB_*` variables of the app's database for this test: migrated, and otherwise empty.
 
-    They are in the environment, so that the app's own `Database` finds it. Each test gets a copy of
-    the same name: what an earlier one left connected was ended, which sunup's connections bear.
+    The app is that of the test's folder: the nearest `[tool.sunup]` at or above it. The variables
+    are in the environment, so that the app's own `Database` finds it. Each test gets a copy of the
+    same name: what an earlier one left connected was ended, which sunup's connections bear.
     """
-    template, name = _sunup_template
+    from sunup.nearby import LEADING, is_app
+
+    above = request.path.parents
+    folder = next((each for each in above if is_app(str(each))), request.config.rootpath)
+    if str(folder) not in _sunup_templates:
+        _sunup_templates[str(folder)] = _template(sunup_postgres, folder)
+    template, name = _sunup_templates[str(folder)]
     _execute(template, f'drop database if exists "{name}" with (force)')
     _execute(template, f'create database "{name}" template "{template["DB_NAME"]}"')
     variables = {**template, "DB_NAME": name}
+    for key in LEADING:
+        monkeypatch.delenv(key, raising=False)
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
     _without_proxy(monkeypatch)
     return variables
+
+
+def _template(server: dict[str, str], folder: Path) -> tuple[dict[str, str], str]:
+    """A database with the app's migrations; and the name of what is copied from it."""
+    from sunup.nearby import is_app
+
+    from . import laptop, project
+    from .migrations import of_project
+
+    name = f"app_{uuid.uuid4().hex[:12]}"
+    variables = {**server, "DB_NAME": f"{name}_template"}
+    found = laptop.with_variables(project.find(folder), variables)
+    migrated = of_project.has_any(found)
+    if not migrated and not is_app(str(folder)):
+        pytest.fail(
+            f"sunup_app_database: no app with [tool.sunup] is at or above the test, and {folder} "
+            "has no migrations.\nsunup_database is an empty database.",
+            pytrace=False,
+        )
+    _execute(server, f'create database "{name}_template"')
+    if migrated:
+        of_project.upgrade(found)
+    return variables, name
 
 
 def _execute(variables: dict[str, str], statement: str) -> None:
