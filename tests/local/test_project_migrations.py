@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from sunup.local import project
+from sunup.local.errors import CommandError
+from sunup.local.migrations import of_project
 from sunup.local.migrations.folder import open_folder
 
 
@@ -47,3 +49,12 @@ def test_alembic_ini_counts_but_for_where_the_database_is(tmp_path: Path) -> Non
     assert config.get_main_option("sqlalchemy.url") == "postgresql+psycopg://"
     assert config.get_main_option("file_template") == "%(slug)s"
     assert Path(script.dir) == tmp_path / "db"
+
+
+def test_a_folder_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.sunup]\nmigrations = 'nowhere'\n")
+    with pytest.raises(CommandError, match=r"no migrations in .*/nowhere \(no env\.py\)"):
+        of_project.has_any(project.find(tmp_path))
+    (tmp_path / "nowhere").mkdir()
+    (tmp_path / "nowhere" / "env.py").touch()
+    assert of_project.has_any(project.find(tmp_path))

@@ -11,7 +11,16 @@ from .folder import has_migrations
 
 
 def has_any(project: Project) -> bool:
-    """Whether there is something to apply."""
+    """Whether there is something to apply.
+
+    Raises `CommandError` where pyproject.toml names a folder that is none of Alembic's.
+    """
+    if project.text("migrations") and not has_migrations(project.migrations):
+        raise CommandError(
+            f"there are no migrations in {project.migrations} (no env.py)",
+            "pyproject.toml names that folder: [tool.sunup] migrations. Set it right, or take it "
+            "out.",
+        )
     return has_migrations(project.migrations) or django.has_django(project.folder)
 
 
