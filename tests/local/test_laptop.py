@@ -86,7 +86,7 @@ def test_in_ci_a_missing_host_is_an_error_and_not_a_database_that_nobody_keeps(
     assert nearby.noted(str(tmp_path)) == {}
 
 
-@pytest.mark.parametrize("name", ["DB_HSOT", "DB_HOTS", "DBHOST", "DB_HOST_"])
+@pytest.mark.parametrize("name", ["DB_HSOT", "DB_HOTS", "DBHOST", "DB_HOST_", "db_host"])
 def test_a_name_that_is_nearly_right_is_pointed_at(tmp_path: Path, name: str) -> None:
     (tmp_path / ".env").write_text(f"{name}=db.example\n")
     found = project.find(tmp_path)

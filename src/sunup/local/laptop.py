@@ -122,10 +122,11 @@ def check_names(found: Project) -> None:
     """Raise `CommandError` where `.env` has DB_HSOT: the embedded database would be used."""
     if names_host(found.environ) or "DB_HOST" in found.dotenv:
         return
-    close = difflib.get_close_matches("DB_HOST", found.dotenv, n=1, cutoff=0.8)
+    names = {name.upper(): name for name in found.dotenv}
+    close = difflib.get_close_matches("DB_HOST", names, n=1, cutoff=0.8)
     if close:
         raise CommandError(
-            f"{found.env_file.name} has {close[0]} but no DB_HOST",
+            f"{found.env_file.name} has {names[close[0]]} but no DB_HOST",
             "Did you mean DB_HOST? Rename it, or remove it to use the embedded PostgreSQL.",
         )
 
