@@ -136,6 +136,7 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         reload=True,
         reload_dirs=[str(found.folder)],
         reload_includes=["pyproject.toml"],
+        reload_delay=0,  # before the app is ready the watch has begun: no save is missed
         # uvicorn takes an absolute folder only when it exists.
         reload_excludes=[str(hidden)] if hidden.is_dir() else [],
         log_level="warning",
