@@ -126,7 +126,7 @@ def check_names(found: Project) -> None:
     close = difflib.get_close_matches("DB_HOST", names, n=1, cutoff=0.8)
     if close:
         raise CommandError(
-            f"{found.env_file.name} has {names[close[0]]} but no DB_HOST",
+            f"{found.env_file.name} has {names[close[0]]}, but no DB_HOST",
             "Did you mean DB_HOST? Rename it, or remove it to use the embedded PostgreSQL.",
         )
 
