@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -197,6 +198,18 @@ def test_a_script_in_an_app_inside_another_has_its_own(tmp_path: Path) -> None:
         assert f"PostgreSQL runs in {inner}" in theirs.stderr
         assert theirs.stdout.strip() != variables["DB_HOST"]
     assert gone(tmp_path)
+
+
+def test_an_app_that_is_moved_while_its_server_runs_keeps_it_and_its_note() -> None:
+    with tempfile.TemporaryDirectory(prefix="sunup-test-") as name:  # a path that a socket can have
+        (Path(name) / "one").mkdir()
+        with laptop.embedded(project.find(Path(name) / "one")):
+            moved = (Path(name) / "one").rename(Path(name) / "two")
+            assert nearby.noted(str(moved)) == {}
+            with laptop.embedded(project.find(moved)) as variables:
+                assert nearby.noted(str(moved)) == variables
+        assert gone(Path(name))
+        assert not (moved / nearby.NOTE).exists()
 
 
 def test_nothing_is_made_in_a_folder_without_an_app(tmp_path: Path) -> None:

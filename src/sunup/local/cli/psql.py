@@ -51,7 +51,11 @@ def psql(
             "Install it. Debian: apt install postgresql-client. macOS: brew install libpq, then "
             "add it to PATH.",
         )
-    with laptop.database(project.find(app_dir), ERRORS.print) as (found, shared):
+
+    def tell(text: str) -> None:
+        ERRORS.print(text, soft_wrap=True, markup=False)
+
+    with laptop.database(project.find(app_dir), tell) as (found, shared):
         settings = found.as_user(user)
         with waiting(waking(settings.user)):
             wake(settings, found.credentials)

@@ -154,7 +154,6 @@ def _start(
         ],
         "pid": folder.orphan(data),
         "note": "" if note is None else os.path.relpath(note, data.parent),
-        "noted": str(place.users),
         "thrown": [str(each) for each in left],
     }
     environ = {name: value for name, value in os.environ.items() if name not in OF_LIBPQ}

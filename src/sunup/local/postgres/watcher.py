@@ -36,7 +36,6 @@ class Plan(TypedDict):
     server: list[str]
     pid: int  # of a server whose watcher was killed; else 0
     note: str  # a file, removed at the end where its `users` are these
-    noted: str
     thrown: list[str]  # removed at the end
 
 
@@ -134,9 +133,10 @@ class Watcher:
 
     def _clean(self) -> None:
         plan = self._plan
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, LookupError, TypeError):
             note = Path(plan["note"])
-            if json.loads(note.read_text(encoding="utf-8")).get("users") == plan["noted"]:
+            content = json.loads(note.read_text(encoding="utf-8"))
+            if Path(content["users"]).samefile(plan["users"]):
                 note.unlink()
         left = [plan["made"]] if plan["made"] != plan["data"] else []
         for each in [*left, *plan["thrown"]]:
