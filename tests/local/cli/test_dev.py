@@ -468,6 +468,8 @@ def test_an_app_with_an_error_is_answered_with_it_until_it_is_mended(tmp_path: P
     app = tmp_path / "shop"
     app.mkdir()
     (app / "pyproject.toml").write_text("[tool.sunup]\n")
+    (app / "venv").mkdir()
+    (app / "venv" / "pyvenv.cfg").touch()
     mended = (
         "async def app(scope, receive, send):\n"
         "    assert scope['type'] == 'http'\n"
@@ -493,6 +495,9 @@ def test_an_app_with_an_error_is_answered_with_it_until_it_is_mended(tmp_path: P
             assert "importlib" not in answer
             (app / "app.py").write_text(mended)
             assert until(url, lambda status: status == 200) == (200, "well")
+        (app / "venv" / "installed.py").write_text("")  # no change of the app's
+        (app / "app.py").write_text(f"{mended}\n")
+        assert "venv" not in told(process, "Reloading")
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=20)

@@ -126,7 +126,7 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         del os.environ[name]
     if found.code != found.folder:
         sys.path.insert(0, str(found.code))
-    hidden = found.folder / ".sunup"
+    hidden = [found.folder / ".sunup", *_environments(found.folder)]
     uvicorn.run(
         "sunup.local.cli.served:app",
         factory=True,
@@ -138,12 +138,17 @@ def _serve(found: project.Project, environ: dict[str, str], port: int) -> None:
         reload_includes=["pyproject.toml"],
         reload_delay=0,  # before the app is ready the watch has begun: no save is missed
         # uvicorn takes an absolute folder only when it exists.
-        reload_excludes=[str(hidden)] if hidden.is_dir() else [],
+        reload_excludes=[str(each) for each in hidden if each.is_dir()],
         log_level="warning",
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=3,
     )
+
+
+def _environments(folder: Path) -> list[Path]:
+    """Virtual environments: what pip does in them is no change of the app's."""
+    return [each.parent for depth in ("*", "*/*") for each in folder.glob(f"{depth}/pyvenv.cfg")]
 
 
 def _terminate(number: int, _: FrameType | None) -> None:
