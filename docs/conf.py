@@ -27,7 +27,11 @@ html_title = "sunup"
 html_favicon = html_logo = "sunup.svg"
 html_static_path: list[str] = []
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#b45309", "color-brand-content": "#b45309"},
+    "light_css_variables": {
+        "color-brand-primary": "#b45309",
+        "color-brand-content": "#b45309",
+        "code-font-size": "0.75rem",  # the lines of a terminal, on one line
+    },
     "dark_css_variables": {"color-brand-primary": "#fbbf24", "color-brand-content": "#fbbf24"},
 }
 copybutton_prompt_text = r"\$ "
