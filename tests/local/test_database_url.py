@@ -18,6 +18,11 @@ def test_a_database_url_becomes_variables() -> None:
     assert socket["DB_HOST"] == "/tmp/x"
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql+asyncpg", "postgresql+psycopg"])
+def test_a_url_may_be_written_as_sqlalchemy_takes_it(scheme: str) -> None:
+    assert database_variables(f"{scheme}://localhost/shop")["DB_NAME"] == "shop"
+
+
 @pytest.mark.parametrize(
     "url", ["mysql://h/x", "localhost:5432", "postgresql://u:geheim@h:port/x", "postgresql://", "postgresql://u:geheim@h/x?a=1"]
 )  # fmt: skip

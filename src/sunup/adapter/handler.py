@@ -239,7 +239,7 @@ class Handler:
                 finally:
                     alarm.disarm()
                     self._end(current, answered=False)
-            if status >= 400:
+            if 400 <= status < 500:  # what is more, is nearly always a database that sleeps
                 logger.info("priming with %s was answered %d", path, status)
         except answers.ENDS_THE_PROCESS:
             raise

@@ -4,6 +4,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from sunup.settings import SettingsError
 
+_NAME = "--database-url (DATABASE_URL)"
+
 
 def database_variables(url: str) -> dict[str, str]:
     """The `DB_*` variables of a `postgresql://` URL. Raises `SettingsError`."""
@@ -12,11 +14,12 @@ def database_variables(url: str) -> dict[str, str]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise SettingsError("--database-url", "not a URL", expected) from None
+        raise SettingsError(_NAME, "not a URL", expected) from None
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     host = options.pop("host", host)
-    if parts.scheme not in ("postgresql", "postgres") or not host:
-        raise SettingsError("--database-url", f"{parts.scheme or 'no'}:// URL", expected)
+    # SQLAlchemy's URLs name a driver, too: postgresql+asyncpg.
+    if parts.scheme.partition("+")[0] not in ("postgresql", "postgres") or not host:
+        raise SettingsError(_NAME, f"{parts.scheme or 'no'}:// URL", expected)
     variables = {
         "DB_HOST": host,
         "DB_PORT": str(port or 5432),
@@ -27,5 +30,5 @@ def database_variables(url: str) -> dict[str, str]:
         "DB_SSLROOTCERT": options.pop("sslrootcert", ""),
     }
     if options:
-        raise SettingsError("--database-url", f"with {', '.join(sorted(options))}", expected)
+        raise SettingsError(_NAME, f"with {', '.join(sorted(options))}", expected)
     return variables

@@ -17,6 +17,9 @@ _IGNORED = (
     "terraform/.terraform/",
     "terraform/terraform.tfstate*",
     "terraform/*.tfvars",
+    "__pycache__/",
+    ".venv/",
+    "venv/",
 )
 
 _HEADER = re.compile(r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*sunup[ \t]*\][^\r\n]*", re.MULTILINE)

@@ -284,7 +284,10 @@ def test_a_port_in_use_is_one_clear_line(app: Path) -> None:
     [
         (["/nowhere"], "sunup: there is no folder /nowhere"),
         (["--port", "0"], "sunup: invalid value for '--port'"),
-        (["--database-url", "mysql://h/x"], "sunup: --database-url is 'mysql:// URL'; expected"),
+        (
+            ["--database-url", "mysql://h/x"],
+            "sunup: --database-url (DATABASE_URL) is 'mysql:// URL'; expected",
+        ),
     ],
 )
 def test_a_wrong_option_is_a_clear_error(app: Path, options: list[str], says: str) -> None:

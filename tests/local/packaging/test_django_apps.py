@@ -41,6 +41,16 @@ def test_settings_that_lambda_does_not_read_are_passed_over(tmp_path: Path, file
     assert missing(Modules(tmp_path, "3.13"), tmp_path, [file]) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["MIDDLEWARE.insert(1, 'whitenoise.middleware.X')", "INSTALLED_APPS += ('whitenoise',)"],
+)
+def test_what_is_added_to_a_list_counts(tmp_path: Path, line: str) -> None:
+    write(tmp_path, {"mysite/settings.py": line})
+    [note] = missing(Modules(tmp_path, "3.13"), tmp_path, ["mysite/settings.py"])
+    assert "names whitenoise" in note
+
+
 def test_a_template_of_settings_is_no_python_and_no_error(tmp_path: Path) -> None:
     write(tmp_path, {"template/settings.py": "INSTALLED_APPS = [{{ apps }}"})
     assert missing(Modules(tmp_path, "3.11"), tmp_path, ["template/settings.py"]) == []

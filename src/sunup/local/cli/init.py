@@ -62,7 +62,7 @@ def init(
     chosen = _chosen(app_dir, app, found)
     driver = driver or chosen.driver
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    kind = f" ({chosen.kind})" if chosen.kind else ""
+    kind = f" ({'Django' if chosen.driver == 'django' else chosen.kind})" if chosen.kind else ""
     console.print(f"App         {chosen.name}{kind}, with {driver}")
     others = [each.name for each in found if each.name != chosen.name]
     if others:

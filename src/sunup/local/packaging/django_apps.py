@@ -42,6 +42,9 @@ def missing(modules: Modules, folder: Path, names: Iterable[str]) -> list[str]:
 def _listed(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            target = call.func.value  # MIDDLEWARE.insert(1, "...")
         if isinstance(target, ast.Name) and target.id in _LISTS:
             for each in ast.walk(node):
                 if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value:
