@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+# Whether CI runs the tests: there nothing that they need may be missing. Tests do not see it.
+IN_CI = bool(os.environ.get("CI"))
+
 
 def python(
     folder: Path,

@@ -19,6 +19,7 @@ from sunup.local import servers
 from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
 from sunup.local.errors import CommandError
 from tests.local.cli.test_dev import failing, free_port, sunup, wait_for
+from tests.processes import IN_CI
 
 USERS = Path(__file__).parents[3] / "examples" / "users"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "emulator.md"
@@ -142,7 +143,7 @@ NODE = re.search(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1]  # type
 
 def test_a_custom_runtime_runs_as_the_document_shows(tmp_path: Path) -> None:
     if shutil.which("node") is None:
-        assert not os.environ.get("CI"), "CI has no node"
+        assert not IN_CI, "CI has no node"
         pytest.skip("needs node")
     app = app_with(tmp_path, bootstrap__mjs=NODE)
     port, console = free_port(), free_port()

@@ -21,6 +21,7 @@ from sunup.connecting.iam import auth_token
 from sunup.local.capacity import connection_limit
 from sunup.local.emulator import AuroraOptions, Emulator
 from sunup.local.testing import Emulate
+from tests.processes import IN_CI
 
 
 def password(aws: Emulator, user: str = "app") -> str:
@@ -98,7 +99,7 @@ def psql(aws: Emulator, **environ: str) -> "subprocess.CompletedProcess[str]":
     program = shutil.which("psql")
     if program is None:
         # CI installs one (.ci/run): there a missing psql is a failure, not a skip.
-        assert not os.environ.get("CI"), "CI has no psql"
+        assert not IN_CI, "CI has no psql"
         pytest.skip("needs a psql with TLS: apt install postgresql-client")
     place = f"host=localhost port={aws.aurora.port} user=app dbname={aws.environ['DB_NAME']}"
     return subprocess.run(

@@ -1,6 +1,5 @@
 """The console, as JSON and in a real browser."""
 
-import os
 import re
 import shutil
 import socket
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
 from sunup.local.testing import Emulate
+from tests.processes import IN_CI
 
 from .test_aurora import arguments
 from .test_history import feed
@@ -90,7 +90,7 @@ def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
         # CI installs one (.ci/run): there a missing browser is a failure, not a skip.
-        assert not os.environ.get("CI"), "CI has no Chromium"
+        assert not IN_CI, "CI has no Chromium"
         pytest.skip("the console's page needs a Chromium: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
