@@ -25,8 +25,8 @@ def to_change(folder: Path) -> list[str]:
         imported = set(imports(source.tree))
         if _FLASK in imported and _SUNUP not in imported:
             found[source.file, _FLASK] = (
-                f"{source.file}: Flask-SQLAlchemy has a database of its own; with sunup's it is "
-                f"sessionmaker(create_engine(db)), from sqlalchemy.orm and {_SUNUP}"
+                f"{source.file}: Flask-SQLAlchemy has a database of its own; a subclass with "
+                f"_make_engine() that returns create_engine(db), from {_SUNUP}, has sunup's"
             )
     return list(found.values())
 
