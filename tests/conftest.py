@@ -9,7 +9,10 @@ import pytest
 from sunup.settings import Settings
 
 # These wait for clocks the longest.
-SLOW = ("test_waking", "test_soak", "test_sequences", "test_connections", "test_users_fuzz")
+SLOW = (
+    *("test_waking", "test_soak", "test_sequences", "test_connections", "test_users_fuzz"),
+    *("test_guides", "test_new"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
