@@ -239,7 +239,9 @@ def test_pin_pins_what_pyproject_asks_for_in_a_new_project(tmp_path: Path, cli: 
     assert "--hash=sha256:" in text
     assert "sunup" not in text
     assert cli("package", project, *NATIVE)[0] == 0
-    assert cli("pin", project)[0] == 0  # again, over what it wrote
+    # Again, over what it wrote, and as uv annotates it.
+    (project / "requirements.txt").write_text(f"{text.rstrip()}\n    # via shop\n")
+    assert cli("pin", project)[0] == 0
     by_hand = "asyncpg>=0.30\nstarlette  # ours\n"
     (project / "requirements.txt").write_text(by_hand)
     status, _, err = cli("pin", project)

@@ -59,5 +59,5 @@ def _written_by_hand(path: Path) -> bool:
     if not path.is_file():
         return False
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return any("--hash=" not in line for line in lines)
+    lines = [line.strip() for line in text.splitlines()]
+    return any("--hash=" not in line for line in lines if line and not line.startswith("#"))
