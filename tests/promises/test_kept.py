@@ -1,11 +1,14 @@
 """A connection that is kept beyond its block: whoever uses it is told, and the next is not hurt."""
 
+import asyncio
 import gc
 from typing import Any
 
 import asyncpg as driver
 import psycopg
 import pytest
+
+from sunup.asyncpg.connection import Connection
 
 from .test_after import at_work
 from .test_outside import Admin, App, asgi, begin, code, goes_well, wsgi
@@ -64,6 +67,17 @@ def test_asyncpg_refuses_it_and_the_next_write_is_kept(asgi: App, admin: Admin, 
     assert asgi.ask(writes)["statusCode"] == 200
     assert admin("select id from t") == [("kept",)]
     goes_well(asgi)
+    thawed_after(asgi)
+
+
+def thawed_after(app: App, seconds: float = 60) -> None:
+    """A plain request after a freeze: what rested for long is asked before it is handed out."""
+    db: Any = app.sync_db if app.is_wsgi else app.db
+    pools = [db.pool()] if app.is_wsgi else [*db._pools.get().values()]
+    for each in pools:
+        for connection in each._ledger.idle:
+            connection.rests_since -= seconds
+    goes_well(app)
 
 
 def test_asyncpg_s_cursor_and_statement_of_an_earlier_block_are_refused(asgi: App) -> None:
@@ -148,6 +162,7 @@ def test_psycopg_refuses_it_and_the_next_write_is_kept(wsgi: App, admin: Admin, 
     assert wsgi.ask(writes)["statusCode"] == 200
     assert admin("select id from t") == [("kept",)]
     goes_well(wsgi)
+    thawed_after(wsgi)
 
 
 def test_a_block_that_was_collected_gives_its_connection_back(wsgi: App, admin: Admin) -> None:
@@ -160,3 +175,36 @@ def test_a_block_that_was_collected_gives_its_connection_back(wsgi: App, admin: 
     assert wsgi.ask(work)["statusCode"] == 200
     assert not at_work(admin)
     goes_well(wsgi)
+
+
+@pytest.mark.parametrize("hangs", ["put_right", "works"])
+def test_a_request_that_ends_while_its_connection_is_put_right_is_the_only_one(
+    asgi: App, admin: Admin, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    """In the middle of being handed out, after a stray use changed what the driver knows."""
+
+    async def strays() -> None:
+        async with asgi.db.connection() as connection:
+            pass
+        await connection.transaction().start()
+
+    async def plain() -> None:
+        async with asgi.db.connection() as connection:
+            await connection.fetchval("select 1")
+
+    really, calls = getattr(Connection, hangs), 0
+
+    async def hangs_once(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await asyncio.sleep(30)
+        return await really(*arguments)
+
+    assert code(asgi.ask(strays))[0] == 500
+    monkeypatch.setattr(Connection, hangs, hangs_once)
+    assert asgi.ask(plain, left=0.5)["statusCode"] == 503
+    assert calls
+    assert not at_work(admin)
+    goes_well(asgi)
+    thawed_after(asgi)

@@ -64,9 +64,10 @@ class Pool:
     def _at_hand(self) -> Connection | None:
         """A connection that surely works, without a turn of the loop: the usual case."""
         ledger = self._ledger
-        if not ledger.idle or not ledger.idle[-1].is_fresh(self._ping_after):
+        if not ledger.idle:
             return None
-        if not ledger.idle[-1].clean:
+        last = ledger.idle[-1]
+        if not (last.clean and last.is_fresh(self._ping_after)):
             return None
         holder = request.not_over()
         connection = ledger.take(asyncio.current_task())
@@ -216,7 +217,7 @@ class Pool:
         self._ledger.in_use[connection] = ENDING
         task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
         if keep:
-            connection.session.at_rest, connection.session.keeper = True, task
+            connection.session.only_for = task
         self._ending.add(task)
         task.add_done_callback(partial(self._has_ended, connection))
         return task
@@ -258,8 +259,7 @@ class Pool:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 # Taken from here on, even though its new holder has not run yet.
-                self._ledger.in_use[connection] = None
-                connection.session.at_rest = False
+                self._ledger.give(connection, None)
                 waiter.set_result(connection)
                 return
         self._ledger.rest(connection)

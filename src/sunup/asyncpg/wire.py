@@ -66,7 +66,7 @@ class Wire:
 
     def prepare(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Have a statement parsed."""
-        self.session.parsed = not self.session.at_rest  # where it is refused
+        self.session.parsed = self.session.only_for is None  # else it is refused
         return self._watched(_NOTHING, self._protocol.prepare, *args, parses=True, **options)
 
     def bind_execute(self, state: Any, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
@@ -114,7 +114,7 @@ class Wire:
         **options: Any,
     ) -> Any:
         session, is_in_transaction = self.session, self.is_in_transaction
-        if session.at_rest and session.keeper is not asyncio.current_task():
+        if session.only_for is not None and session.only_for is not asyncio.current_task():
             raise asyncpg.InterfaceError(AT_REST)
         if self._is_cancelling():
             await self._settled()

@@ -15,7 +15,7 @@ from sunup.settings import Settings
 
 from .credentials import CredentialSource
 from .meaning import Meaning
-from .session import Session
+from .session import NOBODY, Session
 from .waking import RESUMING_AFTER, Waking, explained, gave_up
 
 # Holds a connection for good: a pool of another library.
@@ -174,15 +174,19 @@ class Ledger(Generic[C]):
     def rest(self, connection: C) -> None:
         """Nobody uses it any more, and it is clean."""
         self.in_use.pop(connection, None)
-        connection.session.at_rest, connection.session.keeper = True, None
+        connection.session.only_for = NOBODY
         self.idle.append(connection)
 
     def take(self, user: object) -> C:
         """One that rests, for a user; there must be one. It may not be clean any more."""
         connection = self.idle.pop()
-        connection.session.at_rest = False
-        self.in_use[connection] = user
+        self.give(connection, user)
         return connection
+
+    def give(self, connection: C, user: object) -> None:
+        """It is this user's; `None`: of one who will come."""
+        connection.session.only_for = None
+        self.in_use[connection] = user
 
     def forget(self, connection: C) -> None:
         """It is closed, or no longer this pool's."""

@@ -14,6 +14,8 @@ RESET = (
     "reset all; discard temp"
 )
 
+# For `Session.only_for`: between two blocks nobody may use it.
+NOBODY = object()
 AT_REST = "the connection was given back when its block ended; take one with db.connection()"
 
 # Seconds that the server may go on with a statement after the deadline, if nothing cancels it.
@@ -28,9 +30,8 @@ class Session:
 
     __slots__ = (
         "active",
-        "at_rest",
         "changed",
-        "keeper",
+        "only_for",
         "parsed",
         "particular",
         "replace",
@@ -42,10 +43,9 @@ class Session:
     def __init__(self, startup_timeout: float = 0.0) -> None:
         # Statements sent whose end has not been seen.
         self.active = 0
-        # Nobody's: between two blocks. Who kept it from an earlier one may not use it; only who
-        # puts it right may.
-        self.at_rest = False
-        self.keeper: object = None
+        # Who kept it from an earlier block may not use it between two: NOBODY may, or only the
+        # task that puts it right. None: whoever has it.
+        self.only_for: object = None
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
         self.parsed = False

@@ -144,10 +144,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """As in psycopg; raises `DeadlineExceeded` when the request's time is up."""
         limit = self._patience()
         session = self.session
-        if limit <= 0 or session.at_rest:
+        refused = session.only_for is not None
+        if limit <= 0 or refused:
             gen.close()
             self.texts.clear()
-            raise psycopg.InterfaceError(AT_REST) if session.at_rest else deadline.DeadlineExceeded
+            raise psycopg.InterfaceError(AT_REST) if refused else deadline.DeadlineExceeded
         status = self.pgconn.transaction_status
         confirmed: BaseException | None = None
         session.active += 1
