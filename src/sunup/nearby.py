@@ -53,7 +53,7 @@ def variables() -> dict[str, str]:
     if folder is None:
         return {}
     note = used(folder)
-    found = _variables(note)
+    found = variables_of(note)
     name = os.environ.get("DB_NAME", "").strip()
     # Of a server of ours, a database of another name may have to be made first.
     if found and (name in ("", found.get("DB_NAME")) or "users" not in note):
@@ -110,7 +110,7 @@ def read(folder: str) -> dict[str, object]:
 
 def noted(folder: str) -> dict[str, str]:
     """The `DB_*` variables of the server that runs for a folder, if one does."""
-    return _variables(read(folder))
+    return variables_of(read(folder))
 
 
 def used(folder: str) -> dict[str, object]:
@@ -121,7 +121,8 @@ def used(folder: str) -> dict[str, object]:
     return read(folder)
 
 
-def _variables(note: Mapping[str, object]) -> dict[str, str]:
+def variables_of(note: Mapping[str, object]) -> dict[str, str]:
+    """The `DB_*` variables that a note has."""
     found = note.get("variables")
     return dict(found) if isinstance(found, dict) else {}
 

@@ -8,3 +8,8 @@ class CommandError(Exception):
         super().__init__(what)
         self.what = what
         self.cure = cure
+
+    @property
+    def sentences(self) -> str:
+        """Both on one line, for a log."""
+        return f"{self.what}. {self.cure}" if self.cure else self.what

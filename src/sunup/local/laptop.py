@@ -43,7 +43,7 @@ def database(
         return
     note = nearby.read(str(found.folder))
     if note and not note.get("users"):  # another server, which dev was told of
-        variables = nearby.noted(str(found.folder))
+        variables = nearby.variables_of(note)
         yield with_variables(found, {**variables, "DB_NAME": _name(variables, {})}), False
         return
     # In CI a DB_HOST is missing by mistake, and a database that nobody keeps would be migrated.
@@ -74,7 +74,7 @@ def embedded(
     folder = str(found.folder)
     note = {} if first else nearby.read(folder)
     place = Place((data or Path(str(note.get("data") or found.folder / DATA))).resolve())
-    name = _name(nearby.noted(folder) if note else {}, found.environ)
+    name = _name(nearby.variables_of(note), found.environ)
     if binaries is None and not note:
         binaries = _suitable(place.data)
     with postgres.running(

@@ -13,8 +13,10 @@ _OURS = str(Path(__file__).parents[2])
 
 def told(error: BaseException) -> str:
     """The error with its traceback, beginning in the app's own code."""
-    if isinstance(error, SettingsError | CommandError):
-        return " ".join([str(error), getattr(error, "cure", "")]).strip()
+    if isinstance(error, CommandError):
+        return error.sentences
+    if isinstance(error, SettingsError):
+        return str(error)
     found = traceback.TracebackException.from_exception(error)
     while found.stack and _is_machinery(found.stack[0].filename):
         del found.stack[0]

@@ -74,8 +74,7 @@ def _migrate(found: Project) -> bool:
             return True
         applied = of_project.upgrade_here(found, _undone)
     except CommandError as error:
-        said = f"{error.what}. {error.cure}".removesuffix(". ")
-        logger.error("migrations: %s", said)  # noqa: TRY400  # told in words
+        logger.error("migrations: %s", error.sentences)  # noqa: TRY400  # told in words
     except DatabaseUnavailable as error:
         logger.error("migrations: %s", error)  # noqa: TRY400
     else:

@@ -250,7 +250,7 @@ class Deployment:
         try:
             return releases.prune(self.project.number("releases", KEPT))
         except CommandError as error:  # the release is live all the same
-            self.progress.warn(f"Warning: {error.what}. {error.cure}")
+            self.progress.warn(f"Warning: {error.sentences}")
             return []
 
     def _go_live(

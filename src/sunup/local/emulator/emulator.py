@@ -15,7 +15,7 @@ import psycopg
 from sunup.adapter.loop import Loop
 from sunup.local import postgres, project, servers
 from sunup.local.errors import CommandError
-from sunup.local.migrations import django, django_databases
+from sunup.local.migrations import django
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations.folder import has_migrations
 from sunup.settings import Settings
@@ -240,10 +240,7 @@ class Emulator:
             self.applied = migrations.upgrade(settings, folder)
         elif manage is not None:
             there = replace(manage, environ=self._database)
-            names = [each.name for each in django_databases.ask(there) if each.name]
-            for name in django_databases.create_missing(settings, names):
-                self._prepare(name)
-            self.applied = django.upgrade(there)
+            self.applied = django.upgrade(there, on_made=self._prepare)
 
     def _prepare(self, database: str) -> None:
         """Let the app's role in, and say of its sessions what is true in front of this server."""

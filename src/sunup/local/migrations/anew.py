@@ -22,9 +22,18 @@ from .folder import open_folder
 MEMORY = Path(".sunup") / "applied"
 
 
-def keep(folder: Path, memory: Path) -> None:
-    """Keep each migration's file as it is now. Raises `CommandError`."""
+def prepare(settings: Settings, folder: Path, memory: Path) -> list[str]:
+    """Undo what will be applied anew, and keep each file as it is now; what was undone.
+
+    Raises `CommandError`.
+    """
     _, script = open_folder(folder)
+    undone = _undo_changed(settings, folder, script, memory)
+    _keep(script, memory)
+    return undone
+
+
+def _keep(script: ScriptDirectory, memory: Path) -> None:
     memory.mkdir(parents=True, exist_ok=True)
     for each in script.walk_revisions():
         path = Path(each.path)
@@ -33,14 +42,14 @@ def keep(folder: Path, memory: Path) -> None:
             kept.write_bytes(path.read_bytes())
 
 
-def undo_changed(settings: Settings, folder: Path, memory: Path) -> list[str]:
+def _undo_changed(
+    settings: Settings, folder: Path, script: ScriptDirectory, memory: Path
+) -> list[str]:
     """Undo the newest migrations, if their files were changed or are gone; newest first.
 
     Where that cannot be done (others follow that were not changed, nothing was kept, two branches
-    were joined since then) nothing is undone, and `running.upgrade` says what is wrong. Raises
-    `CommandError`.
+    were joined since then) nothing is undone, and `running.upgrade` says what is wrong.
     """
-    _, script = open_folder(folder)
     with running.connected(settings, None) as connection:
         applied = files.known(connection)
         here = {each.revision: Path(each.path) for each in script.walk_revisions()}

@@ -19,17 +19,24 @@ def has_django(folder: Path) -> bool:
     return path.is_file() and b"django" in path.read_bytes()
 
 
-def upgrade(project: Project, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+def upgrade(
+    project: Project,
+    tell: Callable[[str], None] = lambda _: None,
+    on_made: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """`manage.py migrate` for each database that is the app's; what was applied.
 
-    On a server of this machine the databases that DATABASES names are made first. Raises
-    `CommandError`, also where the settings lead to another database than the environment.
+    On a server of this machine the databases that DATABASES names are made first; `on_made` is
+    called with each that was. Raises `CommandError`, also where the settings lead to another
+    database than the environment.
     """
     tell("manage.py migrate")
     databases = django_databases.ask(project)
     settings = project.migration_settings
     if settings.host.startswith("/"):
-        django_databases.create_missing(settings, [each.name for each in databases if each.name])
+        names = [each.name for each in databases if each.name]
+        for name in django_databases.create_missing(settings, names):
+            on_made(name)
     applied = []
     for each in databases:
         output = manage(project, "migrate", "--noinput", "--database", each.alias)

@@ -8,10 +8,10 @@ from unittest.mock import patch
 from sqlalchemy import Connection
 
 from sunup.adapter.loading import load
-from sunup.local import project
 from sunup.local.errors import CommandError
 
 from .engines import Engine
+from .folder import project_of
 
 
 @contextmanager
@@ -24,11 +24,11 @@ def in_context(folder: Path, connection: Connection) -> Iterator[None]:
     if "current_app" not in (folder / "env.py").read_text(encoding="utf-8"):
         yield
         return
-    found = project.find(_root(folder))
-    app = load(found.app)
+    name = project_of(folder).app
+    app = load(name)
     if not hasattr(app, "app_context") or "migrate" not in getattr(app, "extensions", {}):
         raise CommandError(
-            f"{folder.name}/env.py is Flask-Migrate's, and {found.app} has no Migrate(app, db)",
+            f"{folder.name}/env.py is Flask-Migrate's, and {name} has no Migrate(app, db)",
             "[tool.sunup] app names the Flask app: module:name, or module:create_app().",
         )
     engine = Engine(connection)
@@ -38,11 +38,3 @@ def in_context(folder: Path, connection: Connection) -> Iterator[None]:
         stack.enter_context(patch.object(database, "engine", engine))
         stack.enter_context(patch.object(database, "get_engine", lambda *_: engine, create=True))
         yield
-
-
-def _root(folder: Path) -> Path:
-    """The project's folder: the nearest above with a pyproject.toml."""
-    for each in folder.resolve().parents:
-        if (each / "pyproject.toml").is_file():
-            return each
-    return folder.parent

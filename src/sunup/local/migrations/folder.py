@@ -130,13 +130,17 @@ def _sources(folder: Path) -> list[Path]:
 
 def _settings(folder: Path) -> dict[str, str]:
     """What `.env` has for the app's modules, which env.py imports; not where the database is."""
-    ini = _file(folder, "alembic.ini") or _file(folder, "pyproject.toml")
-    found = project.find(ini.parent if ini else folder.resolve().parent).dotenv
     return {
         name: value
-        for name, value in found.items()
+        for name, value in project_of(folder).dotenv.items()
         if name not in os.environ and not name.startswith("DB_")
     }
+
+
+def project_of(folder: Path) -> project.Project:
+    """The project whose migrations these are. Raises `CommandError`."""
+    found = _file(folder, "pyproject.toml") or _file(folder, "alembic.ini")
+    return project.find(found.parent if found else folder.resolve().parent)
 
 
 def _file(folder: Path, name: str) -> Path | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
-from sunup.nearby import noted, read
+from sunup.nearby import read, variables_of
 
 from . import anew, django, running
 from .folder import has_migrations
@@ -36,15 +36,13 @@ def upgrade_here(project: Project, on_undone: Callable[[list[str]], None]) -> li
     first. Raises as `upgrade`.
     """
     settings, folder = project.migration_settings, project.migrations
-    here = str(project.folder)
-    embedded = "users" in read(here) and noted(here).get("DB_HOST") == settings.host
+    note = read(str(project.folder))
+    embedded = "users" in note and variables_of(note).get("DB_HOST") == settings.host
     if not embedded or not has_migrations(folder):
         return upgrade(project)
-    memory = project.folder / anew.MEMORY
-    undone = anew.undo_changed(settings, folder, memory)
+    undone = anew.prepare(settings, folder, project.folder / anew.MEMORY)
     if undone:
         on_undone(undone)
-    anew.keep(folder, memory)
     return upgrade(project)
 
 
