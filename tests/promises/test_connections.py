@@ -99,7 +99,7 @@ def test_revoked_credentials_are_a_503_and_a_log_line_with_the_causes(emulate: E
     reply = post(aws, "c")
     assert (reply.status_code, reply.json()["code"]) == (503, "token_refused")
     assert int(reply.headers["retry-after"]) > 0
-    events = list(aws.timeline.events)
+    events = aws.timeline.events
     lines = "\n".join(each["line"] for each in events if each["kind"] == "log")
     assert "(5) the AWS credentials have expired or were revoked" in lines
     assert f"(5) signed with the credentials {aws.iam.current.id}" in lines
@@ -171,7 +171,7 @@ def test_a_burst_on_too_few_connections_hangs_nobody_and_recovers(emulate: Emula
     assert all(retry for status, retry, _ in replies if status == 503)
     assert max(took for _, _, took in replies) < 35
     assert aws.aurora.places.most <= 20
-    assert "too many clients" in str(list(aws.timeline.events)), "the limit was never reached"
+    assert "too many clients" in str(aws.timeline.events), "the limit was never reached"
     time.sleep(2.5)  # idle sessions end
     for _ in range(5):
         assert ask(1)[0] == 200

@@ -144,7 +144,7 @@ def emulate(sunup_database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 def _tell(aws: "Emulator") -> None:
     """Print the last events: pytest shows what a test printed when it fails."""
-    for event in list(aws.timeline.events)[-_TOLD:]:
+    for event in aws.timeline.events[-_TOLD:]:
         fields = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("n", "at", "kind"))
         moment = datetime.fromtimestamp(event["at"], UTC)
         print(f"{moment:%H:%M:%S.%f} {event['kind']}: {fields}"[:_WIDEST])  # noqa: T201

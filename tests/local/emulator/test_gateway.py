@@ -75,7 +75,7 @@ def test_memory_is_limited(emulate: Emulate, app: Path) -> None:
     aws = emulate(app, memory=128)
     reply = httpx2.get(f"{aws.url}/hungry", timeout=20)
     assert reply.status_code == 500
-    assert "Runtime.OutOfMemory" in str(list(aws.timeline.events))
+    assert "Runtime.OutOfMemory" in str(aws.timeline.events)
 
 
 def test_an_instance_serves_one_request_at_a_time_up_to_the_concurrency(

@@ -1,6 +1,7 @@
 """An hour under load stays small, and true."""
 
 import json
+import threading
 import time
 from itertools import pairwise
 
@@ -149,3 +150,23 @@ def test_the_events_are_bounded_by_their_number_and_by_their_size() -> None:
     timeline.add("log", line="y")
     assert timeline.events[-1]["line"] == "y"
     assert timeline.count == 6101
+
+
+def test_the_timeline_is_read_in_one_thread_while_another_adds() -> None:
+    timeline = Timeline()
+    done = threading.Event()
+
+    def add() -> None:
+        while not done.is_set():
+            timeline.add("instance", instance=f"i-{timeline.count % 50}", state="running")
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    try:
+        for _ in range(300):
+            numbers = [each["n"] for each in timeline.events]
+            assert numbers == sorted(numbers)
+            timeline.since(0.0)
+    finally:
+        done.set()
+        adding.join()

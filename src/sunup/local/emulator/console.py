@@ -76,7 +76,7 @@ class Console:
 
         With `since`, seconds since the epoch, also what was when from that moment on.
         """
-        aurora, functions, history = self._aurora, self._functions, self._timeline.history
+        aurora, functions, timeline = self._aurora, self._functions, self._timeline
         return {
             "now": round(time.time(), 3),
             "aurora": {
@@ -90,9 +90,9 @@ class Console:
                 {"id": each.id, "state": each.state, "requests": each.requests}
                 for each in [*functions.gone, *functions.instances]
             ],
-            "events": [each for each in self._timeline.events if each["n"] > after],
-            "run": history.run,
-        } | ({} if since is None else {"history": history.since(since)})
+            "events": [each for each in timeline.events if each["n"] > after],
+            "run": timeline.history.run,
+        } | ({} if since is None else {"history": timeline.since(since)})
 
     def password(self, user: str) -> str:
         """An IAM token for a role of the database, good for an attempt within 15 minutes."""
