@@ -17,7 +17,9 @@ _HOME = {
     "SettingsError": "settings",
     "auth_token": "connecting.iam",
     "caller": "adapter.caller",
+    "after_commit": "receipts",
     "deadline": "",
+    "exactly_once": "receipts",
 }
 
 # Type checkers treat a variable of this name as true; importing `typing` for it costs milliseconds.
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .connecting.credentials import Credentials as Credentials
     from .connecting.iam import auth_token as auth_token
     from .failures import *  # noqa: F403
+    from .receipts import after_commit as after_commit
+    from .receipts import exactly_once as exactly_once
     from .settings import Settings as Settings
     from .settings import SettingsError as SettingsError
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import Context, ContextVar, Token, copy_context
-from typing import Literal
+from typing import Any, Literal
 
 from . import deadline
 from .deadline import DeadlineExceeded
@@ -38,6 +38,15 @@ class Request:
     raised: BaseException | None = None
     # The values of its header `Accept`, where a person may get a page.
     accepts: Callable[[], list[str]] | None = None
+    # The one transaction that all its work is, where it has a receipt.
+    unit: Any = None
+    # What became of its commit is not known; but whoever repeats it, with its key, learns it.
+    unsettled = False
+    # What its receipt was good for, and how often its work ran: for the log.
+    receipt: str | None = None
+    runs = 0
+    # What the app does once its work is committed.
+    after_commit: list[Callable[[], Any]] | None = None
     # Answered with a failure: what it left running gets no more connections.
     over = False
     # The process may be frozen: what it left running gets a connection in the next request.
@@ -116,6 +125,10 @@ class Request:
             fields["queries"] = self.queries
             fields["query_ms"] = _ms(self.query_seconds)
             fields["rows"] = self.rows
+        if self.receipt is not None:
+            fields["receipt"] = self.receipt
+        if self.runs > 1:
+            fields["runs"] = self.runs
         if self.failure is not None:
             fields["code"] = self.failure.code
             fields["cause"] = str(self.failure)
@@ -152,6 +165,14 @@ def end(token: Token[Request | None]) -> None:
 def active() -> Request | None:
     """The request on whose behalf the calling code runs, if it is known."""
     return current.get() or _serving
+
+
+def unit_of(database: object) -> Any:
+    """The transaction that this database's blocks have to join, if the request has one."""
+    request = current.get() or _serving
+    if request is None or request.unit is None or request.unit.database is not database:
+        return None
+    return request.unit
 
 
 def alone(request: Request | None) -> bool:

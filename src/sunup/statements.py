@@ -26,6 +26,7 @@ class Effect:
         "begins_only",
         "change",
         "commits",
+        "ends",
         "replaces",
         "rolls_back",
         "session",
@@ -35,6 +36,8 @@ class Effect:
     def __init__(self, text: str) -> None:
         self.change = Change.NOTHING
         self.begins = self.commits = False
+        # Begins or ends a transaction, not only a savepoint.
+        self.ends = False
         # Alters what a later statement of the session sees, beyond its transaction; and in a way
         # that nothing but a new session puts right.
         self.session = self.replaces = False
@@ -58,6 +61,7 @@ class Effect:
         one.begins = any(effect.begins for effect in effects)
         one.begins_only = all(effect.begins_only for effect in effects)
         one.commits = any(effect.commits for effect in effects)
+        one.ends = any(effect.ends for effect in effects)
         one.rolls_back = all(effect.rolls_back for effect in effects)
         one.session = any(effect.session for effect in effects)
         one.replaces = any(effect.replaces for effect in effects)
@@ -75,6 +79,11 @@ class Effect:
             or "concurrently" in names  # in its own transactions
         )
         self.rolls_back &= first in ("rollback", "abort") and "to" not in names
+        self.ends |= (
+            first in ("begin", "start", "commit", "end", "abort")
+            or (first == "rollback" and "to" not in names)
+            or words[:2] == ["prepare", "transaction"]
+        )
         local = first == "set" and second in ("local", "transaction", "constraints")
         self.session |= (first in _SESSION and not local) or any(
             name.endswith(("set_config", "advisory_lock", "advisory_lock_shared"))

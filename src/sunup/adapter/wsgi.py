@@ -54,7 +54,7 @@ class WsgiRunner:
     def __init__(self, app: App) -> None:
         self._app = app
         # For the alarm.
-        self.callers: tuple[CodeType, ...] = (WsgiRunner.__call__.__code__,)
+        self.callers: tuple[CodeType, ...] = (WsgiRunner.called.__code__,)
 
     def start(self) -> None:
         """Nothing: WSGI has no start-up."""
@@ -64,8 +64,12 @@ class WsgiRunner:
 
     def __call__(self, call: Call) -> Answer:
         """Serve one request. Raises what the app raised."""
+        return self.called(environ(call))
+
+    def called(self, environ: dict[str, Any]) -> Answer:
+        """The app's answer to a request that is an environ. Raises what the app raised."""
         response = _Response()
-        result = self._app(environ(call), response.start)
+        result = self._app(environ, response.start)
         written = response.written
         try:
             # Not `extend`: what was written counts when the app starts its response anew.

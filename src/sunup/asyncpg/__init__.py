@@ -9,7 +9,7 @@ async with db.connection() as connection:
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import asyncpg
 
@@ -17,12 +17,14 @@ from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
 from sunup.connecting.waking import password_for
-from sunup.failures import chain_of
 from sunup.settings import Settings
 
 from . import attempt as attempts
-from .meaning import MEANING
+from .meaning import MEANING, was_cancelled
 from .pool import Pool
+
+if TYPE_CHECKING:
+    from .unit import Unit
 
 __all__ = ["Connection", "Database"]
 
@@ -74,8 +76,14 @@ class Database:
         one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`, `TokenRefused` and
         so on before anything was executed, `ConnectionLost` when the connection broke in the
         block. Statements are never repeated. asyncpg commits each statement separately; settings
-        made with SET stay with the connection (SET LOCAL does not).
+        made with SET stay with the connection (SET LOCAL does not). In a request with a receipt
+        (`sunup.exactly_once`) all blocks are one transaction.
         """
+        unit = request.unit_of(self)
+        if unit is not None:
+            async with unit.block() as connection:
+                yield connection
+            return
         pool = self.pool()
         connection = await pool.acquire()
         request.note_failure(None)
@@ -87,7 +95,7 @@ class Database:
             if lost is None:
                 raise
             request.note_failure(lost)
-            if _was_cancelled(error):
+            if was_cancelled(error):
                 raise asyncio.CancelledError from lost
             raise lost from error
         except BaseException:
@@ -119,6 +127,12 @@ class Database:
         if pool is not None:
             await pool.close()
 
+    def unit(self) -> "Unit":
+        """One transaction for all that a request does: for `sunup.exactly_once`."""
+        from .unit import of_pool
+
+        return of_pool(self, self.pool())
+
     def connect_parameters(self) -> dict[str, Any]:
         """The arguments of `asyncpg.connect` and `asyncpg.create_pool`, for your own connections.
 
@@ -149,11 +163,3 @@ class Database:
         mine = self._pools.get()
         for loop in [each for each in mine if each.is_closed()]:
             mine.pop(loop).abandon()
-
-
-def _was_cancelled(error: BaseException) -> bool:
-    """Whether the task was cancelled, and only an error in its clean-up hides that."""
-    task = asyncio.current_task()
-    if task is None or not task.cancelling():
-        return False
-    return any(isinstance(each, asyncio.CancelledError) for each in chain_of(error))

@@ -93,6 +93,31 @@ class Connection(asyncpg.Connection):
             return False
         return not self.is_closed() and self.clean
 
+    async def begin_with(self, text: str, isolation: Any) -> str:
+        """Begin a transaction and run more in the same round trip; the tag of its last command."""
+        wire = self._protocol
+        wire.behind_begin, wire.tag = text, ""
+        try:
+            await self.transaction(isolation=isolation).start()
+        finally:
+            wire.behind_begin = ""
+        return wire.tag.decode() if isinstance(wire.tag, bytes) else str(wire.tag)
+
+    async def commit_with(self, text: str) -> None:
+        """Run more and, in the same round trip, commit what `begin_with` began."""
+        wire = self._protocol
+        if self._top_xact is None:
+            raise asyncpg.InterfaceError("the transaction has ended")
+        wire.ahead_of_commit = text
+        try:
+            await self._top_xact.commit()
+        finally:
+            wire.ahead_of_commit = ""
+
+    async def unmeasured(self, text: str) -> None:
+        """Run statements that are not the app's."""
+        await super().execute(text)
+
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""
         self.session.adopt()

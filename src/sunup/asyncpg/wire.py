@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from sunup.connecting.session import AT_REST, Session
+from sunup.connecting.session import AT_REST, JOINED, Session
 from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
 
@@ -31,15 +31,21 @@ class Wire:
         "_get_timeout",
         "_is_cancelling",
         "_protocol",
+        "ahead_of_commit",
+        "behind_begin",
         "get_settings",
         "is_connected",
         "is_in_transaction",
         "session",
+        "tag",
     )
 
     def __init__(self, protocol: Any, session: Session) -> None:
         self._protocol = protocol
         self.session = session
+        # What goes with the next BEGIN and COMMIT in one round trip, and how that ended.
+        self.behind_begin = self.ahead_of_commit = ""
+        self.tag: Any = ""
         self._get_timeout = protocol._get_timeout  # noqa: SLF001
         self._is_cancelling = protocol._is_cancelling  # noqa: SLF001
         self.get_settings = protocol.get_settings
@@ -55,13 +61,18 @@ class Wire:
         if effect.begins:
             await self._settled()
             milliseconds = self.session.timeout_to_set()
-            alone = ";" not in query.rstrip("; \n")
-            if milliseconds is not None and alone and not self.is_in_transaction():
+            alone = ";" not in query.rstrip("; \n") and not self.is_in_transaction()
+            more, self.behind_begin = self.behind_begin, ""
+            if milliseconds is not None and alone:
                 # In the same round trip, and gone with the transaction.
-                both = f"{query.rstrip('; ')}; set local statement_timeout = {milliseconds}"
-                await self._watched(effect, self._protocol.query, both, timeout)
+                more = f"set local statement_timeout = {milliseconds}; {more}"
+            if more:
+                both = f"{query.rstrip('; ')}; {more.rstrip('; ')}"
+                self.tag = await self._watched(effect, self._protocol.query, both, timeout)
                 starts = query.lstrip()[:5].lower() == "start"
                 return "START TRANSACTION" if starts else "BEGIN"
+        elif self.ahead_of_commit and effect.ends:
+            query, self.ahead_of_commit = f"{self.ahead_of_commit}; {query}", ""
         return await self._watched(effect, self._protocol.query, query, timeout, timed=True)
 
     def prepare(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
@@ -116,6 +127,8 @@ class Wire:
         session, is_in_transaction = self.session, self.is_in_transaction
         if session.only_for is not None and session.only_for is not asyncio.current_task():
             raise asyncpg.InterfaceError(AT_REST)
+        if session.joined and effect.ends:
+            raise asyncpg.InterfaceError(JOINED)
         if self._is_cancelling():
             await self._settled()
         before: bool = is_in_transaction()

@@ -18,6 +18,21 @@ RESET = (
 NOBODY = object()
 AT_REST = "the connection was given back when its block ended; take one with db.connection()"
 
+# For one whose transaction is the request's whole work.
+JOINED = (
+    "the work of a request with a receipt is one transaction, which sunup begins and ends: use "
+    "`connection.transaction()`, which makes a savepoint"
+)
+FAILED = (
+    "a statement of this block failed, and with it all that the block did: with a receipt the "
+    "request is one transaction; put what may fail into `connection.transaction()`"
+)
+# Between two blocks of such a request: the first to keep what was done, the second to undo what the
+# last block did.
+SAVEPOINT = "savepoint sunup"
+KEEP = f"release {SAVEPOINT}; {SAVEPOINT}"
+UNDO = f"rollback to {SAVEPOINT}"
+
 # Seconds that the server may go on with a statement after the deadline, if nothing cancels it.
 _BEYOND = 1.0
 
@@ -29,8 +44,10 @@ class Session:
     """What is known of one session of the server."""
 
     __slots__ = (
+        "aborted",
         "active",
         "changed",
+        "joined",
         "only_for",
         "parsed",
         "particular",
@@ -46,6 +63,10 @@ class Session:
         # Who kept it from an earlier block may not use it between two: NOBODY may, or only the
         # task that puts it right. None: whoever has it.
         self.only_for: object = None
+        # Its transaction is a request's whole work: no other may be begun, and it may not be ended.
+        self.joined = False
+        # A statement of the open transaction failed: nothing but a rollback is taken.
+        self.aborted = False
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
         self.parsed = False
@@ -82,6 +103,7 @@ class Session:
     def done(self, effect: Effect, *, before: bool, after: bool, rolled_back: bool = False) -> None:
         """A statement has ended well; `before` and `after`: whether in a transaction."""
         self._note_session(effect)
+        self.aborted = False
         if effect.change > self.changed:
             self.changed = effect.change
         if not after or effect.commits:
@@ -98,6 +120,7 @@ class Session:
         if effect.commits and (effect.change or effect.several or not before):
             # CALL and DO may commit half-way; so may one of several statements.
             request.note_executed(max(effect.change, self.changed), known=False)
+        self.aborted = after
         if not after:
             self.changed = Change.NOTHING  # rolled back
 

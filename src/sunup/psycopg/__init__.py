@@ -8,7 +8,7 @@ with db.connection() as connection:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
@@ -20,6 +20,9 @@ from sunup.settings import Settings
 from .attempt import connect, connect_parameters
 from .meaning import MEANING
 from .pool import Connect, Pool
+
+if TYPE_CHECKING:
+    from .unit import Unit
 
 __all__ = ["Connection", "Database"]
 
@@ -69,8 +72,14 @@ class Database:
         exception. Waits for a sleeping database until the request's deadline (`sunup.deadline`),
         60 s without one. Raises a `DatabaseUnavailable`: `DatabaseResuming`, `DatabaseFull`,
         `TokenRefused` and so on before anything was executed, `ConnectionLost` when the connection
-        broke in the block. Statements are never repeated.
+        broke in the block. Statements are never repeated. In a request with a receipt
+        (`sunup.exactly_once`) all blocks are one transaction.
         """
+        unit = request.unit_of(self)
+        if unit is not None:
+            with unit.block() as connection:
+                yield connection
+            return
         pool = self.pool()
         connection = pool.acquire()
         request.note_failure(None)
@@ -100,6 +109,12 @@ class Database:
         """Close the connections of this process. The next use opens new ones."""
         self._credentials.forget()
         self.pool().close()
+
+    def unit(self) -> "Unit":
+        """One transaction for all that a request does: for `sunup.exactly_once`."""
+        from .unit import of_pool
+
+        return of_pool(self, self.pool())
 
     def connect_parameters(self) -> dict[str, Any]:
         """The arguments of `psycopg.connect`: for connections of your own, such as psycopg_pool's.

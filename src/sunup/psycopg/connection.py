@@ -6,10 +6,10 @@ from collections import deque
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors, pq, waiting
+from psycopg import errors, generators, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting.session import AT_REST, RESET, Session
+from sunup.connecting.session import AT_REST, FAILED, JOINED, KEEP, RESET, UNDO, Session
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
@@ -55,6 +55,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         # While it is put right: until when, in seconds since the epoch.
         self._cleaning_until: float | None = None
         self._state: tuple[object, ...] = ()
+        # In a request's one transaction: what has to be sent before the next statement.
+        self.ahead = ""
 
     def begun(self, settings: Settings) -> None:
         """It has been opened: its present state is what each block begins with."""
@@ -129,6 +131,63 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except (OSError, psycopg.Error):
             pass
 
+    def begin_with(self, text: str, isolation: str) -> int:
+        """Begin a transaction and run more in the same round trip; its last command's rows."""
+        with self.lock:
+            self.texts.append("begin")
+            results = self.wait(self._several(f"begin isolation level {isolation}; {text}"))
+        return int(results[-1].ntuples)
+
+    def commit_with(self, text: str) -> None:
+        """Run more and, in the same round trip, commit what `begin_with` began."""
+        ahead, self.ahead = self.ahead, ""
+        if ahead == UNDO:
+            text = f"{UNDO}; {text}"
+        with self.lock:
+            self.texts.append("commit")
+            self.wait(self._several(f"{text}; commit"))
+
+    def unmeasured(self, text: str) -> None:
+        """Run statements that are not the app's, outside of a transaction."""
+        with self.lock:
+            self.wait(self._several(text))
+
+    def commit(self) -> None:
+        """As in psycopg; in a request's one transaction the work is kept by a savepoint.
+
+        Raises `InFailedSqlTransaction` there, where the block hides that a statement failed.
+        """
+        if not self.session.joined:
+            super().commit()
+        elif self._num_transactions:
+            super().commit()  # psycopg's own refusal
+        elif self.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+            raise errors.InFailedSqlTransaction(FAILED)
+        elif not self.ahead:
+            self.ahead = KEEP
+
+    def rollback(self) -> None:
+        """As in psycopg; in a request's one transaction the block's work is undone."""
+        if not self.session.joined or self._num_transactions:
+            super().rollback()
+        elif not self.ahead:
+            self.undo()
+
+    def undo(self) -> None:
+        """Undo what was done since the last savepoint, before the next statement."""
+        if self.ahead != KEEP:
+            self.ahead = UNDO
+
+    def _several(self, text: str) -> Any:
+        """Send several statements at once; a generator, as psycopg's own."""
+        self._check_connection_ok()
+        self.pgconn.send_query(text.encode())
+        results = yield from generators.execute(self.pgconn)
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(result, encoding="utf-8")
+        return results
+
     def keep_time(self) -> None:
         """Have the server's statement_timeout follow the deadline, where that is needed."""
         session = self.session
@@ -149,6 +208,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             gen.close()
             self.texts.clear()
             raise psycopg.InterfaceError(AT_REST) if refused else deadline.DeadlineExceeded
+        if self.ahead and session.joined and not session.active:
+            self._send_ahead()
+        if session.joined and effect_of_all(self.texts).ends:
+            gen.close()
+            self.texts.clear()
+            raise psycopg.InterfaceError(JOINED)
         status = self.pgconn.transaction_status
         confirmed: BaseException | None = None
         session.active += 1
@@ -172,6 +237,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             session.active -= 1
             if self._leaving and not session.active:
                 self.close()
+
+    def _send_ahead(self) -> None:
+        ahead, self.ahead = self.ahead, ""
+        texts, self.texts = self.texts, [ahead]
+        self.wait(self._several(ahead))
+        self.texts = texts
 
     def _patience(self) -> float:
         if self._cleaning_until is not None:
@@ -273,6 +344,7 @@ _QUIET = frozenset(
         "_fetch_gen",
         "_rollback_gen",
         "_scroll_gen",
+        "_several",
         "_set_autocommit_gen",
         "_set_deferrable_gen",
         "_set_isolation_level_gen",

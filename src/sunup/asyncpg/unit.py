@@ -1,0 +1,222 @@
+"""One transaction for all that a request does: each of its blocks joins it.
+
+The blocks take turns, as with a pool of one connection. What a block did is kept by a savepoint at
+its end; what one that failed did is undone.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from sunup import deadline, request
+from sunup.connecting.session import FAILED, KEEP, NOBODY, UNDO
+from sunup.connecting.waking import patience
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+
+from .connection import Connection
+from .meaning import MEANING, was_cancelled
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+# Called with the connection and `keep`.
+Give = Callable[..., Awaitable[None]]
+
+
+class Unit:
+    """`take` gets a connection for it, `give` takes it back: whether it is worth keeping."""
+
+    def __init__(self, database: object, take: Callable[[], Awaitable[Connection]], give: Give):
+        self.database = database
+        # What a block failed with last, or the commit: running all again may help.
+        self.failure: BaseException | None = None
+        self._take = take
+        self._give = give
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+        self._user: object = None
+        # What the next block begins with.
+        self._ahead = ""
+
+    async def begin(self, text: str, isolation: str) -> bool:
+        """Begin the transaction with these statements; whether the last one returned a row.
+
+        Raises `DatabaseUnavailable`, and what the server says.
+        """
+        connection = self._connection = await self._take()
+        request.note_failure(None)
+        try:
+            tag = await connection.begin_with(text, isolation)
+        except BaseException as error:
+            await self._give_back(keep=isinstance(error, asyncpg.PostgresError))
+            raise self._meant(error, connection) from None
+        connection.session.joined = True
+        connection.session.only_for = NOBODY
+        self._ahead = ""
+        return tag.endswith(" 1")
+
+    async def fetchrow(self, text: str, value: bytes) -> Any:
+        """A row for sunup itself, between two blocks, by what `text` ends with; None: no row."""
+        connection = self._mine()
+        with _ours(connection):
+            try:
+                return await connection.fetchrow(f"{text}$1", value)
+            except Exception as error:
+                raise self._meant(error, connection) from None
+
+    async def commit(self, text: str) -> None:
+        """Run these statements and commit, in one round trip, when the last block has ended.
+
+        Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
+        says `nothing_executed`. The connection is given back in each case.
+        """
+        await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+        connection = self._mine()
+        connection.session.joined = False
+        try:
+            with _ours(connection):
+                if self._ahead == UNDO:
+                    text = f"{UNDO}; {text}"
+                await connection.commit_with(text)
+        except BaseException as error:
+            await self._give_back(keep=False)
+            raise self._meant(error, connection) from None
+        finally:
+            self._turn.release()
+        await self._give_back(keep=True)
+
+    async def roll_back(self) -> None:
+        """End it without a trace; nothing where it has ended."""
+        await self._give_back(keep=True)
+
+    async def after(self, text: str) -> None:
+        """Run a statement that is not part of it, when it has been committed."""
+        connection = await self._take()
+        try:
+            await connection.unmeasured(text)
+        finally:
+            await self._give(connection, keep=True)
+
+    @property
+    def driver_connection(self) -> Connection:
+        """The connection, for a library that joins with its own. Raises `ConnectionsBusy`."""
+        return self._mine()
+
+    @asynccontextmanager
+    async def block(self) -> AsyncIterator[Connection]:
+        """A block of the app's, as `Database.connection()` is: it joins the transaction."""
+        connection = await self.enter()
+        try:
+            yield connection
+        except BaseException as error:
+            self.leave(failed=error)
+            if not isinstance(error, Exception):
+                raise
+            lost = MEANING.while_using(error, closed=connection.is_closed())
+            if lost is None:
+                raise
+            self.failure = lost
+            request.note_failure(lost)
+            if was_cancelled(error):
+                raise asyncio.CancelledError from lost
+            raise lost from error
+        else:
+            self.leave()
+
+    async def enter(self) -> Connection:
+        """Wait for a turn. Raises `ConnectionsBusy`."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise ConnectionsBusy("the request's transaction belongs to another event loop")
+        request.not_over()
+        await self._wait_for_turn(patience())
+        try:
+            connection = self._mine()
+            if self._ahead:
+                with _ours(connection):
+                    await connection.unmeasured(self._ahead)
+                self._ahead = ""
+        except BaseException as error:
+            self._turn.release()
+            raise self._meant(error, self._connection) from None
+        connection.session.only_for = None
+        self._user = asyncio.current_task()
+        return connection
+
+    def leave(self, failed: BaseException | None = None) -> None:
+        """End a turn. Raises `InFailedSQLTransactionError` for a block that hides its failure."""
+        connection = self._connection
+        self._user = None
+        self._turn.release()
+        if connection is None:
+            return
+        connection.session.only_for = NOBODY
+        aborted = connection.session.aborted
+        self._ahead = UNDO if aborted or failed is not None else KEEP
+        self.failure = failed
+        if aborted and failed is None:
+            raise asyncpg.InFailedSQLTransactionError(FAILED)
+
+    def _mine(self) -> Connection:
+        if self._connection is None:
+            raise ConnectionsBusy("the request's transaction has ended")
+        return self._connection
+
+    async def _wait_for_turn(self, limit: float) -> None:
+        if self._user is not None and self._user is asyncio.current_task():
+            raise ConnectionsBusy("the caller already holds one, because `connection()` is nested")
+        began = time.time()
+        try:
+            async with asyncio.timeout(limit):
+                await self._turn.acquire()
+        except TimeoutError:
+            waited = time.time() - began
+            raise ConnectionsBusy(
+                f"another block of the request's transaction did not end in {waited:.1f} s"
+            ) from None
+
+    async def _give_back(self, *, keep: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.session.joined = False
+            connection.session.only_for = None
+            await self._give(connection, keep=keep)
+
+    def _meant(self, error: BaseException, connection: Connection | None) -> BaseException:
+        closed = connection is None or connection.is_closed()
+        if not isinstance(error, Exception) or isinstance(error, DatabaseUnavailable):
+            return error
+        lost = MEANING.while_using(error, closed=closed)
+        if lost is None:
+            self.failure = error
+            return error
+        lost.__cause__ = error
+        self.failure = lost
+        request.note_failure(lost)
+        return lost
+
+
+class _ours:  # noqa: N801
+    """What sunup sends between two blocks, where nobody else may send anything."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._session = connection.session
+
+    def __enter__(self) -> None:
+        self._session.only_for = asyncio.current_task()
+
+    def __exit__(self, *_: object) -> None:
+        self._session.only_for = NOBODY
+
+
+def of_pool(database: object, pool: "Pool") -> Unit:
+    """A unit on a connection of a pool."""
+
+    async def give(connection: Connection, *, keep: bool) -> None:
+        pool.release(connection, keep=keep)
+
+    return Unit(database, pool.acquire, give)

@@ -1,0 +1,206 @@
+"""One transaction for all that a request does: each of its blocks joins it.
+
+The blocks take turns, as with a pool of one connection. What a block did is kept by a savepoint at
+its end; what one that failed did is undone.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from sunup import deadline, request
+from sunup.connecting.session import NOBODY
+from sunup.connecting.waking import patience
+from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+
+from .connection import Connection
+from .meaning import MEANING
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+_ISOLATION = {
+    "read_committed": "read committed",
+    "repeatable_read": "repeatable read",
+    "serializable": "serializable",
+}
+
+
+class Unit:
+    """`take` gets a connection for it, `give` takes it back: whether it is worth keeping."""
+
+    # Its methods block the calling thread.
+    blocking = True
+
+    def __init__(
+        self,
+        database: object,
+        take: Callable[[], Connection],
+        give: Callable[..., None],
+    ) -> None:
+        self.database = database
+        # What a block failed with last, or the commit: running all again may help.
+        self.failure: BaseException | None = None
+        self._take = take
+        self._give = give
+        self._connection: Connection | None = None
+        self._turn = threading.Lock()
+        self._user: int | None = None
+
+    def begin(self, text: str, isolation: str) -> bool:
+        """Begin the transaction with these statements; whether the last one returned a row.
+
+        Raises `DatabaseUnavailable`, and what the server says.
+        """
+        connection = self._connection = self._take()
+        request.note_failure(None)
+        try:
+            rows = connection.begin_with(text, _ISOLATION[isolation])
+        except BaseException as error:
+            self._give_back(keep=isinstance(error, psycopg.Error) and not connection.closed)
+            raise self._meant(error, connection) from None
+        connection.session.joined = True
+        connection.session.only_for = NOBODY
+        connection.ahead = ""
+        return rows == 1
+
+    def fetchrow(self, text: str, value: bytes) -> Any:
+        """A row for sunup itself, between two blocks, by what `text` ends with; None: no row."""
+        connection = self._mine()
+        connection.session.only_for = None
+        try:
+            # Not the app's own factories.
+            cursor: Any = psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row)
+            return cursor.execute(f"{text}%s", (value,), binary=True).fetchone()
+        except Exception as error:
+            raise self._meant(error, connection) from None
+        finally:
+            connection.session.only_for = NOBODY
+
+    def commit(self, text: str) -> None:
+        """Run these statements and commit, in one round trip, when the last block has ended.
+
+        Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
+        says `nothing_executed`. The connection is given back in each case.
+        """
+        self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+        connection = self._mine()
+        connection.session.joined = False
+        connection.session.only_for = None
+        try:
+            connection.commit_with(text)
+        except BaseException as error:
+            self._give_back(keep=False)
+            raise self._meant(error, connection) from None
+        finally:
+            self._turn.release()
+        self._give_back(keep=True)
+
+    def roll_back(self) -> None:
+        """End it without a trace; nothing where it has ended."""
+        connection = self._connection
+        if connection is not None and not connection.session.active:
+            # psycopg counts the app's blocks, which have nothing to end any more.
+            self._give_back(keep=True)
+        else:
+            self._give_back(keep=False)
+
+    def after(self, text: str) -> None:
+        """Run a statement that is not part of it, when it has been committed."""
+        connection = self._take()
+        try:
+            connection.unmeasured(text)
+        finally:
+            self._give(connection, keep=True)
+
+    @property
+    def driver_connection(self) -> Connection:
+        """The connection, for a library that joins with its own. Raises `ConnectionsBusy`."""
+        return self._mine()
+
+    @contextmanager
+    def block(self) -> Iterator[Connection]:
+        """A block of the app's, as `Database.connection()` is: it joins the transaction."""
+        connection = self.enter()
+        try:
+            yield connection
+            connection.commit()
+        except BaseException as error:
+            self.leave(failed=error)
+            if not isinstance(error, Exception):
+                raise
+            lost = MEANING.while_using(error, closed=connection.closed)
+            if lost is None:
+                raise
+            self.failure = lost
+            request.note_failure(lost)
+            raise lost from error
+        else:
+            self.leave()
+
+    def enter(self) -> Connection:
+        """Wait for a turn. Raises `ConnectionsBusy`."""
+        request.not_over()
+        self._wait_for_turn(patience())
+        try:
+            connection = self._mine()
+        except BaseException:
+            self._turn.release()
+            raise
+        connection.session.only_for = None
+        self._user = threading.get_ident()
+        return connection
+
+    def leave(self, failed: BaseException | None = None) -> None:
+        """End a turn."""
+        connection = self._connection
+        self.failure = failed
+        self._user = None
+        if connection is not None:
+            if failed is not None:
+                connection.undo()
+            connection.session.only_for = NOBODY
+        self._turn.release()
+
+    def _mine(self) -> Connection:
+        if self._connection is None:
+            raise ConnectionsBusy("the request's transaction has ended")
+        return self._connection
+
+    def _wait_for_turn(self, limit: float) -> None:
+        if self._user is not None and self._user == threading.get_ident():
+            raise ConnectionsBusy("the caller already holds one, because `connection()` is nested")
+        began = time.time()
+        if not self._turn.acquire(timeout=limit):
+            raise ConnectionsBusy(
+                "another block of the request's transaction did not end in "
+                f"{time.time() - began:.1f} s"
+            )
+
+    def _give_back(self, *, keep: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.session.joined = False
+            connection.session.only_for = None
+            connection.ahead = ""
+            self._give(connection, keep=keep)
+
+    def _meant(self, error: BaseException, connection: Connection) -> BaseException:
+        if not isinstance(error, Exception) or isinstance(error, DatabaseUnavailable):
+            return error
+        lost = MEANING.while_using(error, closed=connection.closed)
+        self.failure = lost or error
+        if lost is None:
+            return error
+        lost.__cause__ = error
+        request.note_failure(lost)
+        return lost
+
+
+def of_pool(database: object, pool: "Pool") -> Unit:
+    """A unit on a connection of a pool."""
+    return Unit(database, pool.acquire, pool.release)

@@ -1,0 +1,178 @@
+"""What the ASGI and the WSGI side have in common: whose key it is, and what it claims."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sunup import request
+from sunup.adapter.http import Answer
+
+from . import problems
+from .claims import Claim, claim_of, request_id
+from .flow import Flow, Unit, Work
+from .header import BadKey, key_of
+from .policy import Policy, matches
+
+# Bytes of a request's body, all of which is read before the app is called: an HTTP API's limit.
+LARGEST_REQUEST = 10 * 1024 * 1024
+
+
+class Asked(NamedTuple):
+    """A request, as far as it matters here: `target` is the path with its query."""
+
+    method: str
+    target: str
+    # Without the prefix that the app is mounted at.
+    path: str
+    keys: list[str]
+    # The values of Authorization and Cookie.
+    credentials: list[str]
+    body: bytes
+
+
+class Service:
+    """Receipts for one app: its policy, and the database that they are in."""
+
+    def __init__(self, policy: Policy, database: Any) -> None:
+        self.policy = policy
+        self._unit = _units_of(database)
+
+    def refused(self, scope: Mapping[str, Any], asked: Asked) -> Answer | None:
+        """What the client is told whose key is missing or wrong."""
+        try:
+            key = key_of(asked.keys)
+        except BadKey as error:
+            return problems.bad_key(str(error))
+        if key is None and matches(self.policy.required, asked.method, asked.path):
+            return problems.missing()
+        return None
+
+    def flow(self, scope: Mapping[str, Any], asked: Asked, *, blocking: bool) -> Flow | None:
+        """How the request is answered; None: without a receipt. `blocking`: on this thread.
+
+        Not for a request that is `refused`.
+        """
+        key = key_of(asked.keys)
+        if key is None and request_id(scope) is None:
+            return None  # the app asks for one always, but nothing tells requests apart
+        claim: Claim = claim_of(
+            self.policy,
+            scope,
+            key=key,
+            method=asked.method,
+            target=asked.target,
+            credentials=asked.credentials,
+            body=asked.body,
+        )
+        unit = self._unit()
+        if getattr(unit, "blocking", False):
+            unit = Blocking(unit) if blocking else Threaded(unit)
+        elif blocking:
+            raise TypeError("a WSGI app takes receipts from a sunup.psycopg.Database or its Engine")
+        repeats = matches(self.policy.repeat, asked.method, asked.path)
+        return Flow(
+            self.policy,
+            claim,
+            unit,
+            repeats=repeats,
+            sleep=_sleep_here if blocking else asyncio.sleep,
+        )
+
+
+@contextmanager
+def a_request(method: str, path: str) -> Iterator[None]:
+    """Make sure that there is a current request: a test client has none."""
+    if request.active() is not None:
+        yield
+        return
+    current = request.Request(method=method, path=path)
+    token = request.begin(current)
+    try:
+        yield
+    finally:
+        request.end(token)
+        current.finish()
+
+
+def run_here(flow: Flow, work: Work) -> Any:
+    """Run a flow whose unit and work block, on this thread: nothing in it ever waits."""
+    running = flow.run(work)
+    try:
+        running.send(None)
+    except StopIteration as end:
+        return end.value
+    running.close()
+    raise RuntimeError("something waited in a request without an event loop")
+
+
+class Blocking:
+    """A unit that blocks, as a flow wants it, for the thread that it runs on."""
+
+    def __init__(self, unit: Any) -> None:
+        self._unit = unit
+        self.database = unit.database
+
+    def __getattr__(self, name: str) -> Any:
+        # `block`, `failure` and so on: what the app's side uses.
+        return getattr(self._unit, name)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the last block failed, or the commit."""
+        found: BaseException | None = self._unit.failure
+        return found
+
+    @failure.setter
+    def failure(self, failure: BaseException | None) -> None:
+        self._unit.failure = failure
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+    async def begin(self, text: str, isolation: str) -> bool:
+        """See `Unit`."""
+        return bool(await self._call(self._unit.begin, text, isolation))
+
+    async def fetchrow(self, text: str, value: bytes) -> Any:
+        """See `Unit`."""
+        return await self._call(self._unit.fetchrow, text, value)
+
+    async def commit(self, text: str) -> None:
+        """See `Unit`."""
+        await self._call(self._unit.commit, text)
+
+    async def roll_back(self) -> None:
+        """See `Unit`."""
+        await self._call(self._unit.roll_back)
+
+    async def after(self, text: str) -> None:
+        """See `Unit`."""
+        await self._call(self._unit.after, text)
+
+
+class Threaded(Blocking):
+    """For an ASGI app whose database blocks: in threads, as the app's own blocks are."""
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.to_thread(function, *arguments)
+
+
+async def _sleep_here(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251  # there is no event loop
+
+
+def _units_of(database: Any) -> Callable[[], Unit]:
+    unit = getattr(database, "unit", None)
+    if unit is None:
+        module: Any = sys.modules.get("sunup.integrations.sqlalchemy")
+        unit = None if module is None else module.unit_of(database)
+    if unit is None:
+        raise TypeError(
+            f"exactly_once got {type(database).__name__} as database; expected a Database of "
+            "sunup.asyncpg or sunup.psycopg, or an engine of sunup.integrations.sqlalchemy"
+        )
+    made: Callable[[], Unit] = unit
+    return made

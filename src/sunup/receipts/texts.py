@@ -1,0 +1,79 @@
+"""The statements of a receipt, each sent in the same round trip as BEGIN or COMMIT.
+
+Values go in as hexadecimal digits and numbers, so that nothing has to be quoted, whatever the
+server's settings. The table is found by the session's search_path.
+"""
+
+from sunup.connecting.session import SAVEPOINT
+
+TABLE = "sunup_receipts"
+
+# Expired rows that one request removes at most.
+BATCH = 1000
+
+# The last one returns a row where the claim is this transaction's: not one that somebody else's
+# COMMIT has left without an answer.
+_CLAIM = """
+select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true);
+set local lock_timeout = {wait};
+delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds';
+insert into {table} (key, fingerprint) values ({key}, {fingerprint}) on conflict (key) do nothing;
+select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
+{savepoint};
+select from {table} where key = {key} and status is null
+ and xmin = pg_current_xact_id_if_assigned()::xid
+"""
+
+_STORE = """
+update {table} set status = {status}, headers = convert_from({headers}, 'UTF8'), body = {body}
+ where key = {key}
+"""
+
+_RELEASE = "delete from {table} where key = {key}"
+
+_REMOVE_EXPIRED = """
+delete from {table} where key in (
+ select key from {table} where created_at < now() - interval '{keep} seconds'
+ order by created_at limit {batch} for update skip locked)
+"""
+
+# Its key is what follows.
+READ = "select fingerprint, status, headers, body from sunup_receipts where key = "
+
+
+def claim(key: bytes, fingerprint: bytes, *, wait: float, keep: int) -> str:
+    """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then)."""
+    return _CLAIM.format(
+        table=TABLE,
+        key=literal(key),
+        fingerprint=literal(fingerprint),
+        wait=max(1, int(wait * 1000)),
+        keep=keep,
+        savepoint=SAVEPOINT,
+    )
+
+
+def store(key: bytes, status: int, headers: str, body: bytes | None) -> str:
+    """Keep an answer; no `body`: it was too large to be kept."""
+    return _STORE.format(
+        table=TABLE,
+        key=literal(key),
+        status=status,
+        headers=literal(headers.encode("ascii")),
+        body="null" if body is None else literal(body),
+    )
+
+
+def release(key: bytes) -> str:
+    """Give a key back: what was answered is not kept."""
+    return _RELEASE.format(table=TABLE, key=literal(key))
+
+
+def remove_expired(keep: int) -> str:
+    """Remove a batch of expired rows, but for those that somebody else just removes or claims."""
+    return _REMOVE_EXPIRED.format(table=TABLE, keep=keep, batch=BATCH)
+
+
+def literal(value: bytes) -> str:
+    """Bytes in a statement."""
+    return f"decode('{value.hex()}', 'hex')"

@@ -1,0 +1,105 @@
+"""Receipts for a WSGI app (PEP 3333)."""
+
+import io
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from sunup.adapter.http import Answer, header_text
+from sunup.adapter.wsgi import App, WsgiRunner
+
+from . import problems
+from .flow import Outcome
+from .service import LARGEST_REQUEST, Asked, Service, a_request, run_here
+
+StartResponse = Callable[..., Callable[[bytes], object]]
+
+
+def serve(
+    service: Service, app: App, environ: dict[str, Any], start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer a request that may have a receipt."""
+    body = _body(environ)
+    if len(body) > LARGEST_REQUEST:
+        return _send(problems.too_large(LARGEST_REQUEST), start_response)
+    path = environ.get("PATH_INFO", "")
+    query = environ.get("QUERY_STRING", "")
+    target = f"{environ.get('SCRIPT_NAME', '')}{path}" + (f"?{query}" if query else "")
+    key = environ.get("HTTP_IDEMPOTENCY_KEY")
+    asked = Asked(
+        method=environ["REQUEST_METHOD"],
+        target=_text(target),
+        path=_text(path),
+        keys=[] if key is None else [_text(key)],
+        credentials=[
+            f"{name}: {environ[name]}"
+            for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+            if environ.get(name)
+        ],
+        body=body,
+    )
+    refused = service.refused(environ, asked)
+    if refused is not None:
+        return _send(refused, start_response)
+    run = WsgiRunner(app).called
+
+    async def work() -> Outcome:
+        again = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        again.pop("HTTP_TRANSFER_ENCODING", None)
+        try:
+            answer = run(again)
+        except Exception as error:
+            return Outcome(None, error)
+        return Outcome(answer, answer.error)
+
+    with a_request(asked.method, asked.target):
+        flow = service.flow(environ, asked, blocking=True)
+        outcome: Outcome = run_here(flow, work) if flow is not None else _only(work)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.answer is not None
+    return _send(outcome.answer, start_response)
+
+
+def _only(work: Any) -> Outcome:
+    try:
+        work().send(None)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+    raise AssertionError
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    """The body, or so much of it that it is too large."""
+    length = environ.get("CONTENT_LENGTH")
+    if length and length.isdecimal():
+        return _read(environ, min(int(length), LARGEST_REQUEST + 1))
+    if environ.get("wsgi.input_terminated"):
+        return _read(environ, LARGEST_REQUEST + 1)
+    return b""
+
+
+def _read(environ: dict[str, Any], most: int) -> bytes:
+    body, stream = bytearray(), environ["wsgi.input"]
+    while len(body) < most and (chunk := stream.read(most - len(body))):
+        body += chunk
+    return bytes(body)
+
+
+def _text(value: str) -> str:
+    """PEP 3333's bytes, as Latin-1, as text."""
+    return header_text(value.encode("latin-1"))
+
+
+def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        phrase = HTTPStatus(answer.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    fields = [
+        (name, value.encode("utf-8", "surrogateescape").decode("latin-1"))
+        for name, value in answer.headers
+    ]
+    start_response(f"{answer.status} {phrase}", fields)
+    return [answer.body]
