@@ -9,8 +9,11 @@ from typing import Any
 
 import asyncpg
 import psycopg
+import sqlalchemy
+import sqlalchemy.exc
+from sqlalchemy.orm import Session
 
-from sunup import Handler, after_commit, exactly_once
+from sunup import Handler, exactly_once
 from sunup.settings import Settings
 
 TABLES = """
@@ -22,87 +25,208 @@ create index on sunup_receipts (created_at);
 create table things (id int generated always as identity, name text unique)
 """
 
-INSERT = "insert into things (name) values ('{}')"
+INSERT = "insert into things (name) values ({}) returning id"
+
+Insert = Callable[[str], Awaitable[int]]
 
 
 class Taken(Exception):
     """The name is taken."""
 
 
-class Store:
-    """Async: `await store.insert(name)` in a block of its own; `Store.both` in one."""
+async def work(insert: Insert, path: str, query: str, body: bytes) -> tuple[int, bytes]:
+    """What a request asks for; each `insert` is a block of its own."""
+    name = query
+    if path == "add":
+        return 201, b"%d" % await insert(name)
+    if path == "slow":
+        number = await insert(name)
+        time.sleep(0.6)  # noqa: ASYNC251
+        return 201, b"%d" % number
+    if path == "taken":
+        await insert(name)
+        try:
+            await insert(name)
+        except Taken:
+            return 409, b"taken"
+    if path == "over":
+        await insert(name)
+        with suppress(Taken):
+            await insert(name)
+        return 201, b"%d" % await insert(f"{name}2")
+    if path == "raises":
+        await insert(name)
+        raise ValueError("of the app")
+    if path == "status":
+        status, _, name = query.partition("-")
+        await insert(name)
+        return int(status), b"as asked"
+    if path == "large":
+        await insert("large")
+        return 200, b"x" * int(query)
+    if path == "body":
+        return 200, b"%d %d" % (len(body), await insert(name))
+    raise LookupError(path)
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+
+def asgi(insert: Insert, **attributes: Any) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        body = (await receive())["body"]
+        status, content = await work(
+            insert, scope["path"].strip("/"), scope["query_string"].decode(), body
+        )
+        headers = [(b"content-type", b"text/plain"), (b"x-own", b"1")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    vars(app).update(attributes)
+    return app
 
 
-def asyncpg_app(settings: Settings, **options: Any) -> Any:
+def wsgi(insert: Callable[[str], int], **attributes: Any) -> Any:
+    async def inserted(name: str) -> int:
+        return insert(name)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        coroutine = work(
+            inserted,
+            environ["PATH_INFO"].strip("/"),
+            environ["QUERY_STRING"],
+            environ["wsgi.input"].read(),
+        )
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            status, content = end.value
+        headers = [("Content-Type", "text/plain"), ("X-Own", "1")]
+        start_response(f"{status} X", headers)
+        return [content]
+
+    vars(app).update(attributes)
+    return app
+
+
+def on_asyncpg(settings: Settings) -> tuple[Any, Any, Any]:
     from sunup.asyncpg import Database
 
     db = Database(settings)
 
     async def insert(name: str) -> int:
-        async with db.connection() as c:
-            try:
-                return int(
-                    await c.fetchval("insert into things (name) values ($1) returning id", name)
-                )
-            except asyncpg.UniqueViolationError:
-                raise Taken from None
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError
-        query = scope["query_string"].decode()
-        body = (await receive())["body"]
-        status, content, headers = await work(
-            insert, scope["path"].strip("/"), query, body, asyncio.sleep
-        )
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-
-    app.db = db  # type: ignore[attr-defined]
-    return exactly_once(app, database=db, **options)
-
-
-async def work(
-    insert: Callable[[str], Awaitable[int]],
-    path: str,
-    query: str,
-    body: bytes,
-    sleep: Callable[[float], Awaitable[None]],
-) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    headers = [(b"content-type", b"text/plain"), (b"x-own", b"1")]
-    if path == "add":
-        return 201, b"%d" % await insert(query), headers
-    if path == "slow":
-        number = await insert(query)
-        await sleep(1.0)
-        return 201, b"%d" % number, headers
-    if path == "taken":
-        await insert(query)
         try:
-            await insert(query)
-        except Taken:
-            return 409, b"taken", headers
-    if path == "over":
-        await insert(query)
-        with suppress(Taken):
-            await insert(query)
-        return 201, b"%d" % await insert(query + "2"), headers
-    if path == "raises":
-        await insert(query)
-        raise ValueError("of the app")
-    if path == "status":
-        status, _, name = query.partition("&")
-        await insert(name)
-        return int(status), b"as asked", headers
-    if path == "large":
-        await insert("large")
-        return 200, b"x" * int(query), headers
-    if path == "body":
-        return 200, b"%d %d" % (len(body), await insert(query)), headers
-    raise LookupError(path)
+            async with db.connection() as connection:
+                number: int = await connection.fetchval(INSERT.format("$1"), name)
+                return number
+        except asyncpg.UniqueViolationError:
+            raise Taken from None
+
+    return asgi(insert), db, db
+
+
+def on_asyncpg_in_transactions(settings: Settings) -> tuple[Any, Any, Any]:
+    from sunup.asyncpg import Database
+
+    db = Database(settings)
+
+    async def insert(name: str) -> int:
+        try:
+            async with db.transaction() as connection:
+                number: int = await connection.fetchval(INSERT.format("$1"), name)
+                return number
+        except asyncpg.UniqueViolationError:
+            raise Taken from None
+
+    return asgi(insert), db, db
+
+
+def on_psycopg(settings: Settings) -> tuple[Any, Any, Any]:
+    from sunup.psycopg import Database
+
+    db = Database(settings)
+
+    def insert(name: str) -> int:
+        try:
+            with db.connection() as connection:
+                row = connection.execute(INSERT.format("%s"), (name,)).fetchone()
+                assert row is not None
+                return int(row[0])
+        except psycopg.errors.UniqueViolation:
+            raise Taken from None
+
+    return wsgi(insert), db, db
+
+
+def on_psycopg_in_threads(settings: Settings) -> tuple[Any, Any, Any]:
+    from sunup.psycopg import Database
+
+    db = Database(settings)
+
+    def insert(name: str) -> int:
+        with db.transaction() as connection:
+            try:
+                row = connection.execute(INSERT.format("%s"), (name,)).fetchone()
+            except psycopg.errors.UniqueViolation:
+                raise Taken from None
+            assert row is not None
+            return int(row[0])
+
+    async def inserted(name: str) -> int:
+        return await asyncio.to_thread(insert, name)
+
+    return asgi(inserted), db, db
+
+
+def on_sqlalchemy(settings: Settings) -> tuple[Any, Any, Any]:
+    from sunup.integrations.sqlalchemy import create_engine
+    from sunup.psycopg import Database
+
+    db = Database(settings)
+    engine = create_engine(db)
+
+    def insert(name: str) -> int:
+        with Session(engine) as session:
+            try:
+                row = session.execute(sqlalchemy.text(INSERT.format(":name")), {"name": name})
+            except sqlalchemy.exc.IntegrityError:
+                raise Taken from None
+            number: int = row.scalar_one()
+            session.commit()
+            return number
+
+    return wsgi(insert), engine, db
+
+
+def on_async_sqlalchemy(settings: Settings) -> tuple[Any, Any, Any]:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from sunup.asyncpg import Database
+    from sunup.integrations.sqlalchemy import create_async_engine
+
+    db = Database(settings)
+    engine = create_async_engine(db)
+
+    async def insert(name: str) -> int:
+        async with AsyncSession(engine) as session:
+            try:
+                row = await session.execute(sqlalchemy.text(INSERT.format(":name")), {"name": name})
+            except sqlalchemy.exc.IntegrityError:
+                raise Taken from None
+            number: int = row.scalar_one()
+            await session.commit()
+            return number
+
+    return asgi(insert), engine, db
+
+
+KINDS = {
+    "asyncpg": on_asyncpg,
+    "asyncpg-transactions": on_asyncpg_in_transactions,
+    "psycopg": on_psycopg,
+    "psycopg-threads": on_psycopg_in_threads,
+    "sqlalchemy": on_sqlalchemy,
+    "sqlalchemy-async": on_async_sqlalchemy,
+}
 
 
 class Client:
@@ -110,6 +234,7 @@ class Client:
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
+        # A JWT's claims.
         self.caller: dict[str, Any] | None = None
 
     def __call__(
@@ -121,6 +246,7 @@ class Client:
         body: str = "",
         headers: dict[str, str] | None = None,
         request_id: str = "r-1",
+        seconds: float = 29.0,
     ) -> dict[str, Any]:
         raw, _, query = path.partition("?")
         fields = {} if key is None else {"idempotency-key": key}
@@ -140,26 +266,35 @@ class Client:
             "body": body,
             "isBase64Encoded": False,
         }
-        response: dict[str, Any] = self.handler(event, None)
+        response: dict[str, Any] = self.handler(event, _Context(seconds))
         return response
 
 
+class _Context:
+    aws_request_id = "0"
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.time() + seconds + 1.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._end - time.time()) * 1000)
+
+
 @contextmanager
-def serving(app: Any, settings: Settings) -> Iterator[Client]:
-    handler = Handler(app, settings=settings)
+def serving(kind: str, settings: Settings, **options: Any) -> Iterator[Client]:
+    """A client of the app with receipts."""
+    app, database, db = KINDS[kind](settings)
+    handler = Handler(exactly_once(app, database=database, **options), settings=settings)
     try:
         yield Client(handler)
     finally:
-        db = getattr(app, "db", None)
-        if db is not None:
-            closed = db.close()
-            if closed is not None:
-                handler.submit(closed).result(10)
+        disposed = database.dispose() if database is not db else None
+        for left in (disposed, db.close()):
+            if left is not None:
+                handler.submit(left).result(10)
         handler.close()
 
 
 def content(response: dict[str, Any]) -> Any:
+    """The answer's JSON."""
     return json.loads(response["body"])
-
-
-_ = after_commit, psycopg

@@ -51,10 +51,10 @@ def of_deadline(request: Request) -> Answer:
     safe methods.
     """
     return _json(
-        503 if request.executed == "no" else 500,
+        503 if _may_be_repeated(request) else 500,
         {"error": "The request took too long", "code": "deadline_exceeded"},
         request,
-        retry_after=1 if request.method in SAFE_METHODS else None,
+        retry_after=1 if request.method in SAFE_METHODS or request.receipt else None,
     )
 
 
@@ -66,7 +66,7 @@ def of_failure(failure: DatabaseUnavailable, request: Request) -> Answer:
     if not failure.nothing_executed and failure is not request.failure:
         request.note_executed(Change.PERHAPS, known=False)  # on a connection that is not sunup's
     answer = _json(
-        503 if request.executed == "no" else 500,
+        503 if _may_be_repeated(request) else 500,
         {"error": failure.message, "code": failure.code},
         request,
         retry_after=failure.retry_after,
@@ -144,11 +144,16 @@ def log(request: Request, status: int) -> None:
     )
 
 
+def _may_be_repeated(request: Request) -> bool:
+    """Whether nothing is done twice: nothing was executed, or who repeats it has a receipt."""
+    return request.executed == "no" or request.unsettled
+
+
 def _json(
     status: int, content: dict[str, str], request: Request, *, retry_after: int | None
 ) -> Answer:
     answer = _answer(status, {**content, "executed": request.executed})
-    if retry_after is not None and request.executed == "no":
+    if retry_after is not None and _may_be_repeated(request):
         answer.headers.append(("retry-after", str(retry_after)))
     # What it left running must not change anything any more.
     request.over = True

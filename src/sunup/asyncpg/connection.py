@@ -82,8 +82,9 @@ class Connection(asyncpg.Connection):
                     listeners.clear()
                 self._listeners.clear()
                 self._query_loggers.clear()
-                # Waits for the end of what was cancelled; only then is the status known.
-                await self.ping()
+                if not session.aborted:
+                    # Waits for the end of what was cancelled; only then is the status known.
+                    await self.ping()
                 if self._protocol.is_in_transaction():
                     await super().execute("rollback")
                 if session.touched:

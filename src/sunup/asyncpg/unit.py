@@ -53,8 +53,9 @@ class Unit:
         try:
             tag = await connection.begin_with(text, isolation)
         except BaseException as error:
-            await self._give_back(keep=isinstance(error, asyncpg.PostgresError))
-            raise self._meant(error, connection) from None
+            meant = self._meant(error, connection)
+            await self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
+            raise meant from None
         connection.session.joined = True
         connection.session.only_for = NOBODY
         self._ahead = ""
@@ -84,8 +85,9 @@ class Unit:
                     text = f"{UNDO}; {text}"
                 await connection.commit_with(text)
         except BaseException as error:
-            await self._give_back(keep=False)
-            raise self._meant(error, connection) from None
+            meant = self._meant(error, connection)
+            await self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
+            raise meant from None
         finally:
             self._turn.release()
         await self._give_back(keep=True)

@@ -12,8 +12,10 @@ The engine is SQLAlchemy's own, with its own pool: what it costs to prepare a co
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import sqlalchemy
 from sqlalchemy import event, exc, pool
@@ -35,6 +37,14 @@ if TYPE_CHECKING:
     _Database = PsycopgDatabase | AsyncpgDatabase
 
 __all__ = ["create_async_engine", "create_engine"]
+
+# How to make a request's one transaction on an engine.
+_units: "WeakKeyDictionary[sqlalchemy.Engine, Callable[[], Any]]" = WeakKeyDictionary()
+
+
+def unit_of(engine: Any) -> "Callable[[], Any] | None":
+    """For `sunup.exactly_once`: what makes a request's one transaction; None: not of sunup's."""
+    return _units.get(getattr(engine, "sync_engine", engine))
 
 
 def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
@@ -70,6 +80,7 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     _check_before_use(engine, db, alive)
     _put_right_after_use(engine, db, put_right)
     event.listen(engine, "handle_error", partial(_explain, MEANING))
+    _join_units(engine, db, "psycopg_unit")
     return engine
 
 
@@ -110,10 +121,24 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     _check_before_use(engine.sync_engine, db, alive)
     _put_right_after_use(engine.sync_engine, db, put_right)
     event.listen(engine.sync_engine, "handle_error", partial(_explain, MEANING))
+    _join_units(engine.sync_engine, db, "asyncpg_unit")
     # psycopg's statements are counted by sunup's own cursor; SQLAlchemy prepares asyncpg's itself.
     event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
     event.listen(engine.sync_engine, "after_cursor_execute", _note_end)
     return engine
+
+
+def _join_units(engine: sqlalchemy.Engine, db: "_Database", kind: str) -> None:
+    pool: Any = engine.pool
+    pool.sunup_database = db
+    reference = ref(engine)
+
+    def make() -> Any:
+        from . import sqlalchemy_unit
+
+        return getattr(sqlalchemy_unit, kind)(reference(), db)
+
+    _units[engine] = make
 
 
 def _options(size: int, poolclass: type[pool.Pool], options: dict[str, Any]) -> dict[str, Any]:
@@ -135,15 +160,38 @@ class _Patient:
     """Waits for a connection that is in use as long as the request may take."""
 
     _timeout: float
+    # Whose connections they are.
+    sunup_database: Any = None
+
+    def connect(self) -> Any:
+        current = request.active()
+        if current is not None and current.unit is not None:
+            from .sqlalchemy_unit import joined
+
+            mine = joined(self)  # type: ignore[arg-type]
+            if mine is not None:
+                return mine
+        return super().connect()  # type: ignore[misc]
+
+    def recreate(self) -> Any:
+        again = super().recreate()  # type: ignore[misc]
+        again.sunup_database = self.sunup_database
+        return again
 
     def _do_get(self) -> Any:
         self._timeout = patience()
+        current = request.active()
+        before = None if current is None else (current.committed, current.doubtful)
         try:
             return super()._do_get()  # type: ignore[misc]
         except exc.TimeoutError:
             failure = ConnectionsBusy(f"none became free in {self._timeout:.1f} s")
             request.note_failure(failure)
             raise failure from None
+        finally:
+            # What the engine asks of its first connection looks as if it could change anything.
+            if current is not None and before is not None:
+                current.committed, current.doubtful = before
 
 
 class _QueuePool(_Patient, pool.QueuePool):
@@ -226,6 +274,9 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     lost = meaning.while_using(error.__cause__ or error, closed=closed)
     if lost is None and error.__cause__ is not None:
         lost = meaning.while_using(error, closed=closed)
+    current = request.active()
+    if current is not None and current.unit is not None:
+        current.unit.failure = lost or error.__cause__ or error
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)

@@ -61,8 +61,9 @@ class Unit:
         try:
             rows = connection.begin_with(text, _ISOLATION[isolation])
         except BaseException as error:
-            self._give_back(keep=isinstance(error, psycopg.Error) and not connection.closed)
-            raise self._meant(error, connection) from None
+            meant = self._meant(error, connection)
+            self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
+            raise meant from None
         connection.session.joined = True
         connection.session.only_for = NOBODY
         connection.ahead = ""
@@ -94,8 +95,9 @@ class Unit:
         try:
             connection.commit_with(text)
         except BaseException as error:
-            self._give_back(keep=False)
-            raise self._meant(error, connection) from None
+            meant = self._meant(error, connection)
+            self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
+            raise meant from None
         finally:
             self._turn.release()
         self._give_back(keep=True)

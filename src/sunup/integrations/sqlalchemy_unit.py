@@ -1,0 +1,183 @@
+"""A request's one transaction on an engine: its sessions and connections join it.
+
+SQLAlchemy's own way for this, a session on a connection that is in a transaction, needs the app to
+take part. Here the engine's pool hands out the one connection again: BEGIN and COMMIT become
+savepoints.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from sunup import request
+from sunup.failures import ConnectionsBusy
+
+if TYPE_CHECKING:
+    from sunup.asyncpg.connection import Connection as AsyncpgConnection
+    from sunup.asyncpg.unit import Unit as AsyncpgUnit
+    from sunup.psycopg.connection import Connection as PsycopgConnection
+    from sunup.psycopg.unit import Unit as PsycopgUnit
+
+
+def psycopg_unit(engine: sqlalchemy.Engine, db: object) -> "PsycopgUnit":
+    """A unit on a connection of an engine's."""
+    from sunup.psycopg.unit import Unit
+
+    outer: list[PoolProxiedConnection] = []
+
+    def take() -> "PsycopgConnection":
+        outer.append(_outside(engine))
+        connection: Any = outer[0].driver_connection
+        return connection  # type: ignore[no-any-return]
+
+    def give(_: "PsycopgConnection", *, keep: bool) -> None:
+        _returned(outer.pop(), keep=keep)
+
+    unit: Any = Unit(db, take, give)
+    unit.outer = outer
+    return unit  # type: ignore[no-any-return]
+
+
+def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
+    """A unit on a connection of an async engine's."""
+    from sunup.asyncpg.unit import Unit
+
+    outer: list[PoolProxiedConnection] = []
+
+    async def take() -> "AsyncpgConnection":
+        outer.append(await greenlet_spawn(_outside, engine))
+        connection: Any = outer[0].driver_connection
+        connection.lent = False  # what sunup sends is not the engine's
+        return connection  # type: ignore[no-any-return]
+
+    async def give(connection: "AsyncpgConnection", *, keep: bool) -> None:
+        connection.lent = True
+        await greenlet_spawn(_returned, outer.pop(), keep=keep)
+
+    unit: Any = Unit(db, take, give)
+    unit.outer = outer
+    return unit  # type: ignore[no-any-return]
+
+
+def joined(pool: sqlalchemy.Pool) -> "PoolProxiedConnection | None":
+    """The request's connection for a caller that asks this pool for one; None: it has none.
+
+    Raises `ConnectionsBusy` where the request's transaction is not on this engine, but on its
+    database: what the engine does would not be part of it.
+    """
+    current = request.active()
+    unit = None if current is None else current.unit
+    if unit is None:
+        return None
+    outer = getattr(unit, "outer", None)
+    if outer is None:
+        if unit.database is getattr(pool, "sunup_database", None):
+            raise ConnectionsBusy(
+                "give the engine to exactly_once as its database, not the Database"
+            )
+        return None
+    if not outer or outer[0]._pool is not pool:  # noqa: SLF001
+        return None
+    return Joined(unit, outer[0])
+
+
+def _outside(engine: sqlalchemy.Engine) -> PoolProxiedConnection:
+    """A connection of the pool's, not one that has joined."""
+    from sqlalchemy.pool.base import _ConnectionFairy
+
+    return _ConnectionFairy._checkout(engine.pool)  # noqa: SLF001
+
+
+def _returned(outer: PoolProxiedConnection, *, keep: bool) -> None:
+    if not keep:
+        outer.invalidate()
+    outer.close()
+
+
+class Joined(PoolProxiedConnection):
+    """The request's connection, for one block; to close it ends the block."""
+
+    def __init__(self, unit: Any, outer: PoolProxiedConnection) -> None:
+        self._unit = unit
+        self._outer = outer
+        self._open = False
+        self._failed: BaseException | None = None
+        _wait(unit, unit.enter())
+        self._open = True
+        self.dbapi_connection = outer.dbapi_connection
+
+    @property
+    def driver_connection(self) -> Any:  # type: ignore[override]
+        """The driver's own."""
+        return self._outer.driver_connection
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it can be used."""
+        return self._failed is None and self._outer.is_valid
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether it is apart from its pool: never."""
+        return False
+
+    @property
+    def info(self) -> Any:
+        """Of the pool's entry."""
+        return self._outer.info
+
+    @property
+    def record_info(self) -> Any:
+        """Of the pool's entry."""
+        return self._outer.record_info
+
+    def detach(self) -> None:
+        """Not possible: the transaction is the request's."""
+        raise ConnectionsBusy("a connection of the request's one transaction cannot be detached")
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        """A cursor of the driver's."""
+        return self.dbapi_connection.cursor(*arguments, **options)  # type: ignore[union-attr]
+
+    def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
+        """The connection is lost, and with it the transaction."""
+        self._failed = e or ConnectionsBusy("the connection was invalidated")
+        self._leave()
+
+    def close(self) -> None:
+        """End the block; what was not committed is undone."""
+        if self._open and self.dbapi_connection is not None:
+            try:
+                self.dbapi_connection.rollback()
+            except BaseException as error:
+                self._failed = error
+                raise
+            finally:
+                self._leave()
+
+    def _close_special(self, transaction_reset: bool = False) -> None:  # noqa: FBT001, FBT002
+        # Called by SQLAlchemy's Connection, which has rolled back already.
+        if transaction_reset:
+            self._leave()
+        else:
+            self.close()
+
+    def _leave(self) -> None:
+        if self._open:
+            self._open = False
+            self._unit.leave(self._failed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dbapi_connection, name)
+
+    def __del__(self) -> None:
+        if self.__dict__.get("_open"):
+            self._failed = ConnectionsBusy("a connection was not closed")
+            self._leave()
+
+
+def _wait(unit: Any, entered: Any) -> None:
+    if not getattr(unit, "blocking", False):
+        await_only(entered)
