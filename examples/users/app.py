@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sunup import caller
+from sunup import caller, exactly_once
 
 
 def json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -111,3 +111,5 @@ app = Starlette(
 )
 # "/users/" is not "/users": a redirect would lose the stage's prefix.
 app.router.redirect_slashes = False
+# A request with an Idempotency-Key is executed once, however often it is sent.
+app.add_middleware(exactly_once, database=db)

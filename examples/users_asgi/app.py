@@ -8,6 +8,8 @@ from bodies import BodyError, decode, read
 from database import db
 from parameters import ParameterError, page, user_id
 
+from sunup import exactly_once
+
 
 def routes(path: str) -> Mapping[str, Endpoint] | None:
     match path.split("/"):
@@ -71,4 +73,5 @@ def on_error(error: Exception) -> HTTPError | None:
     return None
 
 
-app = App(routes, on_error)
+# A request with an Idempotency-Key is executed once, however often it is sent.
+app = exactly_once(App(routes, on_error), database=db)

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from sunup import exactly_once
 from sunup.integrations.sqlalchemy import create_async_engine
 
 engine = create_async_engine(db)
@@ -37,6 +38,8 @@ app.router.route_class = errors.CheckedRoute
 # "/users/" is not "/users": a redirect would lose the stage's prefix.
 app.router.redirect_slashes = False
 errors.add_to(app)
+# A request with an Idempotency-Key is executed once, however often it is sent.
+app.add_middleware(exactly_once, database=engine)
 
 
 @app.head("/users", include_in_schema=False)

@@ -118,7 +118,7 @@ def call(sender: Call, users_database: dict[str, str]) -> Call:
         dbname=users_database["DB_NAME"],
         autocommit=True,
     ) as connection:
-        connection.execute("truncate users restart identity")
+        connection.execute("truncate users, sunup_receipts restart identity")
     return sender
 
 

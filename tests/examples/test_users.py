@@ -184,3 +184,32 @@ def test_a_body_needs_no_content_type(call: Call) -> None:
     assert call("POST", "/users", MESOTA, headers=headers).status == 201
     reply = call("POST", "/users", body="{", headers=headers)
     assert (reply.status, reply.json) == (400, {"error": "the body is not valid JSON"})
+
+
+def test_a_request_with_a_key_is_executed_once(call: Call) -> None:
+    key = {"idempotency-key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
+    created = call("POST", "/users", MESOTA, headers=key)
+    again = call("POST", "/users", MESOTA, headers=key)
+    assert created.status == again.status == 201
+    assert again.json == created.json
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(call("GET", "/users").json) == 1
+    other = call("POST", "/users", {**MESOTA, "name": "b"}, headers=key)
+    assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+    for method, content, name in (("PUT", {"name": "Mesota"}, "put"), ("DELETE", None, "delete")):
+        first = call(method, "/users/1", content, headers={"idempotency-key": name})
+        again = call(method, "/users/1", content, headers={"idempotency-key": name})
+        assert (first.status, again.status) == (200, 200)
+        assert again.json == first.json
+    assert call("GET", "/users").json == []
+    assert call("POST", "/users", MESOTA).status == 201
+
+
+def test_a_refusal_is_kept_with_its_key(call: Call) -> None:
+    call("POST", "/users", MESOTA)
+    taken = call("POST", "/users", MESOTA, headers={"idempotency-key": "one"})
+    call("DELETE", "/users/1")
+    again = call("POST", "/users", MESOTA, headers={"idempotency-key": "one"})
+    assert (taken.status, again.status) == (409, 409)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert call("POST", "/users", MESOTA, headers={"idempotency-key": "two"}).status == 201

@@ -33,7 +33,7 @@ def test_a_new_column_in_a_model_becomes_a_migration(tmp_path: Path) -> None:
     # A process of its own: this one has imported the example's modules.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    text = (folder / "migrations" / "versions" / "0002_add_nicknames.py").read_text()
+    text = (folder / "migrations" / "versions" / "0003_add_nicknames.py").read_text()
     column = "sa.Column('nickname', sa.String(length=50), nullable=True)"
     assert f"op.add_column('users', {column})" in text
     assert text.count("op.") == 2  # add and drop

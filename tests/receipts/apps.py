@@ -14,16 +14,10 @@ import sqlalchemy.exc
 from sqlalchemy.orm import Session
 
 from sunup import Handler, exactly_once
+from sunup.receipts.texts import CREATE
 from sunup.settings import Settings
 
-TABLES = """
-create table sunup_receipts (
-  key bytea primary key, fingerprint bytea not null, status smallint, headers text, body bytea,
-  created_at timestamptz not null default now()
-);
-create index on sunup_receipts (created_at);
-create table things (id int generated always as identity, name text unique)
-"""
+TABLES = f"{CREATE}; create table things (id int generated always as identity, name text unique)"
 
 INSERT = "insert into things (name) values ({}) returning id"
 

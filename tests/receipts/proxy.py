@@ -36,7 +36,7 @@ class Proxy:
             host="127.0.0.1",
             port=self._listener.getsockname()[1],
             sslmode="disable",
-            password="any",  # noqa: S106
+            password="any",
         )
         self._start(self._accept)
 

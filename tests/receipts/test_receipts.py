@@ -16,9 +16,7 @@ Start = Callable[..., Client]
 
 
 @pytest.fixture(params=KINDS)
-def start(
-    request: pytest.FixtureRequest, settings: Settings, admin: Admin
-) -> Iterator[Start]:
+def start(request: pytest.FixtureRequest, settings: Settings, admin: Admin) -> Iterator[Start]:
     """Starts the app, with options of `exactly_once`; several are several instances."""
     for statement in TABLES.split(";"):
         admin(statement)

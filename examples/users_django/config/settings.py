@@ -25,9 +25,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "sunup.integrations.django",
     "users",
 ]
 MIDDLEWARE = [
+    # A request with an Idempotency-Key is executed once, however often it is sent.
+    "sunup.integrations.django.exactly_once.Middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

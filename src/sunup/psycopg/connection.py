@@ -147,10 +147,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.texts.append("commit")
             self.wait(self._several(f"{text}; commit"))
 
-    def unmeasured(self, text: str) -> None:
-        """Run statements that are not the app's, outside of a transaction."""
+    def unmeasured(self, text: str) -> int:
+        """Run statements that are not the app's; the rows of the last one."""
         with self.lock:
-            self.wait(self._several(text))
+            return int(self.wait(self._several(text))[-1].ntuples)
 
     def commit(self) -> None:
         """As in psycopg; in a request's one transaction the work is kept by a savepoint.

@@ -23,7 +23,7 @@ from .meaning import MEANING
 if TYPE_CHECKING:
     from .pool import Pool
 
-_ISOLATION = {
+ISOLATION = {
     "read_committed": "read committed",
     "repeatable_read": "repeatable read",
     "serializable": "serializable",
@@ -59,7 +59,7 @@ class Unit:
         connection = self._connection = self._take()
         request.note_failure(None)
         try:
-            rows = connection.begin_with(text, _ISOLATION[isolation])
+            rows = connection.begin_with(text, ISOLATION[isolation])
         except BaseException as error:
             meant = self._meant(error, connection)
             self._give_back(keep=not isinstance(meant, DatabaseUnavailable))

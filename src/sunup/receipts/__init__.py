@@ -83,6 +83,17 @@ def after_commit(function: Callable[[], Any]) -> None:
         raise TypeError("after_commit got a coroutine function outside of a request with a receipt")
 
 
+def wants(policy: Policy, method: str, path: str, *, has_key: bool) -> bool:
+    """Whether a request may have a receipt: quickly, for each request."""
+    if method in request.SAFE_METHODS:
+        return False
+    if has_key:
+        return True
+    if not policy.required and not policy.always:
+        return False
+    return matches(policy.required, method, path) or matches(policy.always, method, path)
+
+
 class _Wrapped:
     def __init__(self, app: Any, policy: Policy, database: Any) -> None:
         self.app = app
@@ -99,17 +110,6 @@ class _Wrapped:
             raise AttributeError(name)
         return getattr(self.app, name)
 
-    def _wants(self, method: str, path: str, prefix: str, *, has_key: bool) -> bool:
-        if method in request.SAFE_METHODS:
-            return False
-        if has_key:
-            return True
-        policy = self._policy
-        if not policy.required and not policy.always:
-            return False
-        path = path.removeprefix(prefix) if prefix else path
-        return matches(policy.required, method, path) or matches(policy.always, method, path)
-
     def _made(self) -> Any:
         if self._service is None:
             from .service import Service
@@ -125,8 +125,9 @@ class _Asgi(_Wrapped):
             for name, _ in scope["headers"]:
                 if name == b"idempotency-key":
                     has_key = True
-            prefix = scope.get("root_path", "")
-            if self._wants(scope["method"], scope["path"], prefix, has_key=has_key):
+            path, prefix = scope["path"], scope.get("root_path", "")
+            path = path.removeprefix(prefix) if prefix else path
+            if wants(self._policy, scope["method"], path, has_key=has_key):
                 from .asgi import serve
 
                 await serve(self._made(), self.app, scope, receive, send)
@@ -138,7 +139,7 @@ class _Wsgi(_Wrapped):
     def __call__(self, environ: Any, start_response: Any) -> Any:
         has_key = "HTTP_IDEMPOTENCY_KEY" in environ
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        if self._wants(method, path, "", has_key=has_key):
+        if wants(self._policy, method, path, has_key=has_key):
             from .wsgi import serve
 
             return serve(self._made(), self.app, environ, start_response)

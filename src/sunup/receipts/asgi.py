@@ -35,7 +35,7 @@ async def serve(service: Service, app: App, scope: Scope, receive: Receive, send
         ],
         body=body,
     )
-    refused = service.refused(scope, asked)
+    refused = service.refused(asked)
     if refused is not None:
         await _send(refused, send)
         return

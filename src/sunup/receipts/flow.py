@@ -7,6 +7,7 @@ client gets its answer.
 """
 
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -101,6 +102,9 @@ class Flow:
         current = request.active()
         assert current is not None
         self._current = current
+        # This run of the work, and the one whose receipt was met.
+        self._run = ""
+        self._met_run: str | None = None
         # What was executed outside of the receipt's transaction, up to now.
         self._before = current.committed, current.doubtful
 
@@ -146,6 +150,7 @@ class Flow:
         self, fingerprint: bytes, status: int | None, headers: str | None, body: bytes | None
     ) -> Outcome:
         """The key has a receipt."""
+        self._met_run = kept.run_of(headers)
         if bytes(fingerprint) != self._claim.fingerprint:
             self._current.receipt = "of another request"
             return Outcome(problems.of_another_request())
@@ -185,7 +190,8 @@ class Flow:
         answer, error = outcome.answer, outcome.error
         if error is not None or answer is None or not kept.is_final(answer):
             return outcome, self._reason(outcome)
-        text = kept.store_text(self._claim, answer, self._policy.largest)
+        self._run = os.urandom(8).hex()
+        text = kept.store_text(self._claim, answer, self._policy.largest, self._run)
         self._current.unsettled = self._before == (Change.NOTHING, Change.NOTHING)
         try:
             await self._unit.commit(text)
@@ -197,8 +203,8 @@ class Flow:
 
     def _reason(self, outcome: Outcome) -> BaseException | None:
         """Why the work failed, so that it may be told whether another run would help."""
-        if outcome.error is not None:
-            for each in chain_of(outcome.error):
+        for error in (outcome.error, self._current.raised):
+            for each in [] if error is None else chain_of(error):
                 if _helps(each):
                     return each
         failure = self._unit.failure or self._current.failure
@@ -227,8 +233,10 @@ class Flow:
             current.doubtful, current.committed = self._before[1], Change.YES
             current.unsettled = False
             current.failure = current.origin = None
-            if not kept.is_of(known.answer, outcome.answer):
-                return known, None  # the client has repeated its request, and that was executed
+            if self._met_run != self._run:
+                # This run was not committed; but the client has repeated its request, and that was.
+                current.after_commit = []
+                return known, None
             await self._committed()
             return Outcome(outcome.answer), None
         # The claim is ours now: what was sent before can never be committed.

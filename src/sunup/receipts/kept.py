@@ -22,14 +22,20 @@ def is_final(answer: Answer) -> bool:
     return answer.status < 500
 
 
-def store_text(claim: Claim, answer: Answer, largest: int) -> str:
-    """What is sent with the COMMIT for an answer."""
+def store_text(claim: Claim, answer: Answer, largest: int, run: str) -> str:
+    """What is sent with the COMMIT for an answer; `run` names this run of the work."""
     if answer.status in _NOT_KEPT:
         return texts.release(claim.key)
     headers = [pair for pair in answer.headers if pair[0] not in _LEFT_OUT]
     # Lone surrogates, for bytes that are not UTF-8, are escaped.
+    text = json.dumps({"run": run, "headers": headers})
     body = answer.body if len(answer.body) <= largest else None
-    return texts.store(claim.key, answer.status, json.dumps(headers), body)
+    return texts.store(claim.key, answer.status, text, body)
+
+
+def run_of(headers: str | None) -> str | None:
+    """Which run of the work a receipt is of."""
+    return None if headers is None else json.loads(headers)["run"]
 
 
 def replayed(status: int | None, headers: str | None, body: bytes | None) -> Answer:
@@ -46,13 +52,5 @@ def replayed(status: int | None, headers: str | None, body: bytes | None) -> Ans
     return answer
 
 
-def is_of(replay: Answer | None, answer: Answer | None) -> bool:
-    """Whether a receipt's answer is this one, as far as it was kept."""
-    if replay is None or answer is None or replay.status != answer.status:
-        return False
-    mark = [pair for pair in replay.headers if pair[0] != REPLAYED]
-    return replay.body == answer.body or mark[-len(answer.headers) :] == answer.headers
-
-
 def _pairs(headers: str) -> Headers:
-    return [(name, value) for name, value in json.loads(headers)]
+    return [(name, value) for name, value in json.loads(headers)["headers"]]

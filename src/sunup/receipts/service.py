@@ -40,7 +40,7 @@ class Service:
         self.policy = policy
         self._unit = _units_of(database)
 
-    def refused(self, scope: Mapping[str, Any], asked: Asked) -> Answer | None:
+    def refused(self, asked: Asked) -> Answer | None:
         """What the client is told whose key is missing or wrong."""
         try:
             key = key_of(asked.keys)

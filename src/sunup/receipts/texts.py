@@ -8,6 +8,20 @@ from sunup.connecting.session import SAVEPOINT
 
 TABLE = "sunup_receipts"
 
+# What a migration does; `sunup migrate receipts` writes the same for Alembic.
+CREATE = f"""
+create table {TABLE} (
+    key bytea primary key,
+    fingerprint bytea not null,
+    created_at timestamptz not null default now(),
+    status smallint,
+    headers text,
+    body bytea
+);
+create index ix_{TABLE}_created_at on {TABLE} (created_at)
+"""
+DROP = f"drop table {TABLE}"
+
 # Expired rows that one request removes at most.
 BATCH = 1000
 

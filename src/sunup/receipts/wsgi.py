@@ -38,7 +38,7 @@ def serve(
         ],
         body=body,
     )
-    refused = service.refused(environ, asked)
+    refused = service.refused(asked)
     if refused is not None:
         return _send(refused, start_response)
     run = WsgiRunner(app).called

@@ -207,3 +207,13 @@ def merge(
     """Join two heads: migrations that were written side by side, on two branches."""
     _by_alembic(app_dir, "makemigrations --merge joins them")
     typer.echo(migration_new.merge(project.find(app_dir).migrations, message))
+
+
+@app.command()
+def receipts(app_dir: AppDir = Path()) -> None:
+    """Write the migration that adds the table for `sunup.exactly_once`.
+
+    The app's role needs to select, insert, update and delete there, as in the app's own tables.
+    """
+    _by_alembic(app_dir, "migrate adds it, with sunup.integrations.django in INSTALLED_APPS")
+    typer.echo(migration_new.write_receipts(project.find(app_dir).migrations))

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError as AlembicError
+from alembic.util import rev_id
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from sunup.local import postgres
 from sunup.local.errors import CommandError
 from sunup.local.opening import open_connection
+from sunup.receipts.texts import TABLE as RECEIPTS
 from sunup.settings import Settings
 
 from . import files as migration_files
@@ -22,6 +25,26 @@ from . import flask_migrate
 from . import running as migrations
 from .engines import handed_out
 from .folder import configuration, explained, one_head, open_folder
+
+# sunup's own tables are in no model of the app's.
+_OURS = (migration_files.TABLE, RECEIPTS)
+
+_ADD_RECEIPTS = f"""op.create_table(
+        "{RECEIPTS}",
+        sa.Column("key", sa.LargeBinary, primary_key=True),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            index=True,
+            server_default=sa.text("now()"),
+        ),
+        sa.Column("status", sa.SmallInteger),
+        sa.Column("headers", sa.Text),
+        sa.Column("body", sa.LargeBinary),
+    )"""
+_DROP_RECEIPTS = f'op.drop_table("{RECEIPTS}")'
 
 
 @dataclass(frozen=True)
@@ -55,11 +78,11 @@ def write(folder: Path, message: str) -> Written:
         def count(_: object, __: object, directives: list[object]) -> None:
             for side in ("upgrade_ops", "downgrade_ops"):
                 operations = getattr(directives[0], side, None)
-                if operations is not None:  # sunup's own table is in no model of the app's
+                if operations is not None:
                     operations.ops[:] = [
                         each
                         for each in operations.ops
-                        if getattr(each, "table_name", "") != migration_files.TABLE
+                        if getattr(each, "table_name", "") not in _OURS
                     ]
             operations = getattr(directives[0], "upgrade_ops", None)
             found.append(len(operations.ops) if operations is not None else 0)
@@ -99,6 +122,32 @@ def merge(folder: Path, message: str) -> Path:
     number = _next_number([each.revision for each in script.walk_revisions()])
     with explained(folder), _writable(folder):
         made = command.merge(config, heads, _quoted(message), rev_id=number)
+    assert made is not None
+    return Path(made.path)
+
+
+def write_receipts(folder: Path) -> Path:
+    """Write the migration that adds the table of receipts. Raises `CommandError`."""
+    _, script = open_folder(folder)
+    one_head(script)
+    _check_template(folder)
+    for each in script.walk_revisions():
+        if RECEIPTS in Path(each.path).read_text(encoding="utf-8", errors="replace"):
+            raise CommandError(f"{Path(each.path).name} adds {RECEIPTS} already")
+    config = configuration(folder)
+    _name_files(config)
+    named = ScriptDirectory.from_config(config)
+    number = _next_number([each.revision for each in named.walk_revisions()])
+    with explained(folder), _writable(folder):
+        made = named.generate_revision(
+            number or rev_id(),
+            "receipts",
+            refresh=True,
+            head="head",
+            upgrades=_ADD_RECEIPTS,
+            downgrades=_DROP_RECEIPTS,
+            imports="",
+        )
     assert made is not None
     return Path(made.path)
 

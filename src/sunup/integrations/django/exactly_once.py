@@ -1,0 +1,151 @@
+"""Receipts for a Django project: the first of its MIDDLEWARE.
+
+MIDDLEWARE = ["sunup.integrations.django.exactly_once.Middleware", ...]
+INSTALLED_APPS = ["sunup.integrations.django", ...]
+SUNUP_EXACTLY_ONCE = {"required": "POST /payments"}
+"""
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from sunup.adapter.http import Answer
+from sunup.receipts import wants
+from sunup.receipts.policy import Policy
+
+from .unit import Unit
+
+_Answer = Callable[[HttpRequest], HttpResponseBase]
+
+
+class Middleware:
+    """A request with an `Idempotency-Key` is one transaction, `atomic()`, with its answer in it.
+
+    As with ATOMIC_REQUESTS, what may fail and is caught belongs into an `atomic()` of its own. The
+    options in SUNUP_EXACTLY_ONCE are those of `sunup.exactly_once`, but for `database`; `using` is
+    the alias in DATABASES, and `caller` gets the `HttpRequest`.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: _Answer) -> None:
+        self._get_response = get_response
+        options = dict(getattr(settings, "SUNUP_EXACTLY_ONCE", {}))
+        self._using = options.pop("using", "default")
+        engine = settings.DATABASES.get(self._using, {}).get("ENGINE")
+        if engine != "sunup.integrations.django":
+            raise ImproperlyConfigured(
+                f"receipts need a database of sunup's: the ENGINE of DATABASES[{self._using!r}] is"
+                f" {engine!r}; expected 'sunup.integrations.django'"
+            )
+        caller = options.pop("caller", None)
+        if caller is not None:
+            options["caller"] = lambda scope: caller(scope["django.request"])
+        try:
+            self._policy = Policy(**options)
+        except (TypeError, ValueError) as error:
+            raise ImproperlyConfigured(f"SUNUP_EXACTLY_ONCE: {error}") from None
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request."""
+        key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+        method = request.method or "GET"
+        if not wants(self._policy, method, request.path_info, has_key=key is not None):
+            return self._get_response(request)
+        return self._serve(request, method, [] if key is None else [key])
+
+    def _serve(self, request: HttpRequest, method: str, keys: list[str]) -> HttpResponseBase:
+        from sunup.receipts import problems
+        from sunup.receipts.flow import Outcome
+        from sunup.receipts.service import LARGEST_REQUEST, Asked, Service, a_request, run_here
+
+        whole = request.read(LARGEST_REQUEST + 1)
+        if len(whole) > LARGEST_REQUEST:
+            return _response(problems.too_large(LARGEST_REQUEST))
+        target = request.get_full_path()
+        asked = Asked(
+            method=method,
+            target=target,
+            path=request.path_info,
+            keys=keys,
+            credentials=[
+                f"{name}: {request.META[name]}"
+                for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+                if request.META.get(name)
+            ],
+            body=whole,
+        )
+        service = Service(self._policy, self)
+        scope = {**_scope(request), "django.request": request}
+        refused = service.refused(asked)
+        if refused is not None:
+            return _response(refused)
+        made: list[tuple[Answer, HttpResponseBase]] = []
+
+        async def work() -> Outcome:
+            response = self._get_response(_again(request, whole))
+            answer = _answer(response)
+            made[:] = [(answer, response)]
+            return Outcome(answer)
+
+        with a_request(method, target):
+            flow = service.flow(scope, asked, blocking=True)
+            if flow is None:
+                return self._get_response(_again(request, whole))
+            outcome = run_here(flow, work)
+        if outcome.error is not None:
+            raise outcome.error
+        if made and outcome.answer is made[0][0]:
+            return made[0][1]
+        return _response(outcome.answer)
+
+    def unit(self) -> Unit:
+        """One transaction on the thread's connection."""
+        return Unit(self._using)
+
+
+def _scope(request: HttpRequest) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(request, "scope", None) or getattr(request, "environ", {})
+    return found
+
+
+def _again(request: HttpRequest, body: bytes) -> HttpRequest:
+    """The request as it came: for each run of the work one of its own."""
+    fresh: Any = copy.copy(request)
+    fresh._stream = io.BytesIO(body)  # noqa: SLF001
+    fresh._read_started = False  # noqa: SLF001
+    result: HttpRequest = fresh
+    return result
+
+
+def _answer(response: Any) -> Answer:
+    if response.streaming:
+        response.streaming_content = [b"".join(response.streaming_content)]
+        content = b"".join(response.streaming_content)
+        response.streaming_content = [content]
+    else:
+        content = response.content
+    headers = [(name.lower(), value) for name, value in response.items()]
+    headers += [("set-cookie", morsel.OutputString()) for morsel in response.cookies.values()]
+    return Answer(response.status_code, headers, content)
+
+
+def _response(answer: Answer) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status)
+    del response["Content-Type"]
+    cookies = []
+    for name, value in answer.headers:
+        if name == "set-cookie":
+            cookies.append(value)
+        else:
+            response[name] = value
+    for each in cookies:
+        response.cookies.load(each)
+    return response

@@ -1,0 +1,141 @@
+"""A request's one transaction on Django's connection: `atomic()` around all that it does."""
+
+import logging
+import sys
+from typing import Any
+
+from django.db import connections, transaction
+
+from sunup import request
+from sunup.failures import DatabaseUnavailable
+from sunup.psycopg.meaning import MEANING
+from sunup.psycopg.unit import ISOLATION
+
+from .base import DatabaseWrapper
+
+FAILED = (
+    "a statement failed and was caught, and with it the request's transaction: with a receipt, as "
+    "with ATOMIC_REQUESTS, put what may fail into `transaction.atomic()`"
+)
+
+logger = logging.getLogger("sunup.receipts")
+
+
+class Unit:
+    """On the calling thread's connection of the alias `using`."""
+
+    # Its methods block the calling thread.
+    blocking = True
+
+    def __init__(self, using: str) -> None:
+        # No `Database` of sunup's own joins it.
+        self.database = object()
+        self.failure: BaseException | None = None
+        self._using = using
+        self._atomic: Any = None
+
+    @property
+    def _wrapper(self) -> DatabaseWrapper:
+        wrapper = connections[self._using]
+        assert isinstance(wrapper, DatabaseWrapper)
+        return wrapper
+
+    def begin(self, text: str, isolation: str) -> bool:
+        """Begin the transaction with these statements; whether the last one returned a row.
+
+        In a test that is in a transaction already it is a savepoint.
+        """
+        wrapper = self._wrapper
+        wrapper.ensure_connection()
+        atomic = transaction.atomic(self._using)
+        atomic.__enter__()
+        self._atomic = atomic
+        connection = wrapper.connection
+        try:
+            if connection.info.transaction_status == 0:
+                rows = connection.begin_with(text, ISOLATION[isolation])
+            else:
+                rows = connection.unmeasured(text)
+        except BaseException as error:
+            meant = self._meant(error)
+            self.roll_back()
+            raise meant from None
+        connection.session.joined = True
+        return bool(rows == 1)
+
+    def fetchrow(self, text: str, value: bytes) -> Any:
+        """A row, by what `text` ends with; None: no row."""
+        with self._wrapper.cursor() as cursor:
+            cursor.execute(f"{text}%s", (value,))
+            return cursor.fetchone()
+
+    def commit(self, text: str) -> None:
+        """Run these statements and commit, in one round trip.
+
+        Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
+        says `nothing_executed`.
+        """
+        wrapper = self._wrapper
+        connection = wrapper.connection
+        if wrapper.needs_rollback or (connection is not None and connection.session.aborted):
+            raise transaction.TransactionManagementError(
+                FAILED.replace("connection.transa", "transa")
+            )
+        waiting: list[Any] = [each[1] for each in wrapper.run_on_commit]
+        outermost = len(wrapper.atomic_blocks) == 1
+        connection.session.joined = False
+        try:
+            if outermost:
+                connection.commit_with(text)
+            else:
+                connection.unmeasured(text)
+        except BaseException as error:
+            meant = self._meant(error)
+            current = request.active()
+            if current is not None and current.after_commit is not None:
+                current.after_commit += waiting  # they run if it turns out to be committed
+            self.roll_back()
+            raise meant from None
+        atomic, self._atomic = self._atomic, None
+        try:
+            atomic.__exit__(None, None, None)  # nothing is left to commit
+        except Exception:
+            logger.exception("an on_commit function failed; the request stays executed")
+
+    def roll_back(self) -> None:
+        """End it without a trace; nothing where it has ended."""
+        atomic, self._atomic = self._atomic, None
+        if atomic is None:
+            return
+        wrapper = self._wrapper
+        if wrapper.connection is not None:
+            wrapper.connection.session.joined = False
+            if wrapper.in_atomic_block:
+                wrapper.needs_rollback = True
+        try:
+            atomic.__exit__(*sys.exc_info())
+        except Exception as error:
+            logger.debug("a rollback failed: %s", type(error).__name__)
+        connection = wrapper.connection
+        useless = connection is not None and (wrapper.lost or connection.closed)
+        if useless and not wrapper.in_atomic_block:
+            wrapper.close()
+
+    def after(self, text: str) -> None:
+        """Run a statement that is not part of it, when it has been committed."""
+        with self._wrapper.cursor() as cursor:
+            cursor.execute(text)
+
+    def _meant(self, error: BaseException) -> BaseException:
+        wrapper = self._wrapper
+        if not isinstance(error, Exception) or isinstance(error, DatabaseUnavailable):
+            return error
+        closed = wrapper.connection is None or bool(wrapper.connection.closed)
+        lost = MEANING.while_using(error, closed=closed)
+        self.failure = lost or error
+        if lost is None:
+            return error
+        lost.__cause__ = error
+        wrapper.lost = True
+        request.note_failure(lost)
+        return lost
