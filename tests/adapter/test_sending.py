@@ -219,30 +219,3 @@ def test_the_limit_counts_as_the_runtime_client_of_the_same_environment_writes(
         assert ours >= theirs  # a managed 3.13 runs no 3.11
     else:
         assert ours == theirs
-
-
-@pytest.mark.parametrize("event", [event_2, event_1, balancer_event, many_valued])
-@pytest.mark.parametrize("spare", [0, 1, 2, 50, 100, 200, 400])
-def test_nothing_over_the_limit_gets_out_whatever_stands_around_the_body(
-    event: Any, spare: int
-) -> None:
-    form = format_of(event())
-    assert form is not None
-    for status in (200, 511):
-        body = b"\0" * ((form.limit - spare) // 6)
-        response = send(Answer(status, [("content-type", "text/")], body), event=event())
-        assert size(response) <= form.limit
-    empty = Answer(200, [("set-cookie", "")] * (form.limit // 4), b"")
-    assert size(send(empty, event=event())) <= form.limit
-
-
-def test_whatever_an_app_has_made_is_answered(caplog: pytest.LogCaptureFixture) -> None:
-    for answer in (
-        Answer(10**5000),
-        Answer(200, [(b"a", "b")]),  # type: ignore[list-item]
-        Answer(200, [("a", b"b")]),  # type: ignore[list-item]
-        Answer(200, [("content-type", "text/plain")], "text"),  # type: ignore[arg-type]
-    ):
-        caplog.clear()
-        assert send(answer)["statusCode"] == 500
-        assert "the response cannot be sent" in caplog.text
