@@ -129,3 +129,17 @@ def test_a_connection_lost_in_the_middle_leaves_nothing(
     admin("insert into tries values (1)")
     assert client("/add?a", "key-1")["statusCode"] == 201
     assert names(admin) == ["warm", "a"]
+
+
+@pytest.mark.parametrize("fate", ["answer lost", "lost", "late"])
+def test_what_is_not_kept_is_not_done_twice_either(
+    start: Start, admin: Admin, proxy: Proxy, fate: str
+) -> None:
+    client = start(repeat=True)
+    proxy.plan = [fate]
+    limited = client("/status?429-a", "key-1")
+    assert limited["statusCode"] == 429, limited
+    assert names(admin) == ["a"]
+    # It may be tried again, by whoever has the key.
+    assert client("/add?b", "key-1")["statusCode"] == 201
+    assert names(admin) == ["a", "b"]

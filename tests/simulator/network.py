@@ -80,6 +80,14 @@ class Wire:
         if self.transport is not None:
             self.transport.arrived(None)
 
+    def part(self, seconds: float) -> None:
+        """The client sees the end; what it has sent arrives, and the server's end stays, so long."""
+        if self.cut or self.transport is None:
+            return
+        self.stalled_until = max(self.stalled_until, self.world.now + seconds)
+        transport, self.transport = self.transport, None
+        transport.arrived(None)
+
     def server_closed(self) -> None:
         def end() -> None:
             if self.transport is not None:

@@ -342,7 +342,7 @@ class Session:
             return "COMMIT"
         if first == "rollback":
             if "to" in words:
-                at = [name for name, _ in self.savepoints].index(words[-1])
+                at = max(n for n, each in enumerate(self.savepoints) if each[0] == words[-1])
                 del self.writes[self.savepoints[at][1] :]
                 del self.savepoints[at + 1 :]
                 self.status = "T"
@@ -352,6 +352,10 @@ class Session:
         if first == "savepoint":
             self.savepoints.append((words[1], len(self.writes)))
             return "SAVEPOINT"
+        if first == "release":
+            at = max(n for n, each in enumerate(self.savepoints) if each[0] == words[-1])
+            del self.savepoints[at:]
+            return "RELEASE"
         if first == "set" and "=" in words:
             name = words[words.index("=") - 1]
             settings = self.local if words[1] == "local" else self.state

@@ -127,10 +127,10 @@ class Flow:
             current.unit = current.after_commit = None
             await self._unit.roll_back()
 
-    async def _claimed(self, wait: float) -> Outcome | None:
+    async def _claimed(self, wait: float, run: str = "") -> Outcome | None:
         """None: the key is ours, in an open transaction. Else what the client is told."""
         claim, policy = self._claim, self._policy
-        text = texts.claim(claim.key, claim.fingerprint, wait=wait, keep=policy.keep)
+        text = texts.claim(claim.key, claim.fingerprint, wait=wait, keep=policy.keep, run=run)
         for _ in range(_CLAIMS):
             try:
                 if await self._unit.begin(text, policy.isolation):
@@ -247,7 +247,7 @@ class Flow:
     async def _looked_up(self) -> Outcome | None:
         while True:
             try:
-                return await self._claimed(self._time_left())
+                return await self._claimed(self._time_left(), self._run)
             except DatabaseUnavailable:
                 if self._time_left() <= 0:
                     raise

@@ -25,7 +25,8 @@ def is_final(answer: Answer) -> bool:
 def store_text(claim: Claim, answer: Answer, largest: int, run: str) -> str:
     """What is sent with the COMMIT for an answer; `run` names this run of the work."""
     if answer.status in _NOT_KEPT:
-        return texts.release(claim.key)
+        named = json.dumps({"run": run, "headers": []})
+        return texts.release(claim.key, answer.status, named)
     headers = [pair for pair in answer.headers if pair[0] not in _LEFT_OUT]
     # Lone surrogates, for bytes that are not UTF-8, are escaped.
     text = json.dumps({"run": run, "headers": headers})

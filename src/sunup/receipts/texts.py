@@ -30,7 +30,7 @@ BATCH = 1000
 _CLAIM = """
 select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true);
 set local lock_timeout = {wait};
-delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds';
+delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds'{but};
 insert into {table} (key, fingerprint) values ({key}, {fingerprint}) on conflict (key) do nothing;
 select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
 {savepoint};
@@ -43,7 +43,11 @@ update {table} set status = {status}, headers = convert_from({headers}, 'UTF8'),
  where key = {key}
 """
 
-_RELEASE = "delete from {table} where key = {key}"
+# As long as nobody claims the key it is there, for who has lost the answer to COMMIT.
+_RELEASE = """
+update {table} set status = {status}, headers = convert_from({headers}, 'UTF8'),
+ created_at = 'epoch' where key = {key}
+"""
 
 _REMOVE_EXPIRED = """
 delete from {table} where key in (
@@ -55,14 +59,18 @@ delete from {table} where key in (
 READ = "select fingerprint, status, headers, body from sunup_receipts where key = "
 
 
-def claim(key: bytes, fingerprint: bytes, *, wait: float, keep: int) -> str:
-    """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then)."""
+def claim(key: bytes, fingerprint: bytes, *, wait: float, keep: int, run: str = "") -> str:
+    """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then).
+
+    The receipt of `run`, hexadecimal digits, is met even where it has been released.
+    """
     return _CLAIM.format(
         table=TABLE,
         key=literal(key),
         fingerprint=literal(fingerprint),
         wait=max(1, int(wait * 1000)),
         keep=keep,
+        but=f" and position('{run}' in headers) = 0" if run else "",
         savepoint=SAVEPOINT,
     )
 
@@ -78,9 +86,11 @@ def store(key: bytes, status: int, headers: str, body: bytes | None) -> str:
     )
 
 
-def release(key: bytes) -> str:
-    """Give a key back: what was answered is not kept."""
-    return _RELEASE.format(table=TABLE, key=literal(key))
+def release(key: bytes, status: int, headers: str) -> str:
+    """Give a key back: whoever claims it next gets it."""
+    return _RELEASE.format(
+        table=TABLE, key=literal(key), status=status, headers=literal(headers.encode("ascii"))
+    )
 
 
 def remove_expired(keep: int) -> str:
