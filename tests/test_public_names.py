@@ -31,9 +31,11 @@ def test_the_public_names_are_these() -> None:
         "TLSFailed",
         "TokenRefused",
         "__version__",
+        "after_commit",
         "auth_token",
         "caller",
         "deadline",
+        "exactly_once",
     ]
 
 

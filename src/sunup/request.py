@@ -38,15 +38,15 @@ class Request:
     raised: BaseException | None = None
     # The values of its header `Accept`, where a person may get a page.
     accepts: Callable[[], list[str]] | None = None
-    # The one transaction that all its work is, where it has a receipt.
-    unit: Any = None
+    # Whether an answer can be sent; else the client will get a 500.
+    can_send: Callable[[Any], bool] | None = None
+    # The run of its work that is under way, where it has a receipt.
+    run: "Run | None" = None
     # What became of its commit is not known; but whoever repeats it, with its key, learns it.
     unsettled = False
     # What its receipt was good for, and how often its work ran: for the log.
     receipt: str | None = None
     runs = 0
-    # What the app does once its work is committed.
-    after_commit: list[Callable[[], Any]] | None = None
     # Answered with a failure: what it left running gets no more connections.
     over = False
     # The process may be frozen: what it left running gets a connection in the next request.
@@ -167,12 +167,53 @@ def active() -> Request | None:
     return current.get() or _serving
 
 
+class Run:
+    """One run of the work of a request with a receipt; `unit` is its one transaction."""
+
+    __slots__ = ("after_commit", "over", "unit")
+
+    def __init__(self, unit: Any) -> None:
+        # None: it was committed, and what is left running is on its own.
+        self.unit = unit
+        # It was rolled back: what is left running must not change anything any more.
+        self.over = False
+        # What the app does once it is committed.
+        self.after_commit: list[Callable[[], Any]] = []
+
+
+# The run that the calling code belongs to, also in the tasks and threads that it has begun.
+working: ContextVar[Run | None] = ContextVar("sunup_run", default=None)
+
+
+def run_here() -> Run | None:
+    """The run of the work that the calling code belongs to.
+
+    Raises `DeadlineExceeded` in what a run has left that was rolled back.
+    """
+    run = working.get()
+    if run is None:
+        request = current.get() or _serving
+        if request is None or request.run is None:
+            return None
+        if request.runs > 1:
+            # A thread without a copy of the context: an earlier run may have left it.
+            raise DeadlineExceeded("it cannot be told to which run of the work this thread belongs")
+        return request.run
+    if run.over:
+        raise DeadlineExceeded("the work that this belongs to was rolled back")
+    return run
+
+
+def unit_here() -> Any:
+    """The transaction that the calling code's blocks have to join, if there is one."""
+    run = run_here()
+    return None if run is None else run.unit
+
+
 def unit_of(database: object) -> Any:
-    """The transaction that this database's blocks have to join, if the request has one."""
-    request = current.get() or _serving
-    if request is None or request.unit is None or request.unit.database is not database:
-        return None
-    return request.unit
+    """As `unit_here`, where it is a transaction of this database's."""
+    unit = unit_here()
+    return None if unit is None or unit.database is not database else unit
 
 
 def alone(request: Request | None) -> bool:

@@ -27,6 +27,7 @@ class Effect:
         "change",
         "commits",
         "ends",
+        "local",
         "replaces",
         "rolls_back",
         "session",
@@ -38,6 +39,8 @@ class Effect:
         self.begins = self.commits = False
         # Begins or ends a transaction, not only a savepoint.
         self.ends = False
+        # Alters what a later statement of the transaction sees.
+        self.local = False
         # Alters what a later statement of the session sees, beyond its transaction; and in a way
         # that nothing but a new session puts right.
         self.session = self.replaces = False
@@ -62,6 +65,7 @@ class Effect:
         one.begins_only = all(effect.begins_only for effect in effects)
         one.commits = any(effect.commits for effect in effects)
         one.ends = any(effect.ends for effect in effects)
+        one.local = any(effect.local for effect in effects)
         one.rolls_back = all(effect.rolls_back for effect in effects)
         one.session = any(effect.session for effect in effects)
         one.replaces = any(effect.replaces for effect in effects)
@@ -85,6 +89,7 @@ class Effect:
             or words[:2] == ["prepare", "transaction"]
         )
         local = first == "set" and second in ("local", "transaction", "constraints")
+        self.local |= first == "set" and second == "local"
         self.session |= (first in _SESSION and not local) or any(
             name.endswith(("set_config", "advisory_lock", "advisory_lock_shared"))
             or name in ("temp", "temporary")

@@ -33,9 +33,9 @@ async def work(insert: Insert, path: str, query: str, body: bytes) -> tuple[int,
     name = query
     if path == "add":
         return 201, b"%d" % await insert(name)
-    if path == "slow":
+    if path in ("slow", "slower"):
         number = await insert(name)
-        time.sleep(0.6)  # noqa: ASYNC251
+        time.sleep(0.6 if path == "slow" else 2.0)  # noqa: ASYNC251
         return 201, b"%d" % number
     if path == "taken":
         await insert(name)

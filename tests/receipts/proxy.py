@@ -40,6 +40,9 @@ class Proxy:
         )
         self._start(self._accept)
 
+    def passing(self) -> None:
+        """Called for each message of the app's."""
+
     def close(self) -> None:
         for each in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
@@ -82,6 +85,7 @@ class _Pair:
                 if _STORES in data and b"commit" in data.lower() and self.proxy.plan:
                     self._meet(self.proxy.plan.pop(0), data)
                     return
+                self.proxy.passing()
                 self.server.sendall(data)
         except OSError:
             pass

@@ -140,15 +140,15 @@ def test_while_the_first_runs_the_second_waits_and_gets_its_answer(
 def test_a_second_that_may_not_wait_is_told_to_come_back(start: Start, admin: Admin) -> None:
     one, two = start(), start(wait=0.05)
     answers: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: answers.append(one("/slow?a", "key-1")))
+    thread = threading.Thread(target=lambda: answers.append(one("/slower?a", "key-1")))
     thread.start()
     _until_claimed(admin)
-    second = two("/slow?a", "key-1")
+    second = two("/slower?a", "key-1")
     thread.join()
     assert second["statusCode"] == 409
     assert second["headers"]["retry-after"] == "1"
     assert content(second)["code"] == "idempotency_key_in_use"
-    assert two("/slow?a", "key-1")["body"] == answers[0]["body"]
+    assert two("/slower?a", "key-1")["body"] == answers[0]["body"]
     assert names(admin) == ["a"]
 
 

@@ -155,6 +155,7 @@ class ReceiptSession(Session):
             found = self.server.receipts.get(key)
             if found is None or not self.server.unique or found is self.deleted:
                 mine = self.server.receipts[key] = Receipt(bytes.fromhex(fingerprint), self)
+                mine.headers = text.split("'")[-2] if "headers" in text else ""
                 mine.previous, self.deleted = self.deleted, None
                 self.claims.append(key)
                 end("INSERT 0 1", None)
@@ -195,7 +196,9 @@ class ReceiptSession(Session):
             return "DELETE 0"
         if text.startswith("select from sunup_receipts"):
             found = self.server.receipts.get(_KEY.findall(text)[0])
-            mine = found is not None and found.owner is self and found.status is None
+            named = text[text.index("headers = '") :].split("'")[1]
+            mine = found is not None and found.owner in (None, self)
+            mine = mine and found.status is None and found.headers == named  # type: ignore[union-attr]
             return f"SELECT {int(mine)}"
         return super()._effect(text, words)
 

@@ -37,8 +37,22 @@ _WHOLE_MODULES = frozenset(
         "sqlalchemy.pool.impl",
     )
 )
-# Stands between the runner and the app where it is used.
-_TRANSPARENT = "sunup.adapter.middleware"
+# Stand between the runner and the app where they are used.
+_TRANSPARENT = frozenset(
+    (
+        "sunup.adapter.middleware",
+        "sunup.adapter.wsgi",
+        "sunup.integrations.django.exactly_once",
+        "sunup.receipts",
+        "sunup.receipts.asgi",
+        "sunup.receipts.flow",
+        "sunup.receipts.service",
+        "sunup.receipts.wsgi",
+    )
+)
+
+# Of these, what may itself be torn.
+_ALWAYS = "sunup.adapter.middleware"
 
 # Where a block ends, whatever happened in it.
 _CLEANUPS = frozenset(("__exit__", "__aexit__", "__del__"))
@@ -105,10 +119,13 @@ def _may_tear(frame: "FrameType | None", callers: "tuple[CodeType, ...]") -> boo
         package = name.partition(".")[0]
         if package == "asyncio" and not app:
             return False  # in the midst of a callback; what a loop waits for may be torn
+        if name in _TRANSPARENT and name != _ALWAYS:
+            frame = frame.f_back  # it calls the app, or else it is not to be torn
+            continue
         app = True
         if frame.f_code.co_name in _CLEANUPS or name in _WHOLE_MODULES:
             return False
-        if package in _WHOLE and name != _TRANSPARENT:
+        if package in _WHOLE and name != _ALWAYS:
             return False
         frame = frame.f_back
     return False  # the app is not running, or elsewhere

@@ -137,6 +137,7 @@ class Handler:
         self._cold = False
         if self._settings.waking_page:
             current.accepts = lambda: [v for name, v in call.headers if name == "accept"]
+        current.can_send = lambda answer: self._sender.can_send(form, answer, call.method)
         limit = deadline.of_invocation(
             now=now,
             remaining_ms=remaining_ms(context),

@@ -51,6 +51,14 @@ class Sender:
             logger.exception("the response cannot be sent")
         return self._response(form, answers.internal_error(), method)
 
+    def can_send(self, form: Format, answer: Answer, method: str) -> bool:
+        """Whether it is not a 500 that the client will get."""
+        try:
+            self._response(form, Answer(answer.status, list(answer.headers), answer.body), method)
+        except Exception:
+            return False
+        return True
+
     def _response(self, form: Format, answer: Answer, method: str) -> dict[str, Any]:
         status, body, headers = answer.status, answer.body, answer.headers
         if type(status) is not int or not 200 <= status <= 599:

@@ -115,6 +115,13 @@ class Connection(asyncpg.Connection):
         finally:
             wire.ahead_of_commit = ""
 
+    def has_open_savepoints(self) -> bool:
+        """Whether a `connection.transaction()` of the app's was begun and not ended."""
+        savepoints: dict[str, None] = self._protocol.savepoints
+        found = bool(savepoints)
+        savepoints.clear()
+        return found
+
     async def unmeasured(self, text: str) -> None:
         """Run statements that are not the app's."""
         await super().execute(text)

@@ -81,8 +81,8 @@ class Unit:
         connection.session.joined = False
         try:
             with _ours(connection):
-                if self._ahead == UNDO:
-                    text = f"{UNDO}; {text}"
+                if self._ahead != KEEP and self._ahead:
+                    text = f"{self._ahead}; {text}"
                 await connection.commit_with(text)
         except BaseException as error:
             meant = self._meant(error, connection)
@@ -94,7 +94,8 @@ class Unit:
 
     async def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
-        await self._give_back(keep=True)
+        # Who still has a block, such as a task that was left, must not have it in the next request.
+        await self._give_back(keep=not self._turn.locked())
 
     async def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""
@@ -157,8 +158,10 @@ class Unit:
         if connection is None:
             return
         connection.session.only_for = NOBODY
-        aborted = connection.session.aborted
-        self._ahead = UNDO if aborted or failed is not None else KEEP
+        session = connection.session
+        aborted = session.aborted
+        undone = aborted or failed is not None or connection.has_open_savepoints()
+        self._ahead = session.block_ended(UNDO if undone else KEEP)
         self.failure = failed
         if aborted and failed is None:
             raise asyncpg.InFailedSQLTransactionError(FAILED)

@@ -5,6 +5,7 @@ connection's protocol object (`Connection._protocol`); this stands in its place.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,9 @@ from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
 
 from .meaning import MEANING
+
+# What asyncpg sends for a transaction within another.
+_SAVEPOINT = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint\w+);")
 
 # Parsing a statement executes nothing.
 _NOTHING = effect_of("")
@@ -36,6 +40,7 @@ class Wire:
         "get_settings",
         "is_connected",
         "is_in_transaction",
+        "savepoints",
         "session",
         "tag",
     )
@@ -43,6 +48,8 @@ class Wire:
     def __init__(self, protocol: Any, session: Session) -> None:
         self._protocol = protocol
         self.session = session
+        # asyncpg's own, of transactions within a request's one transaction that have not ended.
+        self.savepoints: dict[str, None] = {}
         # What goes with the next BEGIN and COMMIT in one round trip, and how that ended.
         self.behind_begin = self.ahead_of_commit = ""
         self.tag: Any = ""
@@ -58,6 +65,8 @@ class Wire:
     async def query(self, query: str, timeout: float | None) -> Any:
         """Run a command, or several, without parameters."""
         effect = effect_of(query)
+        if self.session.joined and (found := _SAVEPOINT.match(query)):
+            self._note_savepoint(found[1], found[2])
         if effect.begins:
             await self._settled()
             milliseconds = self.session.timeout_to_set()
@@ -74,6 +83,16 @@ class Wire:
         elif self.ahead_of_commit and effect.ends:
             query, self.ahead_of_commit = f"{self.ahead_of_commit}; {query}", ""
         return await self._watched(effect, self._protocol.query, query, timeout, timed=True)
+
+    def _note_savepoint(self, step: str, name: str) -> None:
+        if step == "SAVEPOINT":
+            self.savepoints[name] = None
+            return
+        ended = False
+        for each in list(self.savepoints):
+            ended = ended or each == name
+            if ended:  # and with it those within
+                del self.savepoints[each]
 
     def prepare(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Have a statement parsed."""

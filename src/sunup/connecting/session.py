@@ -32,6 +32,11 @@ FAILED = (
 SAVEPOINT = "savepoint sunup"
 KEEP = f"release {SAVEPOINT}; {SAVEPOINT}"
 UNDO = f"rollback to {SAVEPOINT}"
+# Of the settings of a block, where another library has prepared the session: what receipts need.
+PUT_BACK = (
+    "select set_config('role', current_setting('sunup.role'), true),"
+    " set_config('search_path', current_setting('sunup.search_path'), true)"
+)
 
 # Seconds that the server may go on with a statement after the deadline, if nothing cancels it.
 _BEYOND = 1.0
@@ -48,6 +53,7 @@ class Session:
         "active",
         "changed",
         "joined",
+        "localized",
         "only_for",
         "parsed",
         "particular",
@@ -65,6 +71,8 @@ class Session:
         self.only_for: object = None
         # Its transaction is a request's whole work: no other may be begun, and it may not be ended.
         self.joined = False
+        # A setting of the open transaction was changed.
+        self.localized = False
         # A statement of the open transaction failed: nothing but a rollback is taken.
         self.aborted = False
         # A statement was parsed and not executed: its tables are locked, and the server waits for
@@ -138,12 +146,25 @@ class Session:
 
     def _note_session(self, effect: Effect) -> None:
         self.touched = self.touched or effect.session
+        self.localized = self.localized or effect.local
         self.replace = self.replace or effect.replaces
 
     def was_reset(self) -> None:
         """`RESET` was executed."""
-        self.touched = self.replace = False
+        self.touched = self.replace = self.localized = False
         self.timeout = self.startup_timeout
+
+    def block_ended(self, step: str) -> str:
+        """In a request's one transaction: `KEEP` or `UNDO`, and what puts the settings back."""
+        if not (self.touched or self.localized):
+            return step
+        if not self.can_be_reset:
+            self.localized = False
+            return f"{step}; {PUT_BACK}"
+        self.was_reset()
+        milliseconds = self.timeout_to_set()
+        more = "" if milliseconds is None else f"; set local statement_timeout = {milliseconds}"
+        return f"{step}; {RESET}{more}"
 
     def timeout_to_set(self) -> int | None:
         """Milliseconds of statement_timeout that the deadline asks for; None: leave it.

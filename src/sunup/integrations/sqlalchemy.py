@@ -164,8 +164,7 @@ class _Patient:
     sunup_database: Any = None
 
     def connect(self) -> Any:
-        current = request.active()
-        if current is not None and current.unit is not None:
+        if request.unit_here() is not None:
             from .sqlalchemy_unit import joined
 
             mine = joined(self)  # type: ignore[arg-type]
@@ -274,9 +273,9 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     lost = meaning.while_using(error.__cause__ or error, closed=closed)
     if lost is None and error.__cause__ is not None:
         lost = meaning.while_using(error, closed=closed)
-    current = request.active()
-    if current is not None and current.unit is not None:
-        current.unit.failure = lost or error.__cause__ or error
+    run = request.working.get()
+    if run is not None and run.unit is not None:
+        run.unit.failure = lost or error.__cause__ or error
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)

@@ -67,19 +67,18 @@ def joined(pool: sqlalchemy.Pool) -> "PoolProxiedConnection | None":
     Raises `ConnectionsBusy` where the request's transaction is not on this engine, but on its
     database: what the engine does would not be part of it.
     """
-    current = request.active()
-    unit = None if current is None else current.unit
+    unit = request.unit_here()
     if unit is None:
+        return None
+    if unit.database is not getattr(pool, "sunup_database", None):
         return None
     outer = getattr(unit, "outer", None)
     if outer is None:
-        if unit.database is getattr(pool, "sunup_database", None):
-            raise ConnectionsBusy(
-                "give the engine to exactly_once as its database, not the Database"
-            )
-        return None
+        raise ConnectionsBusy("give the engine to exactly_once as its database, not the Database")
     if not outer or outer[0]._pool is not pool:  # noqa: SLF001
-        return None
+        raise ConnectionsBusy(
+            "the request's transaction is on another engine, or on one disposed of"
+        )
     return Joined(unit, outer[0])
 
 
@@ -104,6 +103,8 @@ class Joined(PoolProxiedConnection):
         self._outer = outer
         self._open = False
         self._failed: BaseException | None = None
+        # What SQLAlchemy undoes at the end, such as an isolation level.
+        self._connection_record = _Record()
         _wait(unit, unit.enter())
         self._open = True
         self.dbapi_connection = outer.dbapi_connection
@@ -151,6 +152,7 @@ class Joined(PoolProxiedConnection):
         if self._open and self.dbapi_connection is not None:
             try:
                 self.dbapi_connection.rollback()
+                self._undo()
             except BaseException as error:
                 self._failed = error
                 raise
@@ -160,9 +162,14 @@ class Joined(PoolProxiedConnection):
     def _close_special(self, transaction_reset: bool = False) -> None:  # noqa: FBT001, FBT002
         # Called by SQLAlchemy's Connection, which has rolled back already.
         if transaction_reset:
+            self._undo()
             self._leave()
         else:
             self.close()
+
+    def _undo(self) -> None:
+        while self._connection_record.finalize_callback:
+            self._connection_record.finalize_callback.pop()(self.dbapi_connection)
 
     def _leave(self) -> None:
         if self._open:
@@ -176,6 +183,13 @@ class Joined(PoolProxiedConnection):
         if self.__dict__.get("_open"):
             self._failed = ConnectionsBusy("a connection was not closed")
             self._leave()
+
+
+class _Record:
+    """What SQLAlchemy asks of a pool's entry."""
+
+    def __init__(self) -> None:
+        self.finalize_callback: list[Any] = []
 
 
 def _wait(unit: Any, entered: Any) -> None:

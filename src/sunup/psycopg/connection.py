@@ -57,6 +57,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self._state: tuple[object, ...] = ()
         # In a request's one transaction: what has to be sent before the next statement.
         self.ahead = ""
+        self.joined_isolation: psycopg.IsolationLevel | None = None
 
     def begun(self, settings: Settings) -> None:
         """It has been opened: its present state is what each block begins with."""
@@ -133,6 +134,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def begin_with(self, text: str, isolation: str) -> int:
         """Begin a transaction and run more in the same round trip; its last command's rows."""
+        self.joined_isolation = psycopg.IsolationLevel[isolation.upper().replace(" ", "_")]
         with self.lock:
             self.texts.append("begin")
             results = self.wait(self._several(f"begin isolation level {isolation}; {text}"))
@@ -141,8 +143,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def commit_with(self, text: str) -> None:
         """Run more and, in the same round trip, commit what `begin_with` began."""
         ahead, self.ahead = self.ahead, ""
-        if ahead == UNDO:
-            text = f"{UNDO}; {text}"
+        if ahead and ahead != KEEP:
+            text = f"{ahead}; {text}"
         with self.lock:
             self.texts.append("commit")
             self.wait(self._several(f"{text}; commit"))
@@ -173,10 +175,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         elif not self.ahead:
             self.undo()
 
+    def set_autocommit(self, value: bool) -> None:  # noqa: FBT001
+        """As in psycopg; without effect in a request's one transaction."""
+        if not self.session.joined:
+            super().set_autocommit(value)
+
+    def set_isolation_level(self, value: Any) -> None:
+        """As in psycopg; the one that a request's one transaction has stays."""
+        if self.session.joined and value in (None, self.joined_isolation):
+            return
+        super().set_isolation_level(value)
+
     def undo(self) -> None:
         """Undo what was done since the last savepoint, before the next statement."""
-        if self.ahead != KEEP:
+        if not self.ahead:
             self.ahead = UNDO
+
+    def block_ended(self) -> None:
+        """Have what the block has set put back, too, before the next statement."""
+        if self.session.touched or self.session.localized:
+            self.ahead = self.session.block_ended(self.ahead or KEEP)
 
     def _several(self, text: str) -> Any:
         """Send several statements at once; a generator, as psycopg's own."""

@@ -104,12 +104,9 @@ class Unit:
 
     def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
-        connection = self._connection
-        if connection is not None and not connection.session.active:
-            # psycopg counts the app's blocks, which have nothing to end any more.
-            self._give_back(keep=True)
-        else:
-            self._give_back(keep=False)
+        # Who still has a block, such as a thread that was left, must not have it in the next
+        # request.
+        self._give_back(keep=not self._turn.locked())
 
     def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""
@@ -165,6 +162,7 @@ class Unit:
         if connection is not None:
             if failed is not None:
                 connection.undo()
+            connection.block_ended()
             connection.session.only_for = NOBODY
         self._turn.release()
 

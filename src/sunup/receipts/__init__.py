@@ -73,9 +73,9 @@ def after_commit(function: Callable[[], Any]) -> None:
     request with a receipt nothing is known of a commit: it is called at once, and a coroutine
     function is a `TypeError` there.
     """
-    current = request.active()
-    if current is not None and current.after_commit is not None:
-        current.after_commit.append(function)
+    run = request.run_here()
+    if run is not None and run.unit is not None:
+        run.after_commit.append(function)
         return
     result = function()
     if hasattr(result, "__await__"):

@@ -7,6 +7,7 @@ from sunup.adapter.http import Answer, header_text
 from sunup.adapter.lifespan import App, Receive, Scope, Send
 
 from . import problems
+from .claims import CREDENTIALS
 from .flow import Outcome
 from .service import LARGEST_REQUEST, Asked, Service, a_request
 
@@ -31,7 +32,7 @@ async def serve(service: Service, app: App, scope: Scope, receive: Receive, send
         credentials=[
             header_text(name + b": " + value)
             for name, value in fields
-            if name in (b"authorization", b"cookie")
+            if name.decode("latin-1") in CREDENTIALS
         ],
         body=body,
     )
@@ -42,6 +43,8 @@ async def serve(service: Service, app: App, scope: Scope, receive: Receive, send
 
     async def work() -> Outcome:
         again = dict(scope)
+        # Other messages than a response's start and body, which nobody would keep.
+        again.pop("extensions", None)
         if "state" in scope:
             again["state"] = scope["state"].copy()
         exchange = Exchange(body)

@@ -1,12 +1,30 @@
 """Which key a request claims, and what must be the same when it comes again."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sunup.adapter.caller import caller
 
 from .policy import Policy
+
+# Headers that say who calls, to the app itself or by a load balancer.
+CREDENTIALS = frozenset(
+    (
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "x-amzn-oidc-identity",
+        "x-api-key",
+        "x-auth-token",
+    )
+)
+
+
+def environ_names(headers: Iterable[str]) -> list[str]:
+    """These headers' names in a WSGI environ."""
+    return [f"HTTP_{name.upper().replace('-', '_')}" for name in sorted(headers)]
 
 
 class Claim:
@@ -33,13 +51,15 @@ def claim_of(
 
     `scope` is ASGI's, or a WSGI environ; `target` the path with its query. A key belongs to its
     caller. Where nobody has said who that is, by an authorizer or by `policy.caller`, the
-    `credentials` (the values of Authorization and Cookie) must be the same.
+    `credentials` (see `CREDENTIALS`) must be the same, and so must what an authorizer has said.
     """
-    who = _caller(policy, scope)
+    who, said = _caller(policy, scope)
     named = ("header", key) if key is not None else ("request", request_id(scope))
-    fingerprint = [method, target, *([] if who else credentials)]
+    # What may be renewed meanwhile does not matter where it is known who calls.
+    proof = [*said, *([] if who else credentials)]
     return Claim(
-        _digest([*(who or ("", "")), *named]), _digest([*fingerprint, body], b"fingerprint")
+        _digest([len(who), *who, *named]),
+        _digest([method, target, len(proof), *proof, body], b"fingerprint"),
     )
 
 
@@ -52,14 +72,45 @@ def request_id(scope: Mapping[str, Any]) -> str | None:
     return str(named or getattr(context, "aws_request_id", "") or "") or None
 
 
-def _caller(policy: Policy, scope: Mapping[str, Any]) -> tuple[str, str] | None:
+def _caller(policy: Policy, scope: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Who calls, as far as it was verified; and what else an authorizer has said of them."""
     if policy.caller is not None:
         named = policy.caller(scope)
-        return None if named is None else ("app", str(named))
+        return ([], []) if named is None else (["app", str(named)], [])
     found = caller(scope)
-    if found is None or found.id is None:
-        return None
-    return f"{found.kind} {found.claims.get('iss', '')}", found.id
+    who = _certificate_and_key(scope)
+    said: list[str] = []
+    if found is not None:
+        # An IAM identity of a Cognito identity pool is one role for all of its users.
+        pool = found.claims.get("cognitoIdentity")
+        user = pool.get("identityId") if isinstance(pool, dict) else None
+        user = user or found.claims.get("cognitoIdentityId")
+        if found.id is None:
+            said = [found.kind, json.dumps(found.claims, sort_keys=True, default=str)]
+        else:
+            who += [found.kind, str(found.claims.get("iss", "")), found.id, str(user or "")]
+    return who, said
+
+
+def _certificate_and_key(scope: Mapping[str, Any]) -> list[str]:
+    """What API Gateway has verified beside an authorizer: a client's certificate, an API key."""
+    event = scope.get("aws.event")
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    if not isinstance(context, dict) or "elb" in context:
+        return []
+    found = []
+    for holder in (context.get("authentication"), context.get("identity")):
+        if not isinstance(holder, dict):
+            continue
+        certificate = holder.get("clientCert")
+        if isinstance(certificate, dict):
+            found += ["certificate", *(str(certificate.get(name)) for name in _OF_CERTIFICATE)]
+        if holder.get("apiKeyId"):
+            found += ["API key", str(holder["apiKeyId"])]
+    return found
+
+
+_OF_CERTIFICATE = ("issuerDN", "serialNumber", "subjectDN")
 
 
 def _digest(parts: list[Any], purpose: bytes = b"key") -> bytes:

@@ -9,6 +9,7 @@ client gets its answer.
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Protocol
@@ -41,6 +42,10 @@ _RESERVE = 0.3
 # Seconds of the first pause before the work is run again, at most; each one may be twice as long.
 _PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
+
+# How often the work is run, and for how many seconds where there is no deadline.
+_MOST_RUNS = 20
+_LONGEST = 60.0
 
 # How often a key is claimed again that was given back in between.
 _CLAIMS = 10
@@ -89,16 +94,24 @@ class InUse(Exception):
 
 
 class Flow:
-    """One request. `unit` is used again for each run of the work."""
+    """One request. `new_unit` makes a transaction, which is not begun: for each run its own."""
 
     def __init__(
-        self, policy: Policy, claim: Claim, unit: Unit, *, repeats: bool, sleep: Sleep
+        self,
+        policy: Policy,
+        claim: Claim,
+        new_unit: Callable[[], Unit],
+        *,
+        repeats: bool,
+        sleep: Sleep,
     ) -> None:
         self._policy = policy
         self._claim = claim
-        self._unit = unit
+        self._new_unit = new_unit
+        self._unit = new_unit()
         self._repeats = repeats
         self._sleep = sleep
+        self._began = time.time()
         current = request.active()
         assert current is not None
         self._current = current
@@ -120,17 +133,17 @@ class Flow:
             if known is not None:
                 return known
             current.receipt = "new"
-            current.unit = self._unit
-            current.after_commit = []
             return await self._worked(work)
         finally:
-            current.unit = current.after_commit = None
             await self._unit.roll_back()
 
-    async def _claimed(self, wait: float, run: str = "") -> Outcome | None:
+    async def _claimed(self, wait: float, earlier: str = "") -> Outcome | None:
         """None: the key is ours, in an open transaction. Else what the client is told."""
         claim, policy = self._claim, self._policy
-        text = texts.claim(claim.key, claim.fingerprint, wait=wait, keep=policy.keep, run=run)
+        self._run = os.urandom(8).hex()
+        text = texts.claim(
+            claim.key, claim.fingerprint, self._run, wait=wait, keep=policy.keep, earlier=earlier
+        )
         for _ in range(_CLAIMS):
             try:
                 if await self._unit.begin(text, policy.isolation):
@@ -165,64 +178,89 @@ class Flow:
             outcome, failure = await self._once(work)
             if failure is None:
                 return outcome
-            current.unit = None
             await self._unit.roll_back()
             if not self._may_run_again(failure):
                 return outcome
             logger.info("the work is run again, after %s", type(failure).__name__)
-            if sqlstate_of(failure) in _AGAIN:
-                await self._sleep(random.uniform(0, pause))  # noqa: S311  # no secret
-                pause = min(2 * pause, _LONGEST_PAUSE)
+            await self._sleep(random.uniform(0, min(pause, self._time_left())))  # noqa: S311
+            pause = min(2 * pause, _LONGEST_PAUSE)
             current.failure = current.origin = current.raised = None
-            self._unit.failure = None
-            current.after_commit = []
+            self._unit = self._new_unit()
             try:
                 known = await self._claimed(self._time_left())
             except InUse:
                 return Outcome(problems.still_running())
             if known is not None:
                 return known  # somebody repeated the request meanwhile
-            current.unit = self._unit
 
     async def _once(self, work: Work) -> tuple[Outcome, BaseException | None]:
         """The outcome of one run; and why it failed, where it did."""
-        outcome = await work()
-        answer, error = outcome.answer, outcome.error
-        if error is not None or answer is None or not kept.is_final(answer):
-            return outcome, self._reason(outcome)
-        self._run = os.urandom(8).hex()
-        text = kept.store_text(self._claim, answer, self._policy.largest, self._run)
+        current = self._current
+        run = request.Run(self._unit)
+        current.run = current.run or run
+        token = request.working.set(run)
+        committed = False
+        try:
+            outcome = await work()
+            failure = self._reason(outcome)
+            if failure is None:
+                outcome, failure = await self._committed(outcome, run)
+            committed = failure is None
+        finally:
+            request.working.reset(token)
+            run.unit, run.over = None, not committed
+            if current.run is run:
+                current.run = None
+        if committed:
+            await self._afterwards(run)
+        return outcome, failure
+
+    async def _committed(
+        self, outcome: Outcome, run: request.Run
+    ) -> tuple[Outcome, BaseException | None]:
+        assert outcome.answer is not None
+        text = kept.store_text(self._claim, outcome.answer, self._policy.largest, self._run)
         self._current.unsettled = self._before == (Change.NOTHING, Change.NOTHING)
         try:
             await self._unit.commit(text)
         except Exception as failure:
-            return await self._not_committed(outcome, failure)
+            return await self._not_committed(outcome, failure, run)
         self._current.unsettled = False
-        await self._committed()
         return outcome, None
 
     def _reason(self, outcome: Outcome) -> BaseException | None:
-        """Why the work failed, so that it may be told whether another run would help."""
+        """Why the work failed; None: its answer may be kept.
+
+        A response that was whole when something failed stands, as it does without a receipt, unless
+        that was a block of the database's: the work is not there then.
+        """
+        found = self._unit.failure or self._current.failure
         for error in (outcome.error, self._current.raised):
             for each in [] if error is None else chain_of(error):
                 if _helps(each):
-                    return each
-        failure = self._unit.failure or self._current.failure
-        return failure or outcome.error or RuntimeError("answered with a failure")
+                    found = each
+        answer = outcome.answer
+        sent = self._current.can_send
+        final = answer is not None and kept.is_final(answer) and (sent is None or sent(answer))
+        if final and (outcome.error is None or not found):
+            return None
+        if outcome.error is not None:
+            outcome.answer = None if final else answer
+        return found or outcome.error or RuntimeError("answered with a failure")
 
     async def _not_committed(
-        self, outcome: Outcome, error: Exception
+        self, outcome: Outcome, error: Exception, run: request.Run
     ) -> tuple[Outcome, BaseException | None]:
         """COMMIT failed, or its answer was lost."""
         current = self._current
-        current.unit = None
         if not isinstance(error, ConnectionLost) or error.nothing_executed:
             self._nothing_stayed()
             return Outcome(None, error), error
         current.receipt = "resolved"
         logger.warning("the answer to COMMIT was lost; the receipt is looked up")
+        lost = self._run
         try:
-            known = await self._looked_up()
+            known = await self._looked_up(lost)
         except (InUse, DatabaseUnavailable) as unknown:
             # Whoever repeats the request with its key learns it.
             current.receipt = "unknown"
@@ -233,49 +271,58 @@ class Flow:
             current.doubtful, current.committed = self._before[1], Change.YES
             current.unsettled = False
             current.failure = current.origin = None
-            if self._met_run != self._run:
+            if self._met_run != lost:
                 # This run was not committed; but the client has repeated its request, and that was.
-                current.after_commit = []
+                run.after_commit = []
                 return known, None
-            await self._committed()
-            return Outcome(outcome.answer), None
+            return Outcome(outcome.answer, outcome.error), None
         # The claim is ours now: what was sent before can never be committed.
         self._nothing_stayed()
         error.nothing_executed = True
         return Outcome(None, error), error
 
-    async def _looked_up(self) -> Outcome | None:
+    async def _looked_up(self, lost: str) -> Outcome | None:
+        pause = _PAUSE
         while True:
             try:
-                return await self._claimed(self._time_left(), self._run)
+                return await self._claimed(self._time_left(), lost)
             except DatabaseUnavailable:
                 if self._time_left() <= 0:
                     raise
-                await self._sleep(_PAUSE)
+                await self._sleep(min(pause, self._time_left()))
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _nothing_stayed(self) -> None:
         self._current.unsettled = False
         self._current.committed, self._current.doubtful = self._before
 
     def _time_left(self) -> float:
-        return max(0.0, min(deadline.remaining() - _RESERVE, 60.0))
+        return max(0.0, min(deadline.remaining() - _RESERVE, self._began + _LONGEST - time.time()))
 
     def _may_run_again(self, failure: BaseException) -> bool:
-        return self._repeats and _helps(failure) and self._time_left() > 0
+        wanted = self._repeats and _helps(failure) and self._current.runs < _MOST_RUNS
+        return wanted and self._time_left() > 0
 
-    async def _committed(self) -> None:
+    async def _afterwards(self, run: request.Run) -> None:
+        """Whatever happens here, even the request's deadline: its answer goes out."""
+        steps = list(run.after_commit)
         if self._claim.key[0] < 256 // _REMOVES:
+            text = texts.remove_expired(self._policy.keep + 3600)
+            steps.insert(0, lambda: self._unit.after(text))
+        while steps:
             try:
-                await self._unit.after(texts.remove_expired(self._policy.keep + 3600))
-            except Exception as error:
-                logger.warning("expired receipts were not removed: %s", type(error).__name__)
-        for function in self._current.after_commit or []:
-            try:
-                result = function()
+                result = steps.pop(0)()
                 if isawaitable(result):
                     await result
+            except (SystemExit, KeyboardInterrupt):
+                raise
             except Exception:
-                logger.exception("an after_commit function failed; the request stays executed")
+                logger.exception("what follows a commit failed; the request stays executed")
+            except BaseException as error:
+                if deadline.remaining() <= 0:
+                    logger.warning("%s after the commit; %d more not begun", error, len(steps))
+                    return
+                logger.exception("what follows a commit was cancelled; the request stays executed")
 
 
 def _explained(error: Exception) -> Exception:

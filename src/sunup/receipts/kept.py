@@ -19,7 +19,7 @@ _LEFT_OUT = frozenset(("date", "connection", "keep-alive", "transfer-encoding"))
 
 def is_final(answer: Answer) -> bool:
     """Whether what the app did for this answer is to stay: 5xx means that it failed."""
-    return answer.status < 500
+    return 200 <= answer.status < 500
 
 
 def store_text(claim: Claim, answer: Answer, largest: int, run: str) -> str:

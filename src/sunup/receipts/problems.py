@@ -34,6 +34,11 @@ def too_large(limit: int) -> Answer:
     return _problem(413, "request_too_large", "The request is too large", detail)
 
 
+def cut_off() -> Answer:
+    """400: the client has gone in the middle of its request."""
+    return _problem(400, "request_cut_off", "The request's body is shorter than its Content-Length")
+
+
 def of_another_request() -> Answer:
     """422: the key belongs to another request."""
     detail = "a key is for one request, repeated as it was; send a new key with a new one"

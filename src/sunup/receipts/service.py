@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sunup import request
+from sunup import request as requests
 from sunup.adapter.http import Answer
 
 from . import problems
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     # Without the prefix that the app is mounted at.
     path: str
     keys: list[str]
-    # The values of Authorization and Cookie.
+    # The headers that say who calls.
     credentials: list[str]
     body: bytes
 
@@ -53,8 +53,11 @@ class Service:
     def flow(self, scope: Mapping[str, Any], asked: Asked, *, blocking: bool) -> Flow | None:
         """How the request is answered; None: without a receipt. `blocking`: on this thread.
 
-        Not for a request that is `refused`.
+        Not for a request that is `refused`. One within a request that has a receipt, such as by a
+        mounted app that asks for receipts too, is a part of it.
         """
+        if requests.unit_here() is not None:
+            return None
         key = key_of(asked.keys)
         if key is None and request_id(scope) is None:
             return None  # the app asks for one always, but nothing tells requests apart
@@ -67,33 +70,38 @@ class Service:
             credentials=asked.credentials,
             body=asked.body,
         )
-        unit = self._unit()
-        if getattr(unit, "blocking", False):
-            unit = Blocking(unit) if blocking else Threaded(unit)
-        elif blocking:
-            raise TypeError("a WSGI app takes receipts from a sunup.psycopg.Database or its Engine")
         repeats = matches(self.policy.repeat, asked.method, asked.path)
         return Flow(
             self.policy,
             claim,
-            unit,
+            self._unit_for_threads if not blocking else self._unit_for_here,
             repeats=repeats,
             sleep=_sleep_here if blocking else asyncio.sleep,
         )
+
+    def _unit_for_here(self) -> Unit:
+        unit: Any = self._unit()
+        if not getattr(unit, "blocking", False):
+            raise TypeError("a WSGI app takes receipts from a sunup.psycopg.Database or its Engine")
+        return Blocking(unit)
+
+    def _unit_for_threads(self) -> Unit:
+        unit: Any = self._unit()
+        return Threaded(unit) if getattr(unit, "blocking", False) else unit
 
 
 @contextmanager
 def a_request(method: str, path: str) -> Iterator[None]:
     """Make sure that there is a current request: a test client has none."""
-    if request.active() is not None:
+    if requests.active() is not None:
         yield
         return
-    current = request.Request(method=method, path=path)
-    token = request.begin(current)
+    current = requests.Request(method=method, path=path)
+    token = requests.begin(current)
     try:
         yield
     finally:
-        request.end(token)
+        requests.end(token)
         current.finish()
 
 

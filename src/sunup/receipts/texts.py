@@ -4,6 +4,8 @@ Values go in as hexadecimal digits and numbers, so that nothing has to be quoted
 server's settings. The table is found by the session's search_path.
 """
 
+import json
+
 from sunup.connecting.session import SAVEPOINT
 
 TABLE = "sunup_receipts"
@@ -25,17 +27,19 @@ DROP = f"drop table {TABLE}"
 # Expired rows that one request removes at most.
 BATCH = 1000
 
-# The last one returns a row where the claim is this transaction's: not one that somebody else's
-# COMMIT has left without an answer.
+# The last one returns a row where the claim is this run's: not one that somebody's COMMIT has left
+# without an answer.
 _CLAIM = """
-select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true);
+select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true),
+ set_config('sunup.role', current_setting('role'), true),
+ set_config('sunup.search_path', current_setting('search_path'), true);
 set local lock_timeout = {wait};
 delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds'{but};
-insert into {table} (key, fingerprint) values ({key}, {fingerprint}) on conflict (key) do nothing;
+insert into {table} (key, fingerprint, headers) values ({key}, {fingerprint}, '{named}')
+ on conflict (key) do nothing;
 select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
 {savepoint};
-select from {table} where key = {key} and status is null
- and xmin = pg_current_xact_id_if_assigned()::xid
+select from {table} where key = {key} and status is null and headers = '{named}'
 """
 
 _STORE = """
@@ -59,18 +63,22 @@ delete from {table} where key in (
 READ = "select fingerprint, status, headers, body from sunup_receipts where key = "
 
 
-def claim(key: bytes, fingerprint: bytes, *, wait: float, keep: int, run: str = "") -> str:
+def claim(
+    key: bytes, fingerprint: bytes, run: str, *, wait: float, keep: int, earlier: str = ""
+) -> str:
     """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then).
 
-    The receipt of `run`, hexadecimal digits, is met even where it has been released.
+    `run` names this run of the work, in hexadecimal digits. The receipt of an `earlier` one is met
+    even where it has been released.
     """
     return _CLAIM.format(
         table=TABLE,
         key=literal(key),
         fingerprint=literal(fingerprint),
+        named=json.dumps({"run": run, "headers": []}),
         wait=max(1, int(wait * 1000)),
         keep=keep,
-        but=f" and position('{run}' in headers) = 0" if run else "",
+        but=f" and position('{earlier}' in headers) = 0" if earlier else "",
         savepoint=SAVEPOINT,
     )
 

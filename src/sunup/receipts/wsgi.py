@@ -9,6 +9,7 @@ from sunup.adapter.http import Answer, header_text
 from sunup.adapter.wsgi import App, WsgiRunner
 
 from . import problems
+from .claims import CREDENTIALS, environ_names
 from .flow import Outcome
 from .service import LARGEST_REQUEST, Asked, Service, a_request, run_here
 
@@ -22,6 +23,8 @@ def serve(
     body = _body(environ)
     if len(body) > LARGEST_REQUEST:
         return _send(problems.too_large(LARGEST_REQUEST), start_response)
+    if len(body) < _expected(environ):
+        return _send(problems.cut_off(), start_response)
     path = environ.get("PATH_INFO", "")
     query = environ.get("QUERY_STRING", "")
     target = f"{environ.get('SCRIPT_NAME', '')}{path}" + (f"?{query}" if query else "")
@@ -32,9 +35,7 @@ def serve(
         path=_text(path),
         keys=[] if key is None else [_text(key)],
         credentials=[
-            f"{name}: {environ[name]}"
-            for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
-            if environ.get(name)
+            f"{name}: {environ[name]}" for name in environ_names(CREDENTIALS) if environ.get(name)
         ],
         body=body,
     )
@@ -70,11 +71,15 @@ def _only(work: Any) -> Outcome:
     raise AssertionError
 
 
+def _expected(environ: dict[str, Any]) -> int:
+    length = environ.get("CONTENT_LENGTH")
+    return int(length) if length and length.isdecimal() else 0
+
+
 def _body(environ: dict[str, Any]) -> bytes:
     """The body, or so much of it that it is too large."""
-    length = environ.get("CONTENT_LENGTH")
-    if length and length.isdecimal():
-        return _read(environ, min(int(length), LARGEST_REQUEST + 1))
+    if environ.get("CONTENT_LENGTH"):
+        return _read(environ, min(_expected(environ), LARGEST_REQUEST + 1))
     if environ.get("wsgi.input_terminated"):
         return _read(environ, LARGEST_REQUEST + 1)
     return b""

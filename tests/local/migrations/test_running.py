@@ -14,7 +14,7 @@ Admin = Callable[[str], list[tuple[object, ...]]]
 
 
 def test_the_users_table_is_as_the_contract_says(settings: Settings, admin: Admin) -> None:
-    assert migrations.upgrade(settings, USERS) == ["0001"]
+    assert migrations.upgrade(settings, USERS) == ["0001", "0002"]
     assert migrations.upgrade(settings, USERS) == []
     columns = admin(
         "select column_name, data_type, character_maximum_length, is_nullable, identity_generation"
@@ -31,7 +31,7 @@ def test_the_users_table_is_as_the_contract_says(settings: Settings, admin: Admi
 def test_two_at_once_apply_each_migration_once(settings: Settings) -> None:
     with ThreadPoolExecutor(2) as threads:
         applied = list(threads.map(lambda _: migrations.upgrade(settings, USERS), range(2)))
-    assert sorted(applied) == [[], ["0001"]]
+    assert sorted(applied) == [[], ["0001", "0002"]]
 
 
 def test_a_database_of_another_app_is_a_clear_error(settings: Settings, admin: Admin) -> None:

@@ -69,6 +69,9 @@ class Middleware:
         whole = request.read(LARGEST_REQUEST + 1)
         if len(whole) > LARGEST_REQUEST:
             return _response(problems.too_large(LARGEST_REQUEST))
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and len(whole) < int(length):
+            return _response(problems.cut_off())
         target = request.get_full_path()
         asked = Asked(
             method=method,
@@ -127,8 +130,7 @@ def _again(request: HttpRequest, body: bytes) -> HttpRequest:
 
 def _answer(response: Any) -> Answer:
     if response.streaming:
-        response.streaming_content = [b"".join(response.streaming_content)]
-        content = b"".join(response.streaming_content)
+        content = b"".join(response)
         response.streaming_content = [content]
     else:
         content = response.content

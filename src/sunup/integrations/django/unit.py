@@ -91,9 +91,9 @@ class Unit:
                 connection.unmeasured(text)
         except BaseException as error:
             meant = self._meant(error)
-            current = request.active()
-            if current is not None and current.after_commit is not None:
-                current.after_commit += waiting  # they run if it turns out to be committed
+            run = request.working.get()
+            if run is not None:
+                run.after_commit += waiting  # they run if it turns out to be committed
             self.roll_back()
             raise meant from None
         atomic, self._atomic = self._atomic, None
