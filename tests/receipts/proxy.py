@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sunup.settings import Settings
 
-# What the receipt is stored with, in the message that ends with COMMIT.
-_STORES = b"update sunup_receipts"
+# What the transaction of a request with a receipt begins with.
+_CLAIMS = b"insert into sunup_receipts"
 
 
 class Proxy:
@@ -77,14 +77,18 @@ class Proxy:
 class _Pair:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self.proxy, self.client, self.server = proxy, client, server
-        self.swallows = False
+        self.swallows = self.claimed = False
 
     def upstream(self) -> None:
         try:
             while data := self.client.recv(1 << 20):
-                if _STORES in data and b"commit" in data.lower() and self.proxy.plan:
-                    self._meet(self.proxy.plan.pop(0), data)
-                    return
+                if _CLAIMS in data:
+                    self.claimed = True
+                elif b"commit" in data.lower() and self.claimed:
+                    self.claimed = False
+                    if self.proxy.plan:
+                        self._meet(self.proxy.plan.pop(0), data)
+                        return
                 self.proxy.passing()
                 self.server.sendall(data)
         except OSError:

@@ -22,7 +22,7 @@ class OwnTransaction:
             answer.append(message)
 
         async with self.db.connection() as connection:
-            there = await connection.fetchrow(f"{texts.READ}$1", key)
+            there = await connection.fetchrow(texts.read(key, 100).text, key)
             if there is None:
                 note = f"insert into sunup_receipts values ({texts.literal(key)}, {texts.literal(b'.')})"
                 await connection.execute(note)
@@ -30,7 +30,8 @@ class OwnTransaction:
             await self.app(scope, receive, capture)
             status, body = answer[0]["status"], answer[1]["body"]
             async with self.db.connection() as connection:
-                await connection.execute(texts.store(key, status, "", body))
+                stored = texts.store(key, status, "", body)
+                await connection.execute(stored.text, *stored.values)
         elif there["status"] is None:
             status, body = 409, b'{"code": "in_use"}'
         else:

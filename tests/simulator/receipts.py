@@ -17,8 +17,6 @@ from .world import World
 FLUSH = 0.002
 
 _KEY = re.compile(r"decode\('([0-9a-f]*)', 'hex'\)")
-_RUN = re.compile(r"position\('(\w+)'")
-_STATUS = re.compile(r"set status = (\d+)")
 
 
 class Receipt:
@@ -74,34 +72,38 @@ class ReceiptSession(Session):
         self.deleted: Receipt | None = None
         self.stored: dict[str, tuple[int, str, bytes]] = {}
         self.flushing = False
-        self.parameter = b""
+        self.parameters: list[bytes | None] = []
+        self.claimed = ""
 
     def _message(self, kind: bytes, body: bytes) -> None:
-        if kind == b"D" and "from sunup_receipts where key = $1" in self._described(body):
-            self.send(b"t", struct.pack("!hi", 1, 17))
-            columns = b"".join(
-                name + b"\0" + struct.pack("!ihihih", 0, 0, type_, -1, -1, 1)
-                for name, type_ in (
-                    (b"fingerprint", 17),
-                    (b"status", 21),
-                    (b"headers", 25),
-                    (b"body", 17),
-                )
-            )
-            self.send(b"T", struct.pack("!h", 4) + columns)
-            return
+        if kind == b"D":
+            described = self._described(body)
+            if "sunup_receipts" in described:
+                self._describe(described)
+                return
         if kind == b"B":
             _, statement, rest = body.split(b"\0", 2)
             if "sunup_receipts" in self.prepared[statement]:
-                # Formats, then one parameter: its length, its bytes.
-                formats = struct.unpack("!h", rest[:2])[0]
-                at = 2 + 2 * formats + 2
-                size = struct.unpack("!i", rest[at : at + 4])[0]
-                self.parameter = rest[at + 4 : at + 4 + size]
+                self.parameters = _parameters(rest)
         super()._message(kind, body)
 
     def _described(self, body: bytes) -> str:
         return self.prepared[body[1:].split(b"\0", 1)[0]] if body[:1] == b"S" else self.portal
+
+    def _describe(self, text: str) -> None:
+        types = (17,)
+        if text.startswith("update"):
+            types = (21, 25, 17, 17) if "$4" in text else (21, 25, 17)  # type: ignore[assignment]
+        self.send(b"t", struct.pack(f"!h{len(types)}i", len(types), *types))
+        if text.startswith("update"):
+            self.send(b"n")
+            return
+        names = (b"fingerprint", b"status", b"headers", b"body", b"expired")
+        columns = b"".join(
+            name + b"\0" + struct.pack("!ihihih", 0, 0, type_, -1, -1, 1)
+            for name, type_ in zip(names, (17, 21, 25, 17, 16), strict=True)
+        )
+        self.send(b"T", struct.pack("!h", 5) + columns)
 
     def _extended(self, text: str) -> None:
         if "from sunup_receipts where key = $1" not in text:
@@ -113,11 +115,12 @@ class ReceiptSession(Session):
                 self._error("ERROR", *error)
                 self.skipping = True
             else:
-                found = self.server.receipts.get(self.parameter.hex())
+                key = self.parameters[0]
+                found = None if key is None else self.server.receipts.get(key.hex())
                 rows = 0
                 if found is not None and found.owner in (None, self):
                     rows = 1
-                    self.send(b"D", struct.pack("!h", 4) + _row(found))
+                    self.send(b"D", struct.pack("!h", 5) + _row(found))
                 self.send(b"C", f"SELECT {rows}\0".encode())
             self._read()
 
@@ -155,7 +158,7 @@ class ReceiptSession(Session):
             found = self.server.receipts.get(key)
             if found is None or not self.server.unique or found is self.deleted:
                 mine = self.server.receipts[key] = Receipt(bytes.fromhex(fingerprint), self)
-                mine.headers = text.split("'")[-2] if "headers" in text else ""
+                self.claimed = text.split("'")[-2] if "returning" in text else ""
                 mine.previous, self.deleted = self.deleted, None
                 self.claims.append(key)
                 end("INSERT 0 1", None)
@@ -188,28 +191,25 @@ class ReceiptSession(Session):
             return self._store(text)
         if text.startswith("delete from sunup_receipts where key = decode"):
             there = self.server.receipts.get(_KEY.findall(text)[0])
-            run = _RUN.search(text)
             if there is not None and there.owner is None and there.released:
-                self.deleted = None if run and run[1] in there.headers else there
+                self.deleted = there
             return "DELETE 0"
         if text.startswith("delete"):
             return "DELETE 0"
-        if text.startswith("select from sunup_receipts"):
-            found = self.server.receipts.get(_KEY.findall(text)[0])
-            named = text[text.index("headers = '") :].split("'")[1]
-            mine = found is not None and found.owner in (None, self)
-            mine = mine and found.status is None and found.headers == named  # type: ignore[union-attr]
+        if text.startswith("select where"):
+            mine = self.claimed == text.split("'")[-2]
             return f"SELECT {int(mine)}"
         return super()._effect(text, words)
 
     def _store(self, text: str) -> str:
-        headers, *body, key = _KEY.findall(text)
-        found = _STATUS.search(text)
-        assert found is not None
+        status, headers, *body, key = self.parameters
+        assert status is not None
+        assert headers is not None
+        assert key is not None
         if "created_at = 'epoch'" in text:
-            self.released.append(key)
-        content = bytes.fromhex(body[0]) if body else b""
-        self.stored[key] = (int(found[1]), bytes.fromhex(headers).decode(), content)
+            self.released.append(key.hex())
+        content = (body[0] or b"") if body else b""
+        self.stored[key.hex()] = (struct.unpack("!h", status)[0], headers.decode(), content)
         return "UPDATE 1"
 
     def _commit(self) -> None:
@@ -231,6 +231,7 @@ class ReceiptSession(Session):
                 if receipt.previous is not None:
                     self.server.receipts[key] = receipt.previous
         self.claims, self.released, self.stored, self.deleted = [], [], {}, None
+        self.claimed = ""
         super()._leave()
 
 
@@ -240,8 +241,24 @@ def _row(receipt: Receipt) -> bytes:
         None if receipt.status is None else struct.pack("!h", receipt.status),
         receipt.headers.encode(),
         receipt.body,
+        b"\1" if receipt.released else b"\0",
     ]
     return b"".join(
         struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value
         for value in values
     )
+
+
+def _parameters(rest: bytes) -> list[bytes | None]:
+    """Of a Bind message, behind the names: formats, then each value's length and bytes."""
+    (formats,) = struct.unpack("!h", rest[:2])
+    at = 2 + 2 * formats
+    (count,) = struct.unpack("!h", rest[at : at + 2])
+    at += 2
+    values: list[bytes | None] = []
+    for _ in range(count):
+        (size,) = struct.unpack("!i", rest[at : at + 4])
+        at += 4
+        values.append(None if size < 0 else rest[at : at + size])
+        at += max(size, 0)
+    return values

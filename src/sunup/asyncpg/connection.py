@@ -104,16 +104,11 @@ class Connection(asyncpg.Connection):
             wire.behind_begin = ""
         return wire.tag.decode() if isinstance(wire.tag, bytes) else str(wire.tag)
 
-    async def commit_with(self, text: str) -> None:
-        """Run more and, in the same round trip, commit what `begin_with` began."""
-        wire = self._protocol
+    async def commit_joined(self) -> None:
+        """Commit what `begin_with` began."""
         if self._top_xact is None:
             raise asyncpg.InterfaceError("the transaction has ended")
-        wire.ahead_of_commit = text
-        try:
-            await self._top_xact.commit()
-        finally:
-            wire.ahead_of_commit = ""
+        await self._top_xact.commit()
 
     def has_open_savepoints(self) -> bool:
         """Whether a `connection.transaction()` of the app's was begun and not ended."""
@@ -122,9 +117,9 @@ class Connection(asyncpg.Connection):
         savepoints.clear()
         return found
 
-    async def unmeasured(self, text: str) -> None:
-        """Run statements that are not the app's."""
-        await super().execute(text)
+    async def unmeasured(self, text: str, *values: Any) -> None:
+        """Run a statement, or several without values, that are not the app's."""
+        await super().execute(text, *values)
 
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""

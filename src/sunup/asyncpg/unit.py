@@ -61,31 +61,36 @@ class Unit:
         self._ahead = ""
         return tag.endswith(" 1")
 
-    async def fetchrow(self, text: str, value: bytes) -> Any:
-        """A row for sunup itself, between two blocks, by what `text` ends with; None: no row."""
+    async def fetchrow(self, statement: Any) -> Any:
+        """A row for sunup itself, by a text and its values; None where there is none."""
         connection = self._mine()
         with _ours(connection):
             try:
-                return await connection.fetchrow(f"{text}$1", value)
+                return await connection.fetchrow(statement.text, *statement.values)
             except Exception as error:
                 raise self._meant(error, connection) from None
 
-    async def commit(self, text: str) -> None:
-        """Run these statements and commit, in one round trip, when the last block has ended.
+    async def commit(self, statement: Any) -> None:
+        """Run a statement (its text, its values) and commit, when the last block has ended.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
         await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         connection = self._mine()
-        connection.session.joined = False
+        sent = False
         try:
             with _ours(connection):
-                if self._ahead != KEEP and self._ahead:
-                    text = f"{self._ahead}; {text}"
-                await connection.commit_with(text)
+                if self._ahead not in ("", KEEP):
+                    await connection.unmeasured(self._ahead)
+                await connection.unmeasured(statement.text, *statement.values)
+                connection.session.joined = False
+                sent = True
+                await connection.commit_joined()
         except BaseException as error:
             meant = self._meant(error, connection)
+            if isinstance(meant, DatabaseUnavailable) and not sent:
+                meant.nothing_executed = True
             await self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
             raise meant from None
         finally:

@@ -35,7 +35,6 @@ class Wire:
         "_get_timeout",
         "_is_cancelling",
         "_protocol",
-        "ahead_of_commit",
         "behind_begin",
         "get_settings",
         "is_connected",
@@ -50,8 +49,8 @@ class Wire:
         self.session = session
         # asyncpg's own, of transactions within a request's one transaction that have not ended.
         self.savepoints: dict[str, None] = {}
-        # What goes with the next BEGIN and COMMIT in one round trip, and how that ended.
-        self.behind_begin = self.ahead_of_commit = ""
+        # What goes with the next BEGIN in one round trip, and how that ended.
+        self.behind_begin = ""
         self.tag: Any = ""
         self._get_timeout = protocol._get_timeout  # noqa: SLF001
         self._is_cancelling = protocol._is_cancelling  # noqa: SLF001
@@ -80,8 +79,6 @@ class Wire:
                 self.tag = await self._watched(effect, self._protocol.query, both, timeout)
                 starts = query.lstrip()[:5].lower() == "start"
                 return "START TRANSACTION" if starts else "BEGIN"
-        elif self.ahead_of_commit and effect.ends:
-            query, self.ahead_of_commit = f"{self.ahead_of_commit}; {query}", ""
         return await self._watched(effect, self._protocol.query, query, timeout, timed=True)
 
     def _note_savepoint(self, step: str, name: str) -> None:

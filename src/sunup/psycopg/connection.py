@@ -1,5 +1,6 @@
 """psycopg's own connection, which ends at the deadline and knows whether it is clean."""
 
+import re
 import socket
 import time
 from collections import deque
@@ -22,6 +23,10 @@ T = TypeVar("T")
 
 # Seconds between checks for signals, as in psycopg.
 _INTERVAL = 0.1
+
+# The same after the deadline: psycopg's wait in C begins anew at each signal, and the alarm rings
+# more often than `_INTERVAL`.
+_BRIEF = 0.02
 
 # Seconds for having a statement cancelled at the deadline: a request to the server on a separate
 # connection (TLS included), and the statement's end.
@@ -140,14 +145,18 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             results = self.wait(self._several(f"begin isolation level {isolation}; {text}"))
         return int(results[-1].ntuples)
 
-    def commit_with(self, text: str) -> None:
-        """Run more and, in the same round trip, commit what `begin_with` began."""
-        ahead, self.ahead = self.ahead, ""
-        if ahead and ahead != KEEP:
-            text = f"{ahead}; {text}"
+    def commit_joined(self) -> None:
+        """Commit what `begin_with` began."""
         with self.lock:
             self.texts.append("commit")
-            self.wait(self._several(f"{text}; commit"))
+            self.wait(self._several("commit"))
+
+    def unmeasured_row(self, text: str, values: tuple[Any, ...]) -> Any:
+        """Run a statement that is not the app's, with parameters `$1` and so on; its first row."""
+        self.texts.append("select 1")  # what is not the app's is no change of its
+        cursor: Any = psycopg.Cursor(self, row_factory=psycopg.rows.tuple_row)
+        cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
+        return cursor.fetchone() if cursor.description else None
 
     def unmeasured(self, text: str) -> int:
         """Run statements that are not the app's; the rows of the last one."""
@@ -232,6 +241,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             gen.close()
             self.texts.clear()
             raise psycopg.InterfaceError(JOINED)
+        if limit <= deadline.CLEANING:
+            interval = min(interval, _BRIEF)
         status = self.pgconn.transaction_status
         confirmed: BaseException | None = None
         session.active += 1
@@ -283,7 +294,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """Cancel the statement under way on the server, and return what it ended with."""
         try:
             self.cancel_safe(timeout=_CANCELLING)
-            waiting.wait(gen, self.pgconn.socket, interval=_INTERVAL, timeout=_CANCELLING)
+            waiting.wait(gen, self.pgconn.socket, interval=_BRIEF, timeout=_CANCELLING)
         except errors.QueryCanceled as error:
             return error
         except BaseException as error:
@@ -345,6 +356,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         del self._notice_handlers[state[9] :]
         del self._notify_handlers[state[10] :]
 
+
+_PARAMETER = re.compile(r"\$\d+")
 
 # What was not reported: COPY, a stream, a cursor of another class, a pipeline.
 _ANYTHING = Effect("do")

@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from sunup import deadline, request
-from sunup.connecting.session import NOBODY
+from sunup.connecting.session import KEEP, NOBODY
 from sunup.connecting.waking import patience
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
 
@@ -69,33 +67,38 @@ class Unit:
         connection.ahead = ""
         return rows == 1
 
-    def fetchrow(self, text: str, value: bytes) -> Any:
-        """A row for sunup itself, between two blocks, by what `text` ends with; None: no row."""
+    def fetchrow(self, statement: Any) -> Any:
+        """A row for sunup itself, by a text and its values; None where there is none."""
         connection = self._mine()
         connection.session.only_for = None
         try:
-            # Not the app's own factories.
-            cursor: Any = psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row)
-            return cursor.execute(f"{text}%s", (value,), binary=True).fetchone()
+            return connection.unmeasured_row(statement.text, statement.values)
         except Exception as error:
             raise self._meant(error, connection) from None
         finally:
             connection.session.only_for = NOBODY
 
-    def commit(self, text: str) -> None:
-        """Run these statements and commit, in one round trip, when the last block has ended.
+    def commit(self, statement: Any) -> None:
+        """Run a statement (its text, its values) and commit, when the last block has ended.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
         self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         connection = self._mine()
-        connection.session.joined = False
         connection.session.only_for = None
+        sent = False
         try:
-            connection.commit_with(text)
+            if connection.ahead == KEEP:
+                connection.ahead = ""
+            connection.unmeasured_row(statement.text, statement.values)
+            connection.session.joined = False
+            sent = True
+            connection.commit_joined()
         except BaseException as error:
             meant = self._meant(error, connection)
+            if isinstance(meant, DatabaseUnavailable) and not sent:
+                meant.nothing_executed = True
             self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
             raise meant from None
         finally:

@@ -33,7 +33,8 @@ logger = logging.getLogger("sunup.receipts")
 
 # The work as a whole may be run again: a serialization failure, a deadlock.
 _AGAIN = frozenset(("40001", "40P01"))
-_LOCK_TIMEOUT = "55P03"
+# A lock_timeout, or the session's own statement_timeout.
+_TOOK_TOO_LONG = ("55P03", "57014")
 _NO_TABLE = "42P01"
 _NO_RIGHT = "42501"
 
@@ -62,11 +63,11 @@ class Unit(Protocol):
     async def begin(self, text: str, isolation: str) -> bool:
         """Begin with these statements; whether the last one returned a row."""
 
-    async def fetchrow(self, text: str, value: bytes) -> Any:
-        """A row, by what `text` ends with."""
+    async def fetchrow(self, statement: texts.Statement) -> Any:
+        """A row; None where there is none."""
 
-    async def commit(self, text: str) -> None:
-        """Run these statements and commit."""
+    async def commit(self, statement: texts.Statement) -> None:
+        """Run a statement and commit."""
 
     async def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
@@ -137,26 +138,31 @@ class Flow:
         finally:
             await self._unit.roll_back()
 
-    async def _claimed(self, wait: float, earlier: str = "") -> Outcome | None:
-        """None: the key is ours, in an open transaction. Else what the client is told."""
-        claim, policy = self._claim, self._policy
-        self._run = os.urandom(8).hex()
-        text = texts.claim(
-            claim.key, claim.fingerprint, self._run, wait=wait, keep=policy.keep, earlier=earlier
-        )
+    async def _claimed(self, wait: float, lost: str = "") -> Outcome | None:
+        """None: the key is ours, in an open transaction. Else what the client is told.
+
+        The receipt of the run that was `lost` is met even where it has expired.
+        """
+        claim, keep, expired = self._claim, self._policy.keep, False
         for _ in range(_CLAIMS):
+            self._run = os.urandom(8).hex()
+            text = texts.claim(
+                claim.key, claim.fingerprint, self._run, wait=wait, keep=keep, expired=expired
+            )
             try:
-                if await self._unit.begin(text, policy.isolation):
+                if await self._unit.begin(text, self._policy.isolation):
                     return None
             except Exception as error:
                 if sqlstate_of(error) in _AGAIN:
                     continue  # the other's transaction has ended while this one waited for it
                 raise _explained(error) from None
-            row = await self._unit.fetchrow(texts.READ, claim.key)
+            row = await self._unit.fetchrow(texts.read(claim.key, keep))
             await self._unit.roll_back()
             if row is not None:
-                return self._met(*row)
-            # It was removed, or given back, in between.
+                fingerprint, status, headers, body, expired = row
+                if not expired or (lost and kept.run_of(headers) == lost):
+                    return self._met(fingerprint, status, headers, body)
+            # Else it was removed, or given back, in between.
         raise InUse
 
     def _met(
@@ -219,10 +225,10 @@ class Flow:
         self, outcome: Outcome, run: request.Run
     ) -> tuple[Outcome, BaseException | None]:
         assert outcome.answer is not None
-        text = kept.store_text(self._claim, outcome.answer, self._policy.largest, self._run)
+        statement = kept.stored(self._claim, outcome.answer, self._policy.largest, self._run)
         self._current.unsettled = self._before == (Change.NOTHING, Change.NOTHING)
         try:
-            await self._unit.commit(text)
+            await self._unit.commit(statement)
         except Exception as failure:
             return await self._not_committed(outcome, failure, run)
         self._current.unsettled = False
@@ -328,7 +334,7 @@ class Flow:
 def _explained(error: Exception) -> Exception:
     """What an error while claiming means."""
     state = sqlstate_of(error)
-    if state == _LOCK_TIMEOUT:
+    if state in _TOOK_TOO_LONG:
         return InUse()
     if state == _NO_TABLE:
         return RuntimeError(

@@ -22,7 +22,7 @@ def is_final(answer: Answer) -> bool:
     return 200 <= answer.status < 500
 
 
-def store_text(claim: Claim, answer: Answer, largest: int, run: str) -> str:
+def stored(claim: Claim, answer: Answer, largest: int, run: str) -> texts.Statement:
     """What is sent with the COMMIT for an answer; `run` names this run of the work."""
     if answer.status in _NOT_KEPT:
         named = json.dumps({"run": run, "headers": []})

@@ -15,6 +15,7 @@ from .claims import Claim, claim_of, request_id
 from .flow import Flow, Unit, Work
 from .header import BadKey, key_of
 from .policy import Policy, matches
+from .texts import Statement
 
 # Bytes of a request's body, all of which is read before the app is called: an HTTP API's limit.
 LARGEST_REQUEST = 10 * 1024 * 1024
@@ -144,13 +145,13 @@ class Blocking:
         """See `Unit`."""
         return bool(await self._call(self._unit.begin, text, isolation))
 
-    async def fetchrow(self, text: str, value: bytes) -> Any:
+    async def fetchrow(self, statement: Statement) -> Any:
         """See `Unit`."""
-        return await self._call(self._unit.fetchrow, text, value)
+        return await self._call(self._unit.fetchrow, statement)
 
-    async def commit(self, text: str) -> None:
+    async def commit(self, statement: Statement) -> None:
         """See `Unit`."""
-        await self._call(self._unit.commit, text)
+        await self._call(self._unit.commit, statement)
 
     async def roll_back(self) -> None:
         """See `Unit`."""

@@ -1,10 +1,11 @@
-"""The statements of a receipt, each sent in the same round trip as BEGIN or COMMIT.
+"""The statements of a receipt.
 
-Values go in as hexadecimal digits and numbers, so that nothing has to be quoted, whatever the
-server's settings. The table is found by the session's search_path.
+The claim goes in the same round trip as BEGIN, so it has no parameters: its values are digests, in
+hexadecimal digits, which need no quotes whatever the server's settings. The table is found by the
+session's search_path.
 """
 
-import json
+from typing import Any, NamedTuple
 
 from sunup.connecting.session import SAVEPOINT
 
@@ -27,30 +28,22 @@ DROP = f"drop table {TABLE}"
 # Expired rows that one request removes at most.
 BATCH = 1000
 
-# The last one returns a row where the claim is this run's: not one that somebody's COMMIT has left
-# without an answer.
+# Nothing of the table is read: in a serializable transaction, what others insert beside it would be
+# a conflict. The last statement returns a row where the claim was inserted.
 _CLAIM = """
 select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true),
  set_config('sunup.role', current_setting('role'), true),
  set_config('sunup.search_path', current_setting('search_path'), true);
 set local lock_timeout = {wait};
-delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds'{but};
-insert into {table} (key, fingerprint, headers) values ({key}, {fingerprint}, '{named}')
- on conflict (key) do nothing;
+{first}insert into {table} (key, fingerprint) values ({key}, {fingerprint})
+ on conflict (key) do nothing returning set_config('sunup.claimed', '{run}', true);
 select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
 {savepoint};
-select from {table} where key = {key} and status is null and headers = '{named}'
+select where current_setting('sunup.claimed', true) = '{run}'
 """
 
-_STORE = """
-update {table} set status = {status}, headers = convert_from({headers}, 'UTF8'), body = {body}
- where key = {key}
-"""
-
-# As long as nobody claims the key it is there, for who has lost the answer to COMMIT.
-_RELEASE = """
-update {table} set status = {status}, headers = convert_from({headers}, 'UTF8'),
- created_at = 'epoch' where key = {key}
+_DELETE_EXPIRED = """
+delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds';
 """
 
 _REMOVE_EXPIRED = """
@@ -59,46 +52,60 @@ delete from {table} where key in (
  order by created_at limit {batch} for update skip locked)
 """
 
-# Its key is what follows.
-READ = "select fingerprint, status, headers, body from sunup_receipts where key = "
+
+_READ = (
+    "select fingerprint, status, headers, body, created_at < now() - interval '{keep} seconds'"
+    " from sunup_receipts where key = $1"
+)
+_STORE = "update sunup_receipts set status = $1, headers = $2, body = $3 where key = $4"
+_RELEASE = (
+    "update sunup_receipts set status = $1, headers = $2, created_at = 'epoch' where key = $3"
+)
+
+
+class Statement(NamedTuple):
+    """A statement with parameters, `$1` and so on: a server's log has no parameters."""
+
+    text: str
+    values: tuple[Any, ...]
+
+
+def read(key: bytes, keep: int) -> Statement:
+    """A receipt, and whether it has expired."""
+    return Statement(_READ.format(keep=keep), (key,))
 
 
 def claim(
-    key: bytes, fingerprint: bytes, run: str, *, wait: float, keep: int, earlier: str = ""
+    key: bytes, fingerprint: bytes, run: str, *, wait: float, keep: int, expired: bool = False
 ) -> str:
     """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then).
 
-    `run` names this run of the work, in hexadecimal digits. The receipt of an `earlier` one is met
-    even where it has been released.
+    `run` names this run of the work, in hexadecimal digits. `expired`: a receipt that was seen to
+    have expired is removed first.
     """
+    first = _DELETE_EXPIRED.format(table=TABLE, key=literal(key), keep=keep) if expired else ""
     return _CLAIM.format(
         table=TABLE,
         key=literal(key),
         fingerprint=literal(fingerprint),
-        named=json.dumps({"run": run, "headers": []}),
+        run=run,
         wait=max(1, int(wait * 1000)),
-        keep=keep,
-        but=f" and position('{earlier}' in headers) = 0" if earlier else "",
+        first=first,
         savepoint=SAVEPOINT,
     )
 
 
-def store(key: bytes, status: int, headers: str, body: bytes | None) -> str:
+def store(key: bytes, status: int, headers: str, body: bytes | None) -> Statement:
     """Keep an answer; no `body`: it was too large to be kept."""
-    return _STORE.format(
-        table=TABLE,
-        key=literal(key),
-        status=status,
-        headers=literal(headers.encode("ascii")),
-        body="null" if body is None else literal(body),
-    )
+    return Statement(_STORE, (status, headers, body, key))
 
 
-def release(key: bytes, status: int, headers: str) -> str:
-    """Give a key back: whoever claims it next gets it."""
-    return _RELEASE.format(
-        table=TABLE, key=literal(key), status=status, headers=literal(headers.encode("ascii"))
-    )
+def release(key: bytes, status: int, headers: str) -> Statement:
+    """Give a key back: whoever claims it next gets it.
+
+    Until then it is there, for who has lost the answer to COMMIT.
+    """
+    return Statement(_RELEASE, (status, headers, key))
 
 
 def remove_expired(keep: int) -> str:

@@ -63,14 +63,12 @@ class Unit:
         connection.session.joined = True
         return bool(rows == 1)
 
-    def fetchrow(self, text: str, value: bytes) -> Any:
-        """A row, by what `text` ends with; None: no row."""
-        with self._wrapper.cursor() as cursor:
-            cursor.execute(f"{text}%s", (value,))
-            return cursor.fetchone()
+    def fetchrow(self, statement: Any) -> Any:
+        """A row, by a text and its values; None where there is none."""
+        return self._wrapper.connection.unmeasured_row(statement.text, statement.values)
 
-    def commit(self, text: str) -> None:
-        """Run these statements and commit, in one round trip.
+    def commit(self, statement: Any) -> None:
+        """Run a statement, a text and its values, and commit.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`.
@@ -83,14 +81,17 @@ class Unit:
             )
         waiting: list[Any] = [each[1] for each in wrapper.run_on_commit]
         outermost = len(wrapper.atomic_blocks) == 1
-        connection.session.joined = False
+        sent = False
         try:
+            connection.unmeasured_row(statement.text, statement.values)
+            connection.session.joined = False
+            sent = True
             if outermost:
-                connection.commit_with(text)
-            else:
-                connection.unmeasured(text)
+                connection.commit_joined()
         except BaseException as error:
             meant = self._meant(error)
+            if isinstance(meant, DatabaseUnavailable) and not sent:
+                meant.nothing_executed = True
             run = request.working.get()
             if run is not None:
                 run.after_commit += waiting  # they run if it turns out to be committed
