@@ -50,7 +50,7 @@ class Effect:
         self.several = statements is None or len(statements) > 1
         if statements is None:  # it is unclear where its parts end
             self.change = Change.YES
-            self.commits = self.session = self.replaces = True
+            self.commits = self.ends = self.session = self.replaces = True
             self.rolls_back = False
         for words in statements or ():
             self._add(words)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -17,11 +18,14 @@ from sunup.settings import Settings, SettingsError
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context, root_logger
 from ..hanging import hanging
+from ..receipts.proxy import proxy_of
 
 _ = root_logger
 
 SETTINGS = "tests.integrations.django_project.settings"
+MIDDLEWARE = "sunup.integrations.django.exactly_once.Middleware"
 Send = Callable[..., tuple[int, Any]]
+Keyed = Callable[..., Callable[..., dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +92,7 @@ def admin(project: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
         host=project["DB_HOST"], user="postgres", dbname=project["DB_NAME"], autocommit=True
     ) as connection:
         yield connection
-        connection.execute("truncate django_project_note restart identity")
+        connection.execute("truncate django_project_note, sunup_receipts restart identity")
 
 
 Admin = psycopg.Connection[Any]
@@ -252,3 +256,159 @@ def test_options_cannot_switch_verification_off(
     wrapper.settings_dict = {**wrapper.settings_dict, "HOST": host, "OPTIONS": {"sslmode": mode}}
     with pytest.raises(SettingsError, match="DB_SSLMODE"):
         wrapper.connect()
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def keyed(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Keyed]:
+    """Sends a POST with a key through the middleware; options are those of the setting."""
+    from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
+    from django.test import override_settings
+
+    from sunup.integrations.django import database
+
+    assert environment
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Callable[..., dict[str, Any]]:
+            stack.enter_context(override_settings(MIDDLEWARE=[MIDDLEWARE], **options))
+            wsgi = request.param == "wsgi"
+            handler = Handler(get_wsgi_application() if wsgi else get_asgi_application())
+            stack.callback(handler.close)
+
+            def call(
+                path: str, key: str | None = None, body: str = "", seconds: float = 30
+            ) -> dict[str, Any]:
+                raw, _, query = path.partition("?")
+                headers = {} if key is None else {"idempotency-key": key}
+                event = event_2(rawPath=raw, rawQueryString=query, body=body, headers=headers)
+                event["requestContext"]["http"]["method"] = "POST"
+                response: dict[str, Any] = handler(event, Context(seconds))
+                return response
+
+            return call
+
+        yield start
+    database().close()
+
+
+def texts(admin: Admin) -> list[str]:
+    rows = admin.execute("select text from django_project_note order by id").fetchall()
+    return [row[0] for row in rows]
+
+
+def test_a_request_with_a_key_is_executed_once(keyed: Keyed, admin: Admin) -> None:
+    from .django_project import urls
+
+    urls.seen.clear()
+    call = keyed()
+    first = call("/work?name=a", "key-1", "x" * 100_000)
+    again = call("/work?name=a", "key-1", "x" * 100_000)
+    assert first["statusCode"] == again["statusCode"] == 201
+    assert first["body"] == again["body"] == '{"id": 1, "body": 100000}'
+    assert [each.split(";")[0] for each in again["cookies"]] == ["one=1", "two=2"]
+    assert again["headers"]["idempotent-replayed"] == "true"
+    assert urls.seen == ["a"]
+    assert call("/work?name=a", "key-1", "y")["statusCode"] == 422
+    taken = call("/work?name=b-taken", "key-2")
+    assert (taken["statusCode"], taken["body"]) == (409, "taken")
+    assert call("/work?name=b-taken", "key-2")["headers"]["idempotent-replayed"] == "true"
+    for how in ("/work?name=c-streams", "/stream?name=d"):
+        first, again = call(how, how), call(how, how)
+        assert first["statusCode"] == again["statusCode"] == 201
+        assert "idempotent-replayed" in again["headers"]
+        assert again["body"] == first["body"]
+    assert texts(admin) == ["a", "b", "c", "d"]
+    assert call("/work?name=e")["statusCode"] == 201
+
+
+# Django itself leaves the body's file open then, under ASGI.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("propagates", [False, True])
+def test_what_fails_leaves_nothing(keyed: Keyed, admin: Admin, propagates: bool) -> None:
+    from .django_project import urls
+
+    urls.seen.clear()
+    call = keyed(DEBUG_PROPAGATE_EXCEPTIONS=propagates)
+    assert call("/work?name=a-raises", "key-1")["statusCode"] == 500
+    # Caught without `atomic()` of its own: the transaction is lost, and so is the answer.
+    assert call("/work?name=a-hidden", "key-2")["statusCode"] == 500
+    assert texts(admin) == []
+    assert urls.seen == []
+    assert call("/work?name=b-hook", "key-3")["statusCode"] == 201
+    assert texts(admin)[-1] == "b"
+    assert call("/work?name=c", "key-4")["statusCode"] == 201
+
+
+@pytest.mark.parametrize("fate", ["answer lost", "lost", "late"])
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_commit_whose_answer_was_lost_is_looked_up(
+    keyed: Keyed,
+    admin: Admin,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    fate: str,
+    repeats: bool,
+) -> None:
+    from django.db import connections
+
+    from .django_project import urls
+
+    urls.seen.clear()
+    with proxy_of(Settings.from_environment(environment)) as proxy:
+        for name in ("host", "port", "sslmode", "password"):
+            monkeypatch.setenv(f"DB_{name.upper()}", str(getattr(proxy.settings, name)))
+        connections.close_all()
+        call = keyed(SUNUP_EXACTLY_ONCE={"repeat": repeats}, DEBUG_PROPAGATE_EXCEPTIONS=not repeats)
+        proxy.plan = [fate]
+        first = call("/work?name=a", "key-1")
+        committed = fate != "lost" or repeats
+        assert first["statusCode"] == (201 if committed else 503), first
+        assert texts(admin) == (["a"] if committed else [])
+        again = call("/work?name=a", "key-1")
+        assert again["statusCode"] == 201
+        assert ("idempotent-replayed" in again["headers"]) is committed
+        assert texts(admin) == ["a"]
+        assert urls.seen == ["a"]
+        assert call("/work?name=b")["statusCode"] == 201
+        assert proxy.met == [fate]
+        from sunup.integrations.django import database
+
+        connections.close_all()
+        database().close()
+
+
+def test_in_django_s_own_tests_it_is_a_savepoint(environment: dict[str, str], admin: Admin) -> None:
+    from django.db import connection, transaction
+    from django.test import Client, override_settings
+
+    assert environment
+    with override_settings(MIDDLEWARE=[MIDDLEWARE]):
+        client = Client()
+        with transaction.atomic():  # as TestCase does
+            headers = {"Idempotency-Key": "key-1"}
+            first = client.post("/work?name=a", headers=headers)
+            again = client.post("/work?name=a", headers=headers)
+            assert (first.status_code, again.status_code) == (201, 201)
+            assert again["idempotent-replayed"] == "true"
+            transaction.set_rollback(True)
+    connection.close()
+    assert texts(admin) == []
+
+
+def test_a_wrong_setting_is_told(environment: dict[str, str]) -> None:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.wsgi import get_wsgi_application
+    from django.test import override_settings
+
+    assert environment
+    for wrong, says in (
+        ({"kept": 1}, "SUNUP_EXACTLY_ONCE.*kept"),
+        ({"required": "users"}, "POST /users"),
+        ({"using": "other"}, "ENGINE"),
+    ):
+        with (
+            override_settings(MIDDLEWARE=[MIDDLEWARE], SUNUP_EXACTLY_ONCE=wrong),
+            pytest.raises(ImproperlyConfigured, match=says),
+        ):
+            get_wsgi_application()

@@ -230,6 +230,8 @@ class Client:
         self.handler = handler
         # A JWT's claims.
         self.caller: dict[str, Any] | None = None
+        # More of the event's requestContext.
+        self.context: dict[str, Any] = {}
 
     def __call__(
         self,
@@ -249,6 +251,7 @@ class Client:
             "timeEpoch": int(time.time() * 1000),
             "requestId": request_id,
         }
+        context.update(self.context)
         if self.caller is not None:
             context["authorizer"] = {"jwt": {"claims": self.caller, "scopes": None}}
         event = {

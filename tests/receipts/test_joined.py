@@ -6,79 +6,19 @@ Each test ends with a plain success on the same instance.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from typing import Any
+from contextlib import suppress
 
 import asyncpg
 import psycopg
 import pytest
 
-from sunup import Handler, after_commit, exactly_once
+from sunup import after_commit
 from sunup.asyncpg import Database as AsyncpgDatabase
 from sunup.failures import ConnectionLost, ConnectionsBusy
 from sunup.psycopg import Database as PsycopgDatabase
-from sunup.settings import Settings
 
-from .apps import TABLES, Client, content
-
-Admin = Callable[[str], list[tuple[Any, ...]]]
-Start = Callable[..., Client]
-INSERT = "insert into things (name) values ('{}')"
-
-
-@pytest.fixture
-def start(settings: Settings, admin: Admin) -> Iterator[Start]:
-    """Starts an app of one view; the view gets the `Database` and the query."""
-    for statement in TABLES.split(";"):
-        admin(statement)
-    with ExitStack() as stack:
-
-        def begin(view: Any, **options: Any) -> Client:
-            db: Any
-            if asyncio.iscoroutinefunction(view):
-                db = AsyncpgDatabase(settings)
-
-                async def app(scope: Any, receive: Any, send: Any) -> None:
-                    if scope["type"] != "http":
-                        raise NotImplementedError
-                    status = await view(db, scope["query_string"].decode())
-                    await send({"type": "http.response.start", "status": status, "headers": []})
-                    await send({"type": "http.response.body", "body": b"done"})
-
-                served: Any = app
-            else:
-                db = PsycopgDatabase(settings)
-
-                def wsgi(environ: Any, start_response: Any) -> Any:
-                    start_response(f"{view(db, environ['QUERY_STRING'])} X", [])
-                    return [b"done"]
-
-                served = wsgi
-            handler = Handler(exactly_once(served, database=db, **options), settings=settings)
-
-            def end() -> None:
-                closed = db.close()
-                if closed is not None:
-                    handler.submit(closed).result(10)
-                handler.close()
-
-            stack.callback(end)
-            return Client(handler)
-
-        yield begin
-
-
-def names(admin: Admin) -> list[str]:
-    return [row[0] for row in admin("select name from things order by id")]
-
-
-def succeeds(client: Client, admin: Admin, name: str = "fine") -> None:
-    assert client(f"/?{name}", f"key-{name}")["statusCode"] == 201
-    assert names(admin)[-1] == name
-    assert admin("select count(*) from sunup_receipts where status is null") == [(0,)]
-    left = "select count(*) from pg_stat_activity where state like 'idle in%'"
-    assert admin(left) == [(0,)]
+from .apps import content
+from .conftest import INSERT, Admin, Start, names, succeeds
 
 
 def test_the_app_cannot_end_the_transaction(start: Start, admin: Admin) -> None:

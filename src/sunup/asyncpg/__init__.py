@@ -117,6 +117,8 @@ class Database:
             self.connection() as connection,
             connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
         ):
+            if readonly and request.unit_of(self) is not None:
+                await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
-from sunup.connecting.session import RESET, Session
+from sunup.connecting.session import ENDED, RESET, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
@@ -106,9 +106,12 @@ class Connection(asyncpg.Connection):
 
     async def commit_joined(self) -> None:
         """Commit what `begin_with` began."""
-        if self._top_xact is None:
-            raise asyncpg.InterfaceError("the transaction has ended")
         await self._top_xact.commit()
+
+    def check_joined(self) -> None:
+        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
+        if self._top_xact is None or not self._protocol.is_in_transaction():
+            raise asyncpg.InterfaceError(ENDED)
 
     def has_open_savepoints(self) -> bool:
         """Whether a `connection.transaction()` of the app's was begun and not ended."""

@@ -40,6 +40,8 @@ class Unit:
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._user: object = None
+        # A connection of another library's that has the turn.
+        self.holder: Any = None
         # What the next block begins with.
         self._ahead = ""
 
@@ -70,19 +72,27 @@ class Unit:
             except Exception as error:
                 raise self._meant(error, connection) from None
 
-    async def commit(self, statement: Any) -> None:
+    async def commit(self, statement: Any, before: str = "") -> None:
         """Run a statement (its text, its values) and commit, when the last block has ended.
+
+        `before` are statements without values.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
+        connection = self._mine()
+        if self.holder is not None and not connection.session.active:
+            self.holder.take_away()
         await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         connection = self._mine()
         sent = False
         try:
             with _ours(connection):
+                connection.check_joined()
                 if self._ahead not in ("", KEEP):
-                    await connection.unmeasured(self._ahead)
+                    await self._send_ahead(connection)
+                if before:
+                    await connection.unmeasured(before)
                 await connection.unmeasured(statement.text, *statement.values)
                 connection.session.joined = False
                 sent = True
@@ -146,8 +156,7 @@ class Unit:
             connection = self._mine()
             if self._ahead:
                 with _ours(connection):
-                    await connection.unmeasured(self._ahead)
-                self._ahead = ""
+                    await self._send_ahead(connection)
         except BaseException as error:
             self._turn.release()
             raise self._meant(error, self._connection) from None
@@ -171,6 +180,11 @@ class Unit:
         if aborted and failed is None:
             raise asyncpg.InFailedSQLTransactionError(FAILED)
 
+    async def _send_ahead(self, connection: Connection) -> None:
+        await connection.unmeasured(self._ahead)
+        connection.session.sent(self._ahead)
+        self._ahead = ""
+
     def _mine(self) -> Connection:
         if self._connection is None:
             raise ConnectionsBusy("the request's transaction has ended")
@@ -192,8 +206,9 @@ class Unit:
     async def _give_back(self, *, keep: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.session.joined = False
-            connection.session.only_for = None
+            if keep:
+                connection.session.joined = False
+                connection.session.only_for = None
             await self._give(connection, keep=keep)
 
     def _meant(self, error: BaseException, connection: Connection | None) -> BaseException:

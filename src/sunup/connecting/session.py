@@ -23,6 +23,7 @@ JOINED = (
     "the work of a request with a receipt is one transaction, which sunup begins and ends: use "
     "`connection.transaction()`, which makes a savepoint"
 )
+ENDED = "the request's one transaction was ended by a statement of the app's"
 FAILED = (
     "a statement of this block failed, and with it all that the block did: with a receipt the "
     "request is one transaction; put what may fail into `connection.transaction()`"
@@ -161,10 +162,15 @@ class Session:
         if not self.can_be_reset:
             self.localized = False
             return f"{step}; {PUT_BACK}"
-        self.was_reset()
+        self.timeout = self.startup_timeout
         milliseconds = self.timeout_to_set()
         more = "" if milliseconds is None else f"; set local statement_timeout = {milliseconds}"
         return f"{step}; {RESET}{more}"
+
+    def sent(self, ahead: str) -> None:
+        """What `block_ended` gave was executed."""
+        if RESET in ahead:
+            self.was_reset()
 
     def timeout_to_set(self) -> int | None:
         """Milliseconds of statement_timeout that the deadline asks for; None: leave it.

@@ -5,6 +5,7 @@ take part. Here the engine's pool hands out the one connection again: BEGIN and 
 savepoints.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -12,6 +13,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from sunup import request
+from sunup.connecting.session import KEEP
 from sunup.failures import ConnectionsBusy
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from sunup.asyncpg.unit import Unit as AsyncpgUnit
     from sunup.psycopg.connection import Connection as PsycopgConnection
     from sunup.psycopg.unit import Unit as PsycopgUnit
+
+
+# What is being given back.
+_returning: "set[asyncio.Future[None]]" = set()
 
 
 def psycopg_unit(engine: sqlalchemy.Engine, db: object) -> "PsycopgUnit":
@@ -46,15 +52,21 @@ def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
 
     outer: list[PoolProxiedConnection] = []
 
+    def take_now() -> None:
+        outer.append(_outside(engine))
+
     async def take() -> "AsyncpgConnection":
-        outer.append(await greenlet_spawn(_outside, engine))
+        await greenlet_spawn(take_now)
         connection: Any = outer[0].driver_connection
         connection.lent = False  # what sunup sends is not the engine's
         return connection  # type: ignore[no-any-return]
 
     async def give(connection: "AsyncpgConnection", *, keep: bool) -> None:
         connection.lent = True
-        await greenlet_spawn(_returned, outer.pop(), keep=keep)
+        returning = asyncio.ensure_future(greenlet_spawn(_returned, outer.pop(), keep=keep))
+        _returning.add(returning)
+        returning.add_done_callback(_returning.discard)
+        await asyncio.shield(returning)  # it goes on, however often this task is cancelled
 
     unit: Any = Unit(db, take, give)
     unit.outer = outer
@@ -103,11 +115,14 @@ class Joined(PoolProxiedConnection):
         self._outer = outer
         self._open = False
         self._failed: BaseException | None = None
+        # Since the last commit nothing was sent.
+        self._kept = False
         # What SQLAlchemy undoes at the end, such as an isolation level.
         self._connection_record = _Record()
         _wait(unit, unit.enter())
         self._open = True
-        self.dbapi_connection = outer.dbapi_connection
+        unit.holder = self
+        self.dbapi_connection: Any = outer.dbapi_connection
 
     @property
     def driver_connection(self) -> Any:  # type: ignore[override]
@@ -139,17 +154,47 @@ class Joined(PoolProxiedConnection):
         raise ConnectionsBusy("a connection of the request's one transaction cannot be detached")
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
-        """A cursor of the driver's."""
-        return self.dbapi_connection.cursor(*arguments, **options)  # type: ignore[union-attr]
+        """A cursor of the driver's, for a statement. Raises `ConnectionsBusy`."""
+        if not self._open:
+            raise ConnectionsBusy("the request's transaction that it belonged to has ended")
+        if self._kept:
+            self._kept = False
+            if not self._blocking:
+                await_only(self.driver_connection.unmeasured(KEEP))
+        return self.dbapi_connection.cursor(*arguments, **options)
+
+    def commit(self) -> None:
+        """Keep what the block has done."""
+        self.dbapi_connection.commit()
+        self._kept = True
+
+    def rollback(self) -> None:
+        """Undo what the block has done since the last commit."""
+        if self._open:
+            self.dbapi_connection.rollback()
 
     def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
-        """The connection is lost, and with it the transaction."""
-        self._failed = e or ConnectionsBusy("the connection was invalidated")
+        """Undo what the block has done since the last commit; the connection may be lost."""
+        self._abandon(e or ConnectionsBusy("the connection was invalidated"))
+
+    def take_away(self) -> None:
+        """The request ends, and whoever has it has not closed it."""
+        self._abandon(ConnectionsBusy("a connection was not closed"))
+
+    def _abandon(self, why: BaseException) -> None:
+        if self._open and not self._kept:
+            self._failed = why
+        if not self._blocking:
+            self.dbapi_connection._transaction = None  # noqa: SLF001  # its savepoint goes with UNDO
         self._leave()
+
+    @property
+    def _blocking(self) -> bool:
+        return bool(getattr(self._unit, "blocking", False))
 
     def close(self) -> None:
         """End the block; what was not committed is undone."""
-        if self._open and self.dbapi_connection is not None:
+        if self._open:
             try:
                 self.dbapi_connection.rollback()
                 self._undo()
@@ -174,6 +219,7 @@ class Joined(PoolProxiedConnection):
     def _leave(self) -> None:
         if self._open:
             self._open = False
+            self._unit.holder = None
             self._unit.leave(self._failed)
 
     def __getattr__(self, name: str) -> Any:
@@ -181,8 +227,7 @@ class Joined(PoolProxiedConnection):
 
     def __del__(self) -> None:
         if self.__dict__.get("_open"):
-            self._failed = ConnectionsBusy("a connection was not closed")
-            self._leave()
+            self.take_away()
 
 
 class _Record:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors, generators, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting.session import AT_REST, FAILED, JOINED, KEEP, RESET, UNDO, Session
+from sunup.connecting.session import AT_REST, ENDED, FAILED, JOINED, KEEP, RESET, UNDO, Session
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
@@ -158,6 +158,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
         return cursor.fetchone() if cursor.description else None
 
+    def check_joined(self) -> None:
+        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
+        if self.pgconn.transaction_status == _IDLE:
+            raise psycopg.InterfaceError(ENDED)
+
     def unmeasured(self, text: str) -> int:
         """Run statements that are not the app's; the rows of the last one."""
         with self.lock:
@@ -271,6 +276,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         ahead, self.ahead = self.ahead, ""
         texts, self.texts = self.texts, [ahead]
         self.wait(self._several(ahead))
+        self.session.sent(ahead)
         self.texts = texts
 
     def _patience(self) -> float:
@@ -351,6 +357,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def _put_driver_state_back(self) -> None:
         state: Any = self._state
         self.autocommit, self.isolation_level, self.read_only, self.deferrable = state[:4]
+        self.put_factories_back()
+
+    def put_factories_back(self) -> None:
+        """Have the driver's settings that the server does not know as each block begins with."""
+        state: Any = self._state
+        if not state:
+            return
         self.row_factory, self.cursor_factory, self.prepare_threshold = state[4:7]
         self.prepared_max, self.server_cursor_factory = state[7:9]
         del self._notice_handlers[state[9] :]

@@ -1,5 +1,7 @@
 """Cursors that tell their connection what they send, and count their statements."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -22,6 +24,20 @@ class Telling:
         """As in psycopg: run a statement once for each sequence of parameters."""
         self.connection.texts.append(text_of(query, self))
         return super().executemany(query, *arguments, **options)  # type: ignore[misc]
+
+    def stream(self, query: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        """As in psycopg: run a statement, and get its rows one by one."""
+        if self.connection.session.joined:
+            self.connection.texts.append(text_of(query, self))
+        yield from super().stream(query, *arguments, **options)  # type: ignore[misc]
+
+    @contextmanager
+    def copy(self, statement: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        """As in psycopg: run COPY."""
+        if self.connection.session.joined:
+            self.connection.texts.append(text_of(statement, self))
+        with super().copy(statement, *arguments, **options) as copy:  # type: ignore[misc]
+            yield copy
 
 
 class Cursor(Telling, psycopg.Cursor[tuple[Any, ...]]):

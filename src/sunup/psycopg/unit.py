@@ -47,6 +47,8 @@ class Unit:
         self._give = give
         self._connection: Connection | None = None
         self._turn = threading.Lock()
+        # A connection of another library's that has the turn.
+        self.holder: Any = None
         self._user: int | None = None
 
     def begin(self, text: str, isolation: str) -> bool:
@@ -78,19 +80,27 @@ class Unit:
         finally:
             connection.session.only_for = NOBODY
 
-    def commit(self, statement: Any) -> None:
+    def commit(self, statement: Any, before: str = "") -> None:
         """Run a statement (its text, its values) and commit, when the last block has ended.
+
+        `before` are statements without values.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
+        connection = self._mine()
+        if self.holder is not None and not connection.session.active:
+            self.holder.take_away()
         self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         connection = self._mine()
         connection.session.only_for = None
         sent = False
         try:
+            connection.check_joined()
             if connection.ahead == KEEP:
                 connection.ahead = ""
+            if before:
+                connection.unmeasured(before)
             connection.unmeasured_row(statement.text, statement.values)
             connection.session.joined = False
             sent = True
@@ -107,9 +117,14 @@ class Unit:
 
     def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
-        # Who still has a block, such as a thread that was left, must not have it in the next
-        # request.
-        self._give_back(keep=not self._turn.locked())
+        mine = self._turn.acquire(blocking=False)
+        try:
+            # Who still has a block, such as a thread that was left, must not commit it, nor have it
+            # in the next request.
+            self._give_back(keep=mine)
+        finally:
+            if mine:
+                self._turn.release()
 
     def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""
@@ -166,6 +181,7 @@ class Unit:
             if failed is not None:
                 connection.undo()
             connection.block_ended()
+            connection.put_factories_back()
             connection.session.only_for = NOBODY
         self._turn.release()
 
@@ -187,9 +203,10 @@ class Unit:
     def _give_back(self, *, keep: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.session.joined = False
-            connection.session.only_for = None
-            connection.ahead = ""
+            if keep:
+                connection.session.joined = False
+                connection.session.only_for = None
+                connection.ahead = ""
             self._give(connection, keep=keep)
 
     def _meant(self, error: BaseException, connection: Connection) -> BaseException:

@@ -66,8 +66,8 @@ class Unit(Protocol):
     async def fetchrow(self, statement: texts.Statement) -> Any:
         """A row; None where there is none."""
 
-    async def commit(self, statement: texts.Statement) -> None:
-        """Run a statement and commit."""
+    async def commit(self, statement: texts.Statement, before: str = "") -> None:
+        """Run a statement and commit; `before` are some without values."""
 
     async def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
@@ -155,6 +155,8 @@ class Flow:
             except Exception as error:
                 if sqlstate_of(error) in _AGAIN:
                     continue  # the other's transaction has ended while this one waited for it
+                if isinstance(error, ConnectionLost) and self._time_left() > 0:
+                    continue  # nothing has been done
                 raise _explained(error) from None
             row = await self._unit.fetchrow(texts.read(claim.key, keep))
             await self._unit.roll_back()
@@ -226,9 +228,11 @@ class Flow:
     ) -> tuple[Outcome, BaseException | None]:
         assert outcome.answer is not None
         statement = kept.stored(self._claim, outcome.answer, self._policy.largest, self._run)
+        # To read the whole of a small table would be a conflict with all that is inserted there.
+        before = texts.BY_INDEX if self._policy.isolation == "serializable" else ""
         self._current.unsettled = self._before == (Change.NOTHING, Change.NOTHING)
         try:
-            await self._unit.commit(statement)
+            await self._unit.commit(statement, before)
         except Exception as failure:
             return await self._not_committed(outcome, failure, run)
         self._current.unsettled = False
@@ -243,7 +247,7 @@ class Flow:
         found = self._unit.failure or self._current.failure
         for error in (outcome.error, self._current.raised):
             for each in [] if error is None else chain_of(error):
-                if _helps(each):
+                if _helps(each) or isinstance(each, DatabaseUnavailable):
                     found = each
         answer = outcome.answer
         sent = self._current.can_send

@@ -4,7 +4,9 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 from sunup import request as requests
@@ -149,9 +151,9 @@ class Blocking:
         """See `Unit`."""
         return await self._call(self._unit.fetchrow, statement)
 
-    async def commit(self, statement: Statement) -> None:
+    async def commit(self, statement: Statement, before: str = "") -> None:
         """See `Unit`."""
-        await self._call(self._unit.commit, statement)
+        await self._call(self._unit.commit, statement, before)
 
     async def roll_back(self) -> None:
         """See `Unit`."""
@@ -163,10 +165,21 @@ class Blocking:
 
 
 class Threaded(Blocking):
-    """For an ASGI app whose database blocks: in threads, as the app's own blocks are."""
+    """For an ASGI app whose database blocks: in threads, as the app's own blocks are.
+
+    Not in asyncio's own, where the blocks of the first request would wait for those who wait for
+    the first request.
+    """
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.to_thread(function, *arguments)
+        pool = _claiming if function == self._unit.begin else _working
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(pool, run, function, *arguments)
+
+
+# They begin a thread when it is needed. Who claims may wait.
+_claiming = ThreadPoolExecutor(64, "sunup-claiming")
+_working = ThreadPoolExecutor(64, "sunup-receipts")
 
 
 async def _sleep_here(seconds: float) -> None:

@@ -53,6 +53,9 @@ delete from {table} where key in (
 """
 
 
+# Nothing but COMMIT follows in its transaction.
+BY_INDEX = "set local enable_seqscan = off"
+
 _READ = (
     "select fingerprint, status, headers, body, created_at < now() - interval '{keep} seconds'"
     " from sunup_receipts where key = $1"

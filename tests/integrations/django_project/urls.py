@@ -1,7 +1,9 @@
 import json
+from collections.abc import AsyncIterator
 
-from django.db import OperationalError, connection, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import path
 
 from .models import Note
@@ -45,7 +47,49 @@ def write_read_only(request: HttpRequest) -> HttpResponse:
     raise AssertionError
 
 
+seen: list[str] = []
+
+
+def work(request: HttpRequest) -> HttpResponseBase:
+    """What a request with a receipt does, by its query."""
+    name, _, how = request.GET["name"].partition("-")
+    note = Note.objects.create(text=name)
+    transaction.on_commit(lambda: seen.append(name))
+    if how == "taken":
+        try:
+            with transaction.atomic():
+                Note.objects.create(text=name)
+        except IntegrityError:
+            return HttpResponse("taken", status=409)
+    if how == "hidden":
+        try:
+            Note.objects.create(text=name)
+        except IntegrityError:
+            return HttpResponse("hidden", status=409)
+    if how == "raises":
+        raise ValueError(name)
+    if how == "hook":
+        transaction.on_commit(lambda: seen.remove("never there"))
+    if how == "streams":
+        return StreamingHttpResponse([b"a", b"b"], status=201)
+    response = JsonResponse({"id": note.pk, "body": len(request.body)}, status=201)
+    response.set_cookie("one", "1")
+    response.set_cookie("two", "2")
+    return response
+
+
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    await Note.objects.acreate(text=request.GET["name"])
+    return StreamingHttpResponse(parts(), status=201)
+
+
 urlpatterns = [
+    path("work", work),
+    path("stream", stream),
     path("notes", notes),
     path("count", count),
     path("pid", pid),

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
@@ -93,9 +94,16 @@ class Middleware:
         made: list[tuple[Answer, HttpResponseBase]] = []
 
         async def work() -> Outcome:
-            response = self._get_response(_again(request, whole))
+            try:
+                response = self._get_response(_again(request, whole))
+            except Exception as error:  # with DEBUG_PROPAGATE_EXCEPTIONS
+                return Outcome(None, error)
             answer = _answer(response)
-            made[:] = [(answer, response)]
+            if response.streaming:
+                for close in response._resource_closers:  # noqa: SLF001  # it has been read
+                    close()
+            else:
+                made[:] = [(answer, response)]
             return Outcome(answer)
 
         with a_request(method, target):
@@ -114,6 +122,18 @@ class Middleware:
         return Unit(self._using)
 
 
+def _credentials(request: HttpRequest) -> list[str]:
+    """Headers that say who calls; of the cookies, the session's."""
+    from sunup.receipts.claims import CREDENTIALS, environ_names
+
+    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    return [
+        f"{name}: {request.META[name]}"
+        for name in environ_names(CREDENTIALS - {"cookie"})
+        if request.META.get(name)
+    ] + ([] if session is None else [f"session: {session}"])
+
+
 def _scope(request: HttpRequest) -> dict[str, Any]:
     found: dict[str, Any] = getattr(request, "scope", None) or getattr(request, "environ", {})
     return found
@@ -129,14 +149,20 @@ def _again(request: HttpRequest, body: bytes) -> HttpRequest:
 
 
 def _answer(response: Any) -> Answer:
-    if response.streaming:
-        content = b"".join(response)
-        response.streaming_content = [content]
-    else:
-        content = response.content
+    content = _streamed(response) if response.streaming else response.content
     headers = [(name.lower(), value) for name, value in response.items()]
     headers += [("set-cookie", morsel.OutputString()) for morsel in response.cookies.values()]
     return Answer(response.status_code, headers, content)
+
+
+def _streamed(response: Any) -> bytes:
+    if not response.is_async:
+        return b"".join(response)
+
+    async def collected() -> bytes:
+        return b"".join([part async for part in response])
+
+    return async_to_sync(collected)()
 
 
 def _response(answer: Answer) -> HttpResponse:

@@ -67,8 +67,8 @@ class Unit:
         """A row, by a text and its values; None where there is none."""
         return self._wrapper.connection.unmeasured_row(statement.text, statement.values)
 
-    def commit(self, statement: Any) -> None:
-        """Run a statement, a text and its values, and commit.
+    def commit(self, statement: Any, before: str = "") -> None:
+        """Run a statement, a text and its values, and commit; `before` are some without values.
 
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`.
@@ -83,6 +83,8 @@ class Unit:
         outermost = len(wrapper.atomic_blocks) == 1
         sent = False
         try:
+            if before:
+                connection.unmeasured(before)
             connection.unmeasured_row(statement.text, statement.values)
             connection.session.joined = False
             sent = True

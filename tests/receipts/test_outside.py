@@ -1,0 +1,567 @@
+"""What outsiders broke, on asyncpg and psycopg; each test ends with a plain success."""
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from sunup import after_commit, exactly_once
+from sunup.asyncpg import Database as AsyncpgDatabase
+from sunup.psycopg import Database as PsycopgDatabase
+
+from .apps import TABLES
+from .conftest import INSERT, Admin, Start, names, succeeds
+
+
+async def insert(db: AsyncpgDatabase, name: str) -> None:
+    async with db.connection() as connection:
+        await connection.execute(INSERT.format(name))
+
+
+def test_what_fails_behind_a_whole_response_does_not_undo_what_it_answered(
+    serve: Start, admin: Admin
+) -> None:
+    def made(db: AsyncpgDatabase) -> Any:
+        async def view(request: Request) -> Response:
+            name = request.url.query
+
+            async def later() -> None:
+                if name == "mail":
+                    raise OSError("no mail")
+                if name == "block":
+                    await insert(db, "block")  # taken
+
+            await insert(db, name)
+            return Response(status_code=201, background=BackgroundTask(later))
+
+        app = Starlette(routes=[Route("/", view, methods=["POST"])])
+        app.add_middleware(exactly_once, database=db)
+        return app
+
+    client = serve(made)
+    assert client("/?mail", "key-1")["statusCode"] == 201
+    assert client("/?mail", "key-1")["headers"]["idempotent-replayed"] == "true"
+    assert names(admin) == ["mail"]
+    # Was it a block of the database's, as a dependency that commits late, nothing is there.
+    assert client("/?block", "key-2")["statusCode"] == 500
+    assert names(admin) == ["mail"]
+    succeeds(client, admin)
+
+
+def test_a_sibling_task_of_an_earlier_run_does_not_join_a_later_one(
+    start: Start, admin: Admin
+) -> None:
+    runs: list[int] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        runs.append(1)
+
+        async def charge() -> None:
+            await asyncio.sleep(0.1)
+            await insert(db, f"{name}-charge{len(runs)}")
+
+        async def reserve() -> None:
+            if runs == [1] and name == "a":
+                raise asyncpg.SerializationError("as if")
+            await asyncio.sleep(0.2)
+            await insert(db, name)
+
+        await asyncio.gather(charge(), reserve())
+        return 201
+
+    client = start(view, repeat=True)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert len(runs) == 2
+    assert names(admin) == ["a-charge2", "a"]
+    succeeds(client, admin)
+
+
+def test_what_a_failed_request_left_running_changes_nothing(start: Start, admin: Admin) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async def late() -> None:
+            await asyncio.sleep(0.05)
+            await insert(db, f"{name}-late")
+
+        async def fails() -> None:
+            raise ValueError(name)
+
+        if name == "a":
+            await asyncio.gather(late(), fails())
+        await insert(db, name)
+        return 201
+
+    client = start(view)
+    for _ in range(3):
+        assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+    succeeds(client, admin)
+
+
+def test_what_is_left_in_a_block_does_not_get_into_the_next_request(
+    start: Start, admin: Admin
+) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async def holds() -> None:
+            async with db.connection() as connection:
+                for number in range(30):
+                    await asyncio.sleep(0.1)
+                    await connection.execute(INSERT.format(f"{name}-{number}"))
+
+        if name == "a":
+            view.task = asyncio.create_task(holds())  # type: ignore[attr-defined]
+            await asyncio.sleep(0.05)
+        else:
+            await insert(db, name)
+            await asyncio.sleep(0.3)
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 503
+    assert client("/?b", "key-2")["statusCode"] == 201
+    assert client("/?c")["statusCode"] == 201
+    assert names(admin) == ["b", "c"]
+    succeeds(client, admin)
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        # An identity pool of Cognito's: one role for all of its users.
+        [
+            {
+                "authorizer": {
+                    "iam": {
+                        "userArn": "arn:aws:sts::1:assumed-role/R/CognitoIdentityCredentials",
+                        "cognitoIdentity": {"identityId": f"eu:{who}"},
+                    }
+                }
+            }
+            for who in ("ada", "grace")
+        ],
+        [
+            {"authentication": {"clientCert": {"issuerDN": "CN=x", "serialNumber": who}}}
+            for who in ("1", "2")
+        ],
+    ],
+    ids=["identity pool", "certificate"],
+)
+def test_callers_that_a_gateway_has_verified_do_not_share_keys(
+    start: Start, admin: Admin, contexts: list[dict[str, Any]]
+) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.connection() as connection:
+            await connection.execute("insert into things (name) values (gen_random_uuid())")
+        return 201
+
+    client = start(view)
+    for context in contexts:
+        client.context = context
+        first = client("/?a", "key-1")
+        assert first["statusCode"] == 201
+        assert "idempotent-replayed" not in first["headers"]
+    assert client("/?a", "key-1")["headers"]["idempotent-replayed"] == "true"
+    assert len(names(admin)) == 2
+
+
+def test_of_an_authorizer_that_names_nobody_all_that_it_says_counts(
+    start: Start, admin: Admin
+) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        await insert(db, name)
+        return 201
+
+    client = start(view)
+    client.context = {"authorizer": {"lambda": {"tenant": "one"}}}
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert client("/?a", "key-1")["statusCode"] == 201
+    client.context = {"authorizer": {"lambda": {"tenant": "two"}}}
+    assert client("/?a", "key-1")["statusCode"] == 422
+    assert names(admin) == ["a"]
+
+
+# pytest-timeout has this process's alarm.
+BLOCKS = """
+import sys, time
+sys.path.insert(0, {root!r})
+from tests.receipts.apps import Client
+from tests.receipts.conftest import INSERT
+from sunup import Handler, Settings, exactly_once
+from sunup.{driver} import Database
+
+settings = Settings.from_environment()
+db = Database(settings)
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError
+    name = scope["query_string"].decode()
+    async with db.connection() as connection:
+        await connection.execute(INSERT.format(name))
+    if name == "blocks":
+        time.sleep(10)
+    await send({{"type": "http.response.start", "status": 201, "headers": []}})
+    await send({{"type": "http.response.body", "body": b""}})
+
+def wsgi(environ, start_response):
+    name = environ["QUERY_STRING"]
+    with db.connection() as connection:
+        connection.execute(INSERT.format(name))
+    if name == "blocks":
+        time.sleep(10)
+    start_response("201 Created", [])
+    return [b""]
+
+served = app if {driver!r} == "asyncpg" else wsgi
+client = Client(Handler(exactly_once(served, database=db), settings=settings))
+for name, key in (("blocks", {key!r}), ("fine", "key-2")):
+    began = time.monotonic()
+    response = client(f"/?{{name}}", key, seconds=1.0)
+    print(response["statusCode"], time.monotonic() - began < 4)
+"""
+
+
+@pytest.mark.parametrize("key", [None, "key-1"])
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_an_app_that_blocks_is_ended_at_its_deadline(
+    admin: Admin, database: dict[str, str], key: str | None, driver: str
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKS.format(root=root, driver=driver, key=key)],
+        env={**os.environ, **database},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    first, second = done.stdout.splitlines()
+    assert first == ("503 True" if key else "500 True"), done.stderr
+    assert second == "201 True"
+    assert names(admin) == (["fine"] if key else ["blocks", "fine"])
+
+
+def test_asked_for_twice_there_is_one_receipt(serve: Start, admin: Admin) -> None:
+    def made(db: AsyncpgDatabase) -> Any:
+        async def view(request: Request) -> Response:
+            await insert(db, request.url.query)
+            return Response(status_code=201)
+
+        app = Starlette(
+            routes=[Mount("/", app=Starlette(routes=[Route("/", view, methods=["POST"])]))]
+        )
+        app.add_middleware(exactly_once, database=db)
+        return exactly_once(app, database=db)
+
+    client = serve(made)
+    first = client("/?a", "key-1")
+    assert first["statusCode"] == 201
+    assert client("/?a", "key-1")["headers"]["idempotent-replayed"] == "true"
+    assert names(admin) == ["a"]
+    succeeds(client, admin)
+
+
+def test_a_request_within_a_request_is_a_part_of_it(serve: Start, admin: Admin) -> None:
+    def made(db: AsyncpgDatabase) -> Any:
+        async def view(request: Request) -> Response:
+            name = request.url.query
+            if name.startswith("batch"):
+                sent: list[Any] = []
+
+                async def send(message: Any) -> None:
+                    sent.append(message)
+
+                async def receive() -> Any:
+                    return {"type": "http.request", "body": b""}
+
+                scope = {**request.scope, "query_string": f"{name}-item".encode()}
+                scope["headers"] = [(b"idempotency-key", b"item")]
+                await app(scope, receive, send)
+                assert sent[0]["status"] == 201
+                await insert(db, name)
+                if name == "batch-fails":
+                    raise ValueError(name)
+                return Response(status_code=201)
+            await insert(db, name.removeprefix("item-of-"))
+            return Response(status_code=201)
+
+        async def dispatch(request: Request) -> Response:
+            if request.url.query.endswith("-item"):
+                await insert(db, request.url.query)
+                return Response(status_code=201)
+            return await view(request)
+
+        starlette = Starlette(routes=[Route("/", dispatch, methods=["POST"])])
+        app = exactly_once(starlette, database=db)
+        return app
+
+    client = serve(made)
+    assert client("/?batch-fails", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+    assert client("/?batch", "key-2")["statusCode"] == 201
+    assert client("/?batch", "key-2")["headers"]["idempotent-replayed"] == "true"
+    assert names(admin) == ["batch-item", "batch"]
+    succeeds(client, admin)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set local search_path = pg_temp",
+        "set local role nobody_s",
+        "set role nobody_s",
+        "select set_config('search_path', 'pg_temp', true)",
+        "set local statement_timeout = 20",
+        "set local app.tenant = 'one'",
+    ],
+)
+def test_settings_end_with_their_block(start: Start, admin: Admin, text: str) -> None:
+    admin("drop role if exists nobody_s")
+    admin("create role nobody_s")
+    seen: list[Any] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.transaction() as connection:
+            await connection.execute(INSERT.format(f"{name}-1"))
+            await connection.execute(text)
+        async with db.connection() as connection:
+            seen.append(
+                await connection.fetchrow(
+                    "select current_setting('search_path'), current_user::text,"
+                    " current_setting('app.tenant', true), pg_sleep(0.05)::text"
+                )
+            )
+            await connection.execute(INSERT.format(name))
+        async with db.transaction() as connection:
+            await connection.execute(text)
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    path, user, tenant, _ = seen[0]
+    assert (path, user, tenant or "") == ('"$user", public', "postgres", "")
+    assert names(admin) == ["a-1", "a"]
+    succeeds(client, admin)
+    admin("drop role nobody_s")
+
+
+def test_nor_do_psycopg_s_go_beyond_their_block(start: Start, admin: Admin) -> None:
+    seen: list[Any] = []
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(f"{name}-1").encode())
+            connection.execute("set local search_path = pg_temp")
+        with db.connection() as connection:
+            seen.append(connection.execute("show search_path").fetchone())
+            connection.execute(INSERT.format(name).encode())
+            connection.execute("set search_path = pg_temp")
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert seen == [('"$user", public',)]
+    succeeds(client, admin)
+
+
+@pytest.mark.parametrize("path", ["header", "status", "large"])
+def test_what_cannot_be_sent_leaves_nothing(serve: Start, admin: Admin, path: str) -> None:
+    def made(db: AsyncpgDatabase) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                raise NotImplementedError
+            name = scope["query_string"].decode()
+            await insert(db, name)
+            status, body, headers = 201, b"", []
+            if name == "header":
+                headers = [(b"x y", b"1")]
+            elif name == "status":
+                status = 99
+            elif name == "large":
+                body = b"x" * 7_000_000
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+        return exactly_once(app, database=db)
+
+    client = serve(made)
+    assert client(f"/?{path}", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+    succeeds(client, admin)
+
+
+def test_whatever_follows_a_commit_the_answer_goes_out(start: Start, admin: Admin) -> None:
+    seen: list[str] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async def slow() -> None:
+            await asyncio.sleep(30)
+
+        async def cancelled() -> None:
+            raise asyncio.CancelledError
+
+        async def uses_the_database() -> None:
+            await insert(db, f"{name}-after")
+
+        await insert(db, name)
+        if name == "slow":
+            after_commit(slow)
+        if name == "cancelled":
+            after_commit(cancelled)
+        after_commit(lambda: seen.append(name))
+        after_commit(uses_the_database)
+        return 201
+
+    client = start(view)
+    assert client("/?cancelled", "key-1")["statusCode"] == 201
+    assert seen == ["cancelled"]
+    assert names(admin) == ["cancelled", "cancelled-after"]
+    assert client("/?slow", "key-2", seconds=0.5)["statusCode"] == 201
+    assert seen == ["cancelled"]
+    assert client("/?slow", "key-2")["headers"]["idempotent-replayed"] == "true"
+
+
+def test_a_transaction_that_was_not_ended_is_undone(start: Start, admin: Admin) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.connection() as connection:
+            kept = connection.transaction()
+            await kept.start()
+            await connection.execute(INSERT.format(f"{name}-kept"))
+        async with db.connection() as connection:
+            ended = connection.transaction()
+            await ended.start()
+            await connection.execute(INSERT.format(name))
+            await ended.commit()
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert names(admin) == ["a"]
+    succeeds(client, admin)
+
+
+def test_the_work_is_not_run_again_and_again(start: Start, admin: Admin) -> None:
+    runs: list[str] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        runs.append(name)
+        async with db.connection() as connection:
+            if name == "read-only":
+                await connection.execute("set transaction read only")
+            await connection.execute(INSERT.format(name))
+        return 201
+
+    client = start(view, repeat=True)
+    assert client("/?read-only", "key-1", seconds=3.0)["statusCode"] == 503
+    assert 3 <= len(runs) <= 20
+    succeeds(client, admin)
+
+
+@pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
+def test_requests_that_have_nothing_in_common_do_not_fail_each_other(
+    start: Start, admin: Admin, isolation: str
+) -> None:
+    admin("analyze sunup_receipts")
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute("select 1")
+            time.sleep(0.02)
+        return 200
+
+    clients = [start(view, isolation=isolation) for _ in range(4)]
+    answers: list[int] = []
+
+    def work(number: int) -> None:
+        answers.extend(
+            clients[number](f"/?{each}", f"key-{number}-{each}")["statusCode"] for each in range(15)
+        )
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.count(200) >= 58, answers  # an index page may be split
+
+
+def test_a_statement_timeout_of_the_role_s_is_a_wait_that_took_too_long(
+    start: Start, admin: Admin
+) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        if name == "slow":
+            time.sleep(1.5)
+        return 201
+
+    database = admin("select current_database()")[0][0]
+    one = start(view)
+    assert one("/?before", "key-0")["statusCode"] == 201
+    admin(f'alter database "{database}" set statement_timeout = 300')
+    two = start(view)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(one("/?slow", "key-1")["statusCode"]))
+    thread.start()
+    time.sleep(0.5)
+    second = two("/?slow", "key-1")
+    thread.join()
+    assert answers == [201]
+    assert second["statusCode"] in (201, 409)  # the deadline's own limit is longer
+    succeeds(two, admin)
+
+
+def test_a_body_that_was_cut_off_is_not_executed(settings: Any, admin: Admin) -> None:
+    db = PsycopgDatabase(settings)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        raise AssertionError
+
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_LENGTH": "11",
+        "HTTP_IDEMPOTENCY_KEY": "key-1",
+        "wsgi.input": io.BytesIO(b"amount=1"),
+    }
+    answers: list[str] = []
+    body = exactly_once(app, database=db)(environ, lambda status, _: answers.append(status))
+    assert answers == ["400 Bad Request"]
+    assert b"request_cut_off" in b"".join(body)
+
+
+def test_no_answer_is_in_the_server_s_log(
+    start: Start, admin: Admin, server: dict[str, str]
+) -> None:
+    admin("create table later (id int primary key deferrable initially deferred)")
+    admin("insert into later values (1)")
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+            if name == "secret":
+                connection.execute("insert into later values (1)")
+        return 201
+
+    client = start(view)
+    assert client("/?secret", "key-1")["statusCode"] == 500
+    folder = Path(server["DB_HOST"])
+    log = folder.with_name(f"{folder.name}.log").read_text(errors="replace")
+    failed = [line for line in log.splitlines() if "STATEMENT" in line]
+    assert any(line.rstrip().lower().endswith("commit") for line in failed), failed[-3:]
+    assert not [line for line in failed if b"done".hex() in line]
+    succeeds(client, admin)
