@@ -340,6 +340,7 @@ def test_what_fails_leaves_nothing(keyed: Keyed, admin: Admin, propagates: bool)
     assert call("/work?name=c", "key-4")["statusCode"] == 201
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("fate", ["answer lost", "lost", "late"])
 @pytest.mark.parametrize("repeats", [True, False])
 def test_a_commit_whose_answer_was_lost_is_looked_up(

@@ -565,3 +565,35 @@ def test_no_answer_is_in_the_server_s_log(
     assert any(line.rstrip().lower().endswith("commit") for line in failed), failed[-3:]
     assert not [line for line in failed if b"done".hex() in line]
     succeeds(client, admin)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"required": "post /x"},
+        {"required": "POST  /p"},
+        {"required": "GET /p"},
+        {"required": "users"},
+        {"keep": float("inf")},
+        {"keep": 1e12},
+        {"keep": 0},
+        {"wait": float("nan")},
+        {"wait": -1},
+        {"largest": -1},
+        {"isolation": "none"},
+    ],
+)
+def test_an_option_that_could_not_work_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        exactly_once(lambda environ, start_response: [], database=PsycopgDatabase(), **options)
+
+
+def test_a_database_of_another_kind_is_refused() -> None:
+    def app(environ: Any, start_response: Any) -> Any: ...
+
+    with pytest.raises(TypeError, match=r"sunup\.psycopg\.Database"):
+        exactly_once(app, database=AsyncpgDatabase())
+    with pytest.raises(TypeError, match="expected a Database"):
+        exactly_once(app, database=object())
+    with pytest.raises(TypeError, match="required has 1"):
+        exactly_once(app, database=PsycopgDatabase(), required=[1])  # type: ignore[list-item]

@@ -42,6 +42,9 @@ class Database:
     connections; a forked process starts afresh.
     """
 
+    # For `sunup.exactly_once`: it is awaited.
+    blocking = False
+
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings
         self._credentials = CredentialSource()

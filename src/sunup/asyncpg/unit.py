@@ -5,6 +5,7 @@ its end; what one that failed did is undone.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from .meaning import MEANING, was_cancelled
 
 if TYPE_CHECKING:
     from .pool import Pool
+
+logger = logging.getLogger("sunup.receipts")
 
 # Called with the connection and `keep`.
 Give = Callable[..., Awaitable[None]]
@@ -105,7 +108,11 @@ class Unit:
             raise meant from None
         finally:
             self._turn.release()
-        await self._give_back(keep=True)
+        try:
+            await self._give_back(keep=True)
+        except BaseException as error:
+            # It is committed, and known to be: a cancellation, or the deadline, comes too late.
+            logger.warning("a connection could not be given back: %s", type(error).__name__)
 
     async def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""

@@ -37,6 +37,9 @@ class Database:
     forked process starts afresh. `connect` replaces one attempt to connect: for integrations.
     """
 
+    # For `sunup.exactly_once`: it blocks the calling thread.
+    blocking = True
+
     def __init__(self, settings: Settings | None = None, *, connect: Connect = connect) -> None:
         self._settings = settings
         self._connect = connect

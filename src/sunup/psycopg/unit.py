@@ -4,6 +4,7 @@ The blocks take turns, as with a pool of one connection. What a block did is kep
 its end; what one that failed did is undone.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from .meaning import MEANING
 
 if TYPE_CHECKING:
     from .pool import Pool
+
+logger = logging.getLogger("sunup.receipts")
 
 ISOLATION = {
     "read_committed": "read committed",
@@ -113,7 +116,11 @@ class Unit:
             raise meant from None
         finally:
             self._turn.release()
-        self._give_back(keep=True)
+        try:
+            self._give_back(keep=True)
+        except BaseException as error:
+            # It is committed, and known to be: a cancellation, or the deadline, comes too late.
+            logger.warning("a connection could not be given back: %s", type(error).__name__)
 
     def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""

@@ -61,6 +61,11 @@ def exactly_once(
     )
     if interface_of(app) == "asgi":
         return _Asgi(app, policy, database)
+    if not getattr(database, "blocking", not hasattr(database, "sync_engine")):
+        raise TypeError(
+            f"exactly_once got a WSGI app and {type(database).__module__}.{type(database).__name__}"
+            ", which is for async apps; expected a sunup.psycopg.Database, or its engine"
+        )
     return _Wsgi(app, policy, database)
 
 

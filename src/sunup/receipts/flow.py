@@ -125,6 +125,7 @@ class Flow:
     async def run(self, work: Work) -> Outcome:
         """The outcome for the client. Raises `DatabaseUnavailable` before anything was done."""
         current = self._current
+        current.receipt = "claiming"
         try:
             try:
                 known = await self._claimed(min(self._policy.wait, deadline.remaining()))

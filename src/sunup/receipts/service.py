@@ -83,10 +83,7 @@ class Service:
         )
 
     def _unit_for_here(self) -> Unit:
-        unit: Any = self._unit()
-        if not getattr(unit, "blocking", False):
-            raise TypeError("a WSGI app takes receipts from a sunup.psycopg.Database or its Engine")
-        return Blocking(unit)
+        return Blocking(self._unit())
 
     def _unit_for_threads(self) -> Unit:
         unit: Any = self._unit()

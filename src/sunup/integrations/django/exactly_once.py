@@ -79,11 +79,7 @@ class Middleware:
             target=target,
             path=request.path_info,
             keys=keys,
-            credentials=[
-                f"{name}: {request.META[name]}"
-                for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
-                if request.META.get(name)
-            ],
+            credentials=_credentials(request),
             body=whole,
         )
         service = Service(self._policy, self)
@@ -99,10 +95,7 @@ class Middleware:
             except Exception as error:  # with DEBUG_PROPAGATE_EXCEPTIONS
                 return Outcome(None, error)
             answer = _answer(response)
-            if response.streaming:
-                for close in response._resource_closers:  # noqa: SLF001  # it has been read
-                    close()
-            else:
+            if not response.streaming:
                 made[:] = [(answer, response)]
             return Outcome(answer)
 
@@ -156,13 +149,15 @@ def _answer(response: Any) -> Answer:
 
 
 def _streamed(response: Any) -> bytes:
-    if not response.is_async:
-        return b"".join(response)
-
     async def collected() -> bytes:
         return b"".join([part async for part in response])
 
-    return async_to_sync(collected)()
+    try:
+        return async_to_sync(collected)() if response.is_async else b"".join(response)
+    finally:
+        # Not `close()`: the request goes on.
+        for close in response._resource_closers:  # noqa: SLF001
+            close()
 
 
 def _response(answer: Answer) -> HttpResponse:
