@@ -44,7 +44,8 @@ _units: "WeakKeyDictionary[sqlalchemy.Engine, Callable[[], Any]]" = WeakKeyDicti
 
 def unit_of(engine: Any) -> "Callable[[], Any] | None":
     """For `sunup.exactly_once`: what makes a request's one transaction; None: not of sunup's."""
-    return _units.get(getattr(engine, "sync_engine", engine))
+    found = getattr(engine, "sync_engine", engine)
+    return _units.get(found) if isinstance(found, sqlalchemy.Engine) else None
 
 
 def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
