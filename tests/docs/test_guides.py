@@ -142,7 +142,7 @@ def test_a_guide_can_be_followed(reader: Reader, name: str) -> None:
     assert "passed" in reader.printed or name == "django"
     if name == "start":
         assert "ada@example.com" in reader.printed
-        assert re.search(r"0002_a_phone_number\.py\s+applied", reader.printed), reader.printed
+        assert re.search(r"0003_a_phone_number\.py\s+applied", reader.printed), reader.printed
 
 
 def test_psql_gets_into_the_emulated_aurora(reader: Reader) -> None:
