@@ -147,7 +147,7 @@ def test_create_makes_cluster_database_roles_and_files(
     assert f"DB_USER={name}_app" in env
     assert env.count("AWS_REGION=") == 1
     # The migrations run as the owner; the app may use the tables and nothing else.
-    assert cli("migrate", "up", app_dir)[1] == "Applied 0001.\n"
+    assert cli("migrate", "up", app_dir)[1] == "Applied 0001, 0002.\n"
     assert _privileges(admin, name) == (True, False, False, f"{name}_migrate")
     settings = admin(f"select rolconfig from pg_roles where rolname = '{name}_app'")
     assert settings == [(["idle_session_timeout=60s"],)]

@@ -47,24 +47,26 @@ def test_two_at_once_on_an_empty_sleeping_database(aws: Emulator, app_dir: Path)
     ]
     outputs = [each.communicate(timeout=60) for each in both]
     assert [each.returncode for each in both] == [0, 0]
-    assert sorted(out for out, _ in outputs) == ["Applied 0001.\n", "Nothing to do.\n"]
+    assert sorted(out for out, _ in outputs) == ["Applied 0001, 0002.\n", "Nothing to do.\n"]
     assert [err for _, err in outputs] == ["", ""]
 
 
 def test_status_tells_what_is_applied_and_up_does_the_rest(
     aws: Emulator, app_dir: Path, cli: Cli
 ) -> None:
-    assert cli("migrate", "status", app_dir) == (0, "pending  0001_users.py  users\n", "")
-    assert cli("migrate", "up", app_dir)[:2] == (0, "Applied 0001.\n")
-    write(app_dir, 2, 'op.execute("create table orders (id int)")', 'op.execute("drop table orders")')  # fmt: skip
+    pending = "pending  0001_users.py  users\npending  0002_receipts.py  receipts\n"
+    assert cli("migrate", "status", app_dir) == (0, pending, "")
+    assert cli("migrate", "up", app_dir)[:2] == (0, "Applied 0001, 0002.\n")
+    write(app_dir, 3, 'op.execute("create table orders (id int)")', 'op.execute("drop table orders")')  # fmt: skip
     _, out, _ = cli("migrate", "status", app_dir, "--json")
     assert [(each["revision"], each["state"]) for each in json.loads(out)] == [
         ("0001", "applied"),
-        ("0002", "pending"),
+        ("0002", "applied"),
+        ("0003", "pending"),
     ]
-    assert cli("migrate", "up", app_dir)[1] == "Applied 0002.\n"
-    assert cli("migrate", "down", app_dir, "--yes")[1] == "Undone: 0002.\n"
-    assert cli("migrate", "up", app_dir)[1] == "Applied 0002.\n"
+    assert cli("migrate", "up", app_dir)[1] == "Applied 0003.\n"
+    assert cli("migrate", "down", app_dir, "--yes")[1] == "Undone: 0003.\n"
+    assert cli("migrate", "up", app_dir)[1] == "Applied 0003.\n"
 
 
 def test_an_applied_file_that_was_changed_is_refused_until_accepted(
@@ -76,16 +78,20 @@ def test_an_applied_file_that_was_changed_is_refused_until_accepted(
     path.write_bytes(original.replace(b"\n", b"\r\n"))
     assert cli("migrate", "up", app_dir)[0] == 0  # another editor's line ends are no change
     path.write_bytes(original + b"# edited\n")
-    write(app_dir, 2, "pass")
+    write(app_dir, 3, "pass")
     status, out, err = cli("migrate", "up", app_dir)
     assert (status, out) == (1, "")
     assert "0001_users.py was changed after it was applied" in err
     assert "--accept 0001" in err
     status, out, _ = cli("migrate", "status", app_dir)
     assert status == 1
-    assert out == "changed  0001_users.py  users\npending  0002_more.py  more\n"
+    assert out == (
+        "changed  0001_users.py  users\n"
+        "applied  0002_receipts.py  receipts\n"
+        "pending  0003_more.py  more\n"
+    )
     assert cli("migrate", "up", app_dir, "--accept", "0009")[0] == 1
-    assert cli("migrate", "up", app_dir, "--accept", "0001")[1] == "Applied 0002.\n"
+    assert cli("migrate", "up", app_dir, "--accept", "0001")[1] == "Applied 0003.\n"
     assert cli("migrate", "status", app_dir)[0] == 0
 
 
@@ -93,15 +99,15 @@ def test_a_migration_that_fails_leaves_nothing_and_names_its_file(
     aws: Emulator, app_dir: Path, cli: Cli
 ) -> None:
     cli("migrate", "up", app_dir)
-    path = write(app_dir, 2, 'op.execute("create table half (id int)"); op.execute("selct")')
+    path = write(app_dir, 3, 'op.execute("create table half (id int)"); op.execute("selct")')
     status, _, err = cli("migrate", "up", app_dir)
     assert status == 1
-    assert "0002_more.py: SyntaxError: syntax error at or near" in err
+    assert "0003_more.py: SyntaxError: syntax error at or near" in err
     assert len(err.splitlines()) == 2
-    write(app_dir, 2, 'op.execute("create table half (id int)")')
-    assert cli("migrate", "up", app_dir)[1] == "Applied 0002.\n"
+    write(app_dir, 3, 'op.execute("create table half (id int)")')
+    assert cli("migrate", "up", app_dir)[1] == "Applied 0003.\n"
     path.write_text("def upgrade(:")
-    assert "0002_more.py, line 1: " in cli("migrate", "up", app_dir)[2]
+    assert "0003_more.py, line 1: " in cli("migrate", "up", app_dir)[2]
 
 
 def test_sql_shows_what_up_would_do_and_does_nothing(
@@ -109,8 +115,8 @@ def test_sql_shows_what_up_would_do_and_does_nothing(
 ) -> None:
     _, out, _ = cli("migrate", "sql", app_dir)
     assert "CREATE TABLE users" in out
-    assert cli("migrate", "up", app_dir)[1] == "Applied 0001.\n"
-    write(app_dir, 2, 'op.execute("create table orders (id int)")')
+    assert cli("migrate", "up", app_dir)[1] == "Applied 0001, 0002.\n"
+    write(app_dir, 3, 'op.execute("create table orders (id int)")')
     _, out, _ = cli("migrate", "sql", app_dir)
     assert "create table orders" in out
     assert "CREATE TABLE users" not in out
@@ -122,9 +128,9 @@ def test_sql_shows_what_up_would_do_and_does_nothing(
 
 def test_new_is_empty_without_models_and_numbered(app_dir: Path, cli: Cli) -> None:
     status, out, err = cli("migrate", "new", "add orders", app_dir)
-    assert (status, out) == (0, f"{app_dir}/migrations/versions/0002_add_orders.py\n")
+    assert (status, out) == (0, f"{app_dir}/migrations/versions/0003_add_orders.py\n")
     assert "no target_metadata" in err
-    assert "down_revision = '0001'" in Path(out.strip()).read_text().replace('"', "'")
+    assert "down_revision = '0002'" in Path(out.strip()).read_text().replace('"', "'")
 
 
 def test_new_writes_what_the_models_have_more(app_dir: Path, cli: Cli) -> None:
@@ -192,7 +198,7 @@ def test_dev_says_what_a_remote_database_lacks_and_applies_nothing(
     """In a folder whose `.env` was written by `database create` it migrated production."""
     found = project.find(app_dir)
     said = dev._pending(found)
-    assert said == "1 pending on localhost, not applied. To apply: sunup migrate up"
+    assert said == "2 pending on localhost, not applied. To apply: sunup migrate up"
     assert "pending  0001" in cli("migrate", "status", app_dir)[1]
     cli("migrate", "up", app_dir)
     assert dev._pending(found) == "nothing to do"
