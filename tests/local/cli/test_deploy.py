@@ -35,15 +35,15 @@ TRUST = {
 ADDS_A_TABLE = """
 from alembic import op
 import sqlalchemy as sa
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 def upgrade(): op.create_table("notes", sa.Column("id", sa.Integer))
 def downgrade(): op.drop_table("notes")
 """
 DROPS_A_COLUMN = """
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 def upgrade(): op.drop_column("users", "created_at")
 """
 
@@ -189,7 +189,7 @@ def test_releases_are_listed_and_can_be_gone_back_to(
         deploy(f"N = {number}")
     listed = json.loads(cli("releases", app_dir, "--json")[1])
     assert [(each["number"], each["share"]) for each in listed] == [(3, 1.0), (2, 0.0), (1, 0.0)]
-    assert listed[0]["origin"]["heads"] == ["0001"]
+    assert listed[0]["origin"]["heads"] == ["0002"]
     assert listed[0]["origin"]["by"]
     out = cli("releases", app_dir)[1]
     assert re.search(r"^3 +live ", out, re.MULTILINE)
@@ -318,14 +318,14 @@ def test_pending_migrations_are_shown_and_asked_for_also_where_only_code_changed
     deploy: Deploy, app_dir: Path, cli: Cli
 ) -> None:
     deploy()
-    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0003_notes.py").write_text(ADDS_A_TABLE)
     status, out, err = cli("deploy", app_dir)
     assert status == 1
     assert rows(out)["Migrations"].startswith("1 pending: ")
-    assert "+ 0002_notes.py" in out
+    assert "+ 0003_notes.py" in out
     assert "cannot ask, because" in err
-    assert json.loads(cli("migrate", "status", app_dir, "--json")[1])[1]["state"] == "pending"
-    assert deploy()["Applied"] == "0002"
+    assert json.loads(cli("migrate", "status", app_dir, "--json")[1])[2]["state"] == "pending"
+    assert deploy()["Applied"] == "0003"
 
 
 def test_a_rollback_past_a_migration_that_breaks_its_code_is_refused(
@@ -333,24 +333,24 @@ def test_a_rollback_past_a_migration_that_breaks_its_code_is_refused(
 ) -> None:
     deploy("N = 0")
     folder = app_dir / "migrations/versions"
-    (folder / "0002_notes.py").write_text(ADDS_A_TABLE)
+    (folder / "0003_notes.py").write_text(ADDS_A_TABLE)
     deploy("N = 1")
     assert cli("rollback", "--app-dir", app_dir, "--yes")[0] == 0  # a new table harms nobody
-    (folder / "0003_drop.py").write_text(DROPS_A_COLUMN)
+    (folder / "0004_drop.py").write_text(DROPS_A_COLUMN)
     status, _, err = cli("deploy", app_dir, "--yes", "--plan-only")
     assert status == 0
-    assert "Warning: 0003_drop.py drops the column users.created_at" in err
+    assert "Warning: 0004_drop.py drops the column users.created_at" in err
     deploy("N = 2")
     status, _, err = cli("rollback", "2", "--app-dir", app_dir, "--yes")
     assert status == 1
-    assert "the code of release 2 does not work with the database: 0003_drop.py drops" in err
+    assert "the code of release 2 does not work with the database: 0004_drop.py drops" in err
     assert live(client)["Version"] == "3"
     assert cli("rollback", "2", "--app-dir", app_dir, "--yes", "--force")[0] == 0
     assert live(client)["Version"] == "2"
     # The database is ahead of this checkout.
-    (folder / "0003_drop.py").unlink()
+    (folder / "0004_drop.py").unlink()
     status, _, err = cli("rollback", "1", "--app-dir", app_dir, "--yes")
-    assert (status, "0003" in err) == (1, True)
+    assert (status, "0004" in err) == (1, True)
 
 
 def test_a_rollback_goes_to_what_was_live_before_and_not_to_the_number_before(
@@ -370,12 +370,12 @@ def test_a_release_whose_migrations_are_undone_is_not_gone_to(
     client: Any, deploy: Deploy, app_dir: Path, cli: Cli
 ) -> None:
     deploy("N = 0")
-    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0003_notes.py").write_text(ADDS_A_TABLE)
     deploy("N = 1")
     assert cli("rollback", "--app-dir", app_dir, "--yes")[0] == 0
     assert cli("migrate", "down", app_dir, "--yes")[0] == 0
     status, _, err = cli("rollback", "2", "--app-dir", app_dir, "--yes")
-    assert (status, "release 2 needs 0002_notes.py, which the database does not have" in err) == (
+    assert (status, "release 2 needs 0003_notes.py, which the database does not have" in err) == (
         1,
         True,
     )
@@ -388,8 +388,8 @@ def test_a_shift_is_ended_whatever_its_migrations_do(
 ) -> None:
     """The older release has most of the requests already."""
     deploy("N = 0")
-    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
-    (app_dir / "migrations/versions/0003_drop.py").write_text(DROPS_A_COLUMN)
+    (app_dir / "migrations/versions/0003_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0004_drop.py").write_text(DROPS_A_COLUMN)
     deploy("N = 1")
     weights = {"AdditionalVersionWeights": {"2": 0.1}}
     client.update_alias(
@@ -425,10 +425,10 @@ def test_other_migrations_are_another_release_though_the_code_is_the_same(
 ) -> None:
     """Its description cannot be changed: a rollback was judged by migrations of the older one."""
     deploy("N = 0")
-    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0003_notes.py").write_text(ADDS_A_TABLE)
     assert deploy()["Release"].startswith("2 is live")
     listed = json.loads(cli("releases", app_dir, "--json")[1])
-    assert [each["origin"]["heads"] for each in listed] == [["0002"], ["0001"]]
+    assert [each["origin"]["heads"] for each in listed] == [["0003"], ["0002"]]
     assert deploy()["Release"] == "2 is already live"
 
 
@@ -475,17 +475,17 @@ def test_a_plan_alone_changes_nothing(
     client: Any, terraform: FakeTerraform, api: Emulator, app_dir: Path, cli: Cli
 ) -> None:
     terraform.answers(outputs(api), {"aws_lambda_function.api": ["update"]})
-    (app_dir / "migrations/versions/0002_notes.py").write_text(ADDS_A_TABLE)
+    (app_dir / "migrations/versions/0003_notes.py").write_text(ADDS_A_TABLE)
     status, out, _ = cli("deploy", app_dir, "--plan-only", "--json")
     assert status == 0
     told = json.loads(out)
     assert told["plan"]["change"] == ["aws_lambda_function.api"]
-    assert told["migrations"] == {"pending": ["0002_notes.py"], "applied": []}
+    assert told["migrations"] == {"pending": ["0003_notes.py"], "applied": []}
     assert (told["release"], versions(client)) == (None, [])
     assert "apply" not in [call[0] for call in terraform.calls]
     told = json.loads(cli("deploy", app_dir, "--yes", "--json")[1])
     assert (told["release"], told["answer"]["status"]) == (1, 200)
-    assert told["migrations"]["applied"] == ["0002"]
+    assert told["migrations"]["applied"] == ["0003"]
 
 
 def test_it_deploys_from_environment_variables_alone(
