@@ -131,7 +131,7 @@ def test_the_readme_s_session_works_and_a_second_start_keeps_the_data(app: Path)
             assert timeless(curl(command, url)) == timeless(expected)
         kept = httpx2.post(f"{url}/users", json=MESOTA).json()
     text = output[0]
-    assert "Migrations  0001" in text
+    assert "Migrations  0001, 0002" in text
     port = url.rpartition(":")[2]
     assert f"curl http://localhost:{port}/users/1\n" in text
     assert len(re.findall(r"^curl ", text, re.MULTILINE)) == 3
@@ -241,7 +241,7 @@ def test_another_server_is_used_when_it_is_named(app: Path, database: dict[str, 
         status = sunup("migrate", "status", app).communicate(timeout=20)[0]
         assert status.startswith("applied")
     assert not (app / ".sunup/database.json").exists()
-    assert "Migrations  0001" in output[0]
+    assert "Migrations  0001, 0002" in output[0]
 
 
 def test_a_wsgi_app_without_migrations_is_served_too(
@@ -356,10 +356,11 @@ def test_a_new_migration_is_applied_on_reload_and_its_error_told(app: Path) -> N
     process = sunup("dev", app, "--port", port)
     try:
         wait_for(process, f"http://127.0.0.1:{port}/health")
-        file = app / "migrations/versions/0002_notes.py"
-        line = saved(file, MORE.replace("create table", "creat table"), process, "migrations: ")
-        assert "0002_notes.py: SyntaxError" in line
-        assert saved(file, MORE, process, "migrations: applied").endswith("applied 0002")
+        file = app / "migrations/versions/0003_notes.py"
+        more = MORE.replace("0002", "0003").replace("0001", "0002")
+        line = saved(file, more.replace("create table", "creat table"), process, "migrations: ")
+        assert "0003_notes.py: SyntaxError" in line
+        assert saved(file, more, process, "migrations: applied").endswith("applied 0003")
         wait_for(process, f"http://127.0.0.1:{port}/health")
         assert httpx2.get(f"http://127.0.0.1:{port}/users").status_code == 200
     finally:

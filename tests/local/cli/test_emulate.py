@@ -51,7 +51,7 @@ def test_it_tells_the_addresses_and_then_what_happens() -> None:
     for words in (
         "Gateway     http://localhost:",
         "Console     http://localhost:",
-        "Migrations  0001",
+        "Migrations  0001, 0002",
     ):
         assert words in output
     for words in (
@@ -227,12 +227,12 @@ def handler(event, context):
 def test_an_extension_that_the_server_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     app = shutil.copytree(USERS, tmp_path / "app", ignore=shutil.ignore_patterns(".*"))
     first = (app / "migrations" / "versions" / "0001_users.py").read_text()
-    second = first.replace('revision = "0001"', 'revision = "0002"', 1).replace(
-        "down_revision = None", 'down_revision = "0001"'
+    third = first.replace('revision = "0001"', 'revision = "0003"', 1).replace(
+        "down_revision = None", 'down_revision = "0002"'
     )
     body = 'def upgrade() -> None:\n    op.execute("create extension hstore")\n'
-    start, _, _ = second.partition("def upgrade()")
-    (app / "migrations" / "versions" / "0002_hstore.py").write_text(start + body)
+    start, _, _ = third.partition("def upgrade()")
+    (app / "migrations" / "versions" / "0003_hstore.py").write_text(start + body)
     _, said = failing("emulate", app, "--port", free_port(), "--console-port", free_port())
     assert 'extension "hstore" is not available' in said
     assert "--postgres 1" in said
@@ -246,15 +246,15 @@ def test_an_installed_server_brings_its_extensions(tmp_path: Path) -> None:
     versions = app / "migrations" / "versions"
     first = (versions / "0001_users.py").read_text()
     start, _, _ = first.partition("def upgrade()")
-    start = start.replace('revision = "0001"', 'revision = "0002"', 1)
-    start = start.replace("down_revision = None", 'down_revision = "0001"')
+    start = start.replace('revision = "0001"', 'revision = "0003"', 1)
+    start = start.replace("down_revision = None", 'down_revision = "0002"')
     names = ("hstore", "citext", "pg_trgm", "pgcrypto", "uuid-ossp")
     lines = "".join(f"    op.execute('create extension \"{name}\"')\n" for name in names)
-    (versions / "0002_extensions.py").write_text(f"{start}def upgrade() -> None:\n{lines}")
+    (versions / "0003_extensions.py").write_text(f"{start}def upgrade() -> None:\n{lines}")
     output, codes = session(app, "--postgres", installed[0].version, "--resume-seconds", 0.2)
     assert codes == [200, 400, 200]
     assert f"PostgreSQL  {installed[0].version} (" in output
-    assert "Migrations  0001, 0002" in output
+    assert "Migrations  0001, 0002, 0003" in output
 
 
 def test_an_output_that_nobody_reads_any_more_stops_nothing() -> None:
