@@ -122,7 +122,7 @@ def test_a_role_that_is_not_right_is_named(
     # A role of this test's own: roles are the server's, which other tests share.
     role = f"app_{time.time_ns()}"
     admin(f"create role {role} login; grant rds_iam to {role}")
-    admin(f"grant select, insert, update, delete on users to {role}")
+    admin(f"grant select, insert, update, delete on all tables in schema public to {role}")
     admin(statement.format(role=role))
     set_env(healthy, DB_USER=role)
     status, found = examined(cli, healthy)
@@ -158,8 +158,8 @@ def test_missing_credentials_are_named(
 
 def test_pending_and_changed_migrations_are_named(healthy: Path, cli: Cli) -> None:
     versions = healthy / "migrations" / "versions"
-    (versions / "0002_more.py").write_text(
-        "revision = '0002'\ndown_revision = '0001'\ndef upgrade(): ...\n"
+    (versions / "0003_more.py").write_text(
+        "revision = '0003'\ndown_revision = '0002'\ndef upgrade(): ...\n"
     )
     with (versions / "0001_users.py").open("a") as file:
         file.write("# edited\n")
@@ -167,7 +167,7 @@ def test_pending_and_changed_migrations_are_named(healthy: Path, cli: Cli) -> No
     assert status == 1
     assert [line[1] for line in found["migrations"]] == [
         "0001_users.py was changed after it was applied",
-        "not applied: 0002_more.py",
+        "not applied: 0003_more.py",
     ]
     assert found["migrations"][1][2] == "sunup migrate up"
 
