@@ -1,5 +1,6 @@
 """A Django project through the Lambda handler: WSGI and ASGI, on the same connections' rules."""
 
+import gc
 import json
 import os
 import time
@@ -290,6 +291,7 @@ def keyed(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterat
 
         yield start
     database().close()
+    gc.collect()  # what Django has left open is told here
 
 
 def texts(admin: Admin) -> list[str]:

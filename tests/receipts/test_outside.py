@@ -7,10 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -18,11 +21,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from sunup import after_commit, exactly_once
+from sunup import Handler, after_commit, exactly_once
 from sunup.asyncpg import Database as AsyncpgDatabase
 from sunup.psycopg import Database as PsycopgDatabase
 
-from .apps import TABLES
+from .apps import TABLES, Client
 from .conftest import INSERT, Admin, Start, names, succeeds
 
 
@@ -597,3 +600,191 @@ def test_a_database_of_another_kind_is_refused() -> None:
         exactly_once(app, database=object())
     with pytest.raises(TypeError, match="required has 1"):
         exactly_once(app, database=PsycopgDatabase(), required=[1])  # type: ignore[list-item]
+
+
+def test_a_pause_between_two_blocks_may_be_longer_than_the_idle_timeout(
+    settings: Any, admin: Admin
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    db = PsycopgDatabase(replace(settings, idle_session_timeout=0.5))
+
+    def app(environ: Any, start_response: Any) -> Any:
+        for name in ("a", "b"):
+            with db.connection() as connection:
+                connection.execute(INSERT.format(name).encode())
+                connection.execute("set local search_path = public")
+            time.sleep(1.0)
+        start_response("201 Created", [])
+        return [b""]
+
+    client = Client(Handler(exactly_once(app, database=db), settings=settings))
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert names(admin) == ["a", "b"]
+    db.close()
+
+
+@pytest.mark.parametrize("named", [object(), 1.5, ["a"]])
+def test_a_caller_that_is_no_text_is_an_error(start: Start, admin: Admin, named: Any) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        raise AssertionError
+
+    client = start(view, caller=lambda scope: named)
+    assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+
+
+def test_the_app_may_say_who_calls(start: Start, admin: Admin) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view, caller=lambda environ: environ.get("HTTP_X_USER"))
+    for user in ("ada", "grace"):
+        first = client(f"/?{user}", "key-1", headers={"x-user": user, "authorization": "1"})
+        again = client(f"/?{user}", "key-1", headers={"x-user": user, "authorization": "2"})
+        assert (first["statusCode"], again["statusCode"]) == (201, 201)
+    assert names(admin) == ["ada", "grace"]
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_thread_of_an_earlier_run_does_not_join_a_later_one(
+    start: Start, admin: Admin, copied: bool
+) -> None:
+    runs: list[int] = []
+    refused: list[str] = []
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        runs.append(1)
+
+        def charge() -> None:
+            time.sleep(0.2)
+            try:
+                with db.connection() as connection:
+                    connection.execute(INSERT.format("charge").encode())
+            except BaseException as error:
+                refused.append(type(error).__name__)
+
+        if runs == [1]:
+            run = copy_context().run
+            target = (lambda: run(charge)) if copied else charge
+            threading.Thread(target=target, daemon=True).start()
+            raise psycopg.errors.SerializationFailure("as if")
+        time.sleep(0.4)
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view, repeat=True)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert refused == ["DeadlineExceeded"]
+    assert names(admin) == ["a"]
+    succeeds(client, admin)
+
+
+def test_the_isolation_is_the_role_s_own_unless_it_is_said(start: Start, admin: Admin) -> None:
+    seen: list[str] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.connection() as connection:
+            seen.append(await connection.fetchval("show transaction_isolation"))
+            await connection.execute(INSERT.format(name))
+        return 201
+
+    database = admin("select current_database()")[0][0]
+    admin(f"alter database \"{database}\" set default_transaction_isolation = 'serializable'")
+    assert start(view)("/?a", "key-1")["statusCode"] == 201
+    assert start(view, isolation="repeatable_read")("/?b", "key-2")["statusCode"] == 201
+    assert seen == ["serializable", "repeatable read"]
+
+
+def test_a_statement_whose_end_cannot_be_told_does_not_end_the_transaction(
+    start: Start, admin: Admin
+) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+            if name == "a":
+                cursor = connection.cursor()
+                for text in ("select U&'a'; commit", "commit /* /* */ */"):
+                    with pytest.raises(psycopg.InterfaceError):
+                        cursor.execute(text.encode())
+                with pytest.raises(psycopg.InterfaceError):
+                    list(cursor.stream("commit"))
+                with pytest.raises(psycopg.InterfaceError), cursor.copy("commit"):
+                    pass
+                raise ValueError(name)
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+    assert client("/?b", "key-1")["statusCode"] == 201
+    succeeds(client, admin)
+
+
+def test_a_cursor_s_and_a_row_s_kind_end_with_their_block(start: Start, admin: Admin) -> None:
+    seen: list[Any] = []
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.row_factory = psycopg.rows.dict_row  # type: ignore[assignment]
+            seen.append(connection.execute("select 1 as one").fetchone())
+        with db.connection() as connection:
+            seen.append(connection.execute("select 1 as one").fetchone())
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert seen == [{"one": 1}, (1,)]
+    succeeds(client, admin)
+
+
+def test_a_transaction_that_is_to_read_only_does(start: Start, admin: Admin) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.transaction(readonly=True) as connection:
+            await connection.fetchval("select 1")
+        await insert(db, name)
+        if name == "writes":
+            async with db.transaction(readonly=True) as connection:
+                await connection.execute(INSERT.format("never"))
+        return 201
+
+    client = start(view)
+    assert client("/?writes", "key-1")["statusCode"] == 503
+    assert names(admin) == []
+    succeeds(client, admin)
+
+
+def test_a_locked_table_does_not_delay_what_is_committed(start: Start, admin: Admin) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view, keep=1)
+    admin("insert into sunup_receipts values ('x', 'x', now() - interval '9 hours', 200)")
+    began = time.monotonic()
+    # One of these removes what has expired.
+    for number in range(120):
+        assert client(f"/?{number}", f"key-{number}")["statusCode"] == 201
+        if admin("select count(*) from sunup_receipts where key = 'x'") == [(0,)]:
+            break
+    assert admin("select count(*) from sunup_receipts where key = 'x'") == [(0,)]
+    assert time.monotonic() - began < 30
+
+
+def test_a_statement_of_before_a_migration_is_prepared_again(start: Start, admin: Admin) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.connection() as connection:
+            await connection.fetch("select * from things")
+            await connection.execute(INSERT.format(name))
+        return 201
+
+    client = start(view, repeat=True)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    admin("alter table things add column more int")
+    assert client("/?b", "key-2")["statusCode"] == 201
+    succeeds(client, admin)

@@ -43,12 +43,13 @@ class Unit:
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._user: object = None
-        # A connection of another library's that has the turn.
+        # A connection of another library's that has the turn; the isolation level it wants.
         self.holder: Any = None
+        self.isolation: str | None = None
         # What the next block begins with.
         self._ahead = ""
 
-    async def begin(self, text: str, isolation: str) -> bool:
+    async def begin(self, text: str, isolation: str | None) -> bool:
         """Begin the transaction with these statements; whether the last one returned a row.
 
         Raises `DatabaseUnavailable`, and what the server says.
@@ -56,7 +57,7 @@ class Unit:
         connection = self._connection = await self._take()
         request.note_failure(None)
         try:
-            tag = await connection.begin_with(text, isolation)
+            tag = await connection.begin_with(text, isolation or self.isolation)
         except BaseException as error:
             meant = self._meant(error, connection)
             await self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
@@ -181,7 +182,7 @@ class Unit:
         connection.session.only_for = NOBODY
         session = connection.session
         aborted = session.aborted
-        undone = aborted or failed is not None or connection.has_open_savepoints()
+        undone = connection.has_open_savepoints() or aborted or failed is not None
         self._ahead = session.block_ended(UNDO if undone else KEEP)
         self.failure = failed
         if aborted and failed is None:

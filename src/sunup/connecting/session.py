@@ -165,7 +165,8 @@ class Session:
         self.timeout = self.startup_timeout
         milliseconds = self.timeout_to_set()
         more = "" if milliseconds is None else f"; set local statement_timeout = {milliseconds}"
-        return f"{step}; {RESET}{more}"
+        # Whatever the app does between two statements, until the request's end.
+        return f"{step}; {RESET}{more}; set local idle_in_transaction_session_timeout = 60000"
 
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""

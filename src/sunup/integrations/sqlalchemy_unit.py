@@ -58,6 +58,8 @@ def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
     async def take() -> "AsyncpgConnection":
         await greenlet_spawn(take_now)
         connection: Any = outer[0].driver_connection
+        level = getattr(outer[0].dbapi_connection, "isolation_level", None)
+        unit.isolation = None if level == "autocommit" else level
         connection.lent = False  # what sunup sends is not the engine's
         return connection  # type: ignore[no-any-return]
 
@@ -111,7 +113,7 @@ class Joined(PoolProxiedConnection):
     """The request's connection, for one block; to close it ends the block."""
 
     def __init__(self, unit: Any, outer: PoolProxiedConnection) -> None:
-        self._unit = unit
+        self._unit = unit = getattr(unit, "inner", unit)
         self._outer = outer
         self._open = False
         self._failed: BaseException | None = None

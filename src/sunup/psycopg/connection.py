@@ -137,12 +137,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except (OSError, psycopg.Error):
             pass
 
-    def begin_with(self, text: str, isolation: str) -> int:
+    def begin_with(self, text: str, isolation: str | None) -> int:
         """Begin a transaction and run more in the same round trip; its last command's rows."""
-        self.joined_isolation = psycopg.IsolationLevel[isolation.upper().replace(" ", "_")]
+        if isolation is None:
+            begin = self._get_tx_start_command().decode()
+            self.joined_isolation = self.isolation_level
+        else:
+            begin = f"begin isolation level {isolation.replace('_', ' ')}"
+            self.joined_isolation = psycopg.IsolationLevel[isolation.upper()]
         with self.lock:
             self.texts.append("begin")
-            results = self.wait(self._several(f"begin isolation level {isolation}; {text}"))
+            results = self.wait(self._several(f"{begin}; {text}"))
         return int(results[-1].ntuples)
 
     def commit_joined(self) -> None:
@@ -195,8 +200,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             super().set_autocommit(value)
 
     def set_isolation_level(self, value: Any) -> None:
-        """As in psycopg; the one that a request's one transaction has stays."""
-        if self.session.joined and value in (None, self.joined_isolation):
+        """As in psycopg; a request's one transaction has at least the isolation that it has."""
+        has = self.joined_isolation or psycopg.IsolationLevel.READ_COMMITTED
+        if self.session.joined and (value is None or value <= has):
             return
         super().set_isolation_level(value)
 

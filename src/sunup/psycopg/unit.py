@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sunup.receipts")
 
-ISOLATION = {
-    "read_committed": "read committed",
-    "repeatable_read": "repeatable read",
-    "serializable": "serializable",
-}
-
 
 class Unit:
     """`take` gets a connection for it, `give` takes it back: whether it is worth keeping."""
@@ -54,7 +48,7 @@ class Unit:
         self.holder: Any = None
         self._user: int | None = None
 
-    def begin(self, text: str, isolation: str) -> bool:
+    def begin(self, text: str, isolation: str | None) -> bool:
         """Begin the transaction with these statements; whether the last one returned a row.
 
         Raises `DatabaseUnavailable`, and what the server says.
@@ -62,7 +56,7 @@ class Unit:
         connection = self._connection = self._take()
         request.note_failure(None)
         try:
-            rows = connection.begin_with(text, ISOLATION[isolation])
+            rows = connection.begin_with(text, isolation)
         except BaseException as error:
             meant = self._meant(error, connection)
             self._give_back(keep=not isinstance(meant, DatabaseUnavailable))

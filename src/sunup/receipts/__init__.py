@@ -29,7 +29,7 @@ def exactly_once(
     keep: float = 24 * 3600,
     largest: int = 64 * 1024,
     wait: float = 2.0,
-    isolation: str = "read_committed",
+    isolation: str | None = None,
 ) -> Any:
     """An ASGI or WSGI app that executes a request with an `Idempotency-Key` at most once.
 
@@ -46,8 +46,9 @@ def exactly_once(
     deadlock or a failover; what the app did elsewhere is not undone. `caller` tells from a scope or
     an environ who calls, where no authorizer in front of the app does. An answer is kept for `keep`
     seconds, its body up to `largest` bytes. A second request waits `wait` seconds for the first;
-    then the answer is 409. `isolation` is the transaction's: `read_committed`, `repeatable_read` or
-    `serializable`. Raises `TypeError` and `ValueError` for what cannot be.
+    then the answer is 409. `isolation` is the transaction's, `read_committed`, `repeatable_read` or
+    `serializable`, where it is not the connection's own. Raises `TypeError` and `ValueError` for
+    what cannot be.
     """
     policy = Policy(
         required=required,

@@ -56,7 +56,7 @@ def claim_of(
     who, said = _caller(policy, scope)
     named = ("header", key) if key is not None else ("request", request_id(scope))
     # What may be renewed meanwhile does not matter where it is known who calls.
-    proof = [*said, *([] if who else credentials)]
+    proof = [*said, *([] if who and not said else credentials)]
     return Claim(
         _digest([len(who), *who, *named]),
         _digest([method, target, len(proof), *proof, body], b"fingerprint"),
@@ -75,8 +75,14 @@ def request_id(scope: Mapping[str, Any]) -> str | None:
 def _caller(policy: Policy, scope: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Who calls, as far as it was verified; and what else an authorizer has said of them."""
     if policy.caller is not None:
-        named = policy.caller(scope)
-        return ([], []) if named is None else (["app", str(named)], [])
+        named: Any = policy.caller(scope)
+        if isinstance(named, str | int):
+            return ["app", str(named)], []
+        if named is None:
+            return [], []
+        if hasattr(named, "close"):
+            named.close()  # a coroutine
+        raise TypeError(f"caller returned {type(named).__name__}; expected text, or None")
     found = caller(scope)
     who = _certificate_and_key(scope)
     said: list[str] = []
@@ -85,9 +91,10 @@ def _caller(policy: Policy, scope: Mapping[str, Any]) -> tuple[list[str], list[s
         pool = found.claims.get("cognitoIdentity")
         user = pool.get("identityId") if isinstance(pool, dict) else None
         user = user or found.claims.get("cognitoIdentityId")
-        if found.id is None:
+        if found.id is None or found.kind == "lambda":
+            # What a principalId means is the authorizer's own affair: many give the same to all.
             said = [found.kind, json.dumps(found.claims, sort_keys=True, default=str)]
-        else:
+        if found.id is not None:
             who += [found.kind, str(found.claims.get("iss", "")), found.id, str(user or "")]
     return who, said
 

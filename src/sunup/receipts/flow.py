@@ -48,6 +48,9 @@ _LONGEST_PAUSE = 1.0
 _MOST_RUNS = 20
 _LONGEST = 60.0
 
+# Seconds beyond the deadline after which the server ends a transaction in which nothing happens.
+_BEYOND = 2.0
+
 # How often a key is claimed again that was given back in between.
 _CLAIMS = 10
 
@@ -60,7 +63,7 @@ class Unit(Protocol):
 
     failure: BaseException | None
 
-    async def begin(self, text: str, isolation: str) -> bool:
+    async def begin(self, text: str, isolation: str | None) -> bool:
         """Begin with these statements; whether the last one returned a row."""
 
     async def fetchrow(self, statement: texts.Statement) -> Any:
@@ -148,7 +151,13 @@ class Flow:
         for _ in range(_CLAIMS):
             self._run = os.urandom(8).hex()
             text = texts.claim(
-                claim.key, claim.fingerprint, self._run, wait=wait, keep=keep, expired=expired
+                claim.key,
+                claim.fingerprint,
+                self._run,
+                wait=wait,
+                idle=min(deadline.remaining(), _LONGEST) + _BEYOND,
+                keep=keep,
+                expired=expired,
             )
             try:
                 if await self._unit.begin(text, self._policy.isolation):
@@ -355,4 +364,7 @@ def _explained(error: Exception) -> Exception:
 
 def _helps(failure: BaseException) -> bool:
     """Whether running all again may help."""
-    return isinstance(failure, (ConnectionLost, DatabaseReadOnly)) or sqlstate_of(failure) in _AGAIN
+    if isinstance(failure, (ConnectionLost, DatabaseReadOnly)) or sqlstate_of(failure) in _AGAIN:
+        return True
+    # asyncpg's, after a migration: outside of a transaction it prepares the statement again itself.
+    return type(failure).__name__ in ("InvalidCachedStatementError", "OutdatedSchemaCacheError")

@@ -25,7 +25,7 @@ class Policy:
         keep: float = 24 * 3600,
         largest: int = 64 * 1024,
         wait: float = 2.0,
-        isolation: str = "read_committed",
+        isolation: str | None = None,
     ) -> None:
         self.required = _patterns("required", required)
         self.always = _patterns("always", always)
@@ -34,7 +34,7 @@ class Policy:
         self.keep = int(_number("keep", keep, 1, 10 * 365 * 24 * 3600, "seconds"))
         self.largest = int(_number("largest", largest, 0, 2**30, "bytes"))
         self.wait = _number("wait", wait, 0, 3600, "seconds")
-        if isolation not in _ISOLATIONS:
+        if isolation is not None and isolation not in _ISOLATIONS:
             raise ValueError(f"isolation is {isolation!r}; expected {', '.join(_ISOLATIONS)}")
         self.isolation = isolation
 

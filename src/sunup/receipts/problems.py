@@ -34,6 +34,13 @@ def too_large(limit: int) -> Answer:
     return _problem(413, "request_too_large", "The request is too large", detail)
 
 
+def without_length() -> Answer:
+    """411: the server does not say where the body ends."""
+    return _problem(
+        411, "length_required", "With an Idempotency-Key a request has a Content-Length"
+    )
+
+
 def cut_off() -> Answer:
     """400: the client has gone in the middle of its request."""
     return _problem(400, "request_cut_off", "The request's body is shorter than its Content-Length")

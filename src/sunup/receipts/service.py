@@ -120,7 +120,7 @@ class Blocking:
     """A unit that blocks, as a flow wants it, for the thread that it runs on."""
 
     def __init__(self, unit: Any) -> None:
-        self._unit = unit
+        self._unit = self.inner = unit
         self.database = unit.database
 
     def __getattr__(self, name: str) -> Any:
@@ -140,7 +140,7 @@ class Blocking:
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
-    async def begin(self, text: str, isolation: str) -> bool:
+    async def begin(self, text: str, isolation: str | None) -> bool:
         """See `Unit`."""
         return bool(await self._call(self._unit.begin, text, isolation))
 

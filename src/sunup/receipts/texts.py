@@ -35,6 +35,7 @@ select set_config('sunup.lock_timeout', current_setting('lock_timeout'), true),
  set_config('sunup.role', current_setting('role'), true),
  set_config('sunup.search_path', current_setting('search_path'), true);
 set local lock_timeout = {wait};
+set local idle_in_transaction_session_timeout = {idle};
 {first}insert into {table} (key, fingerprint) values ({key}, {fingerprint})
  on conflict (key) do nothing returning set_config('sunup.claimed', '{run}', true);
 select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
@@ -47,6 +48,7 @@ delete from {table} where key = {key} and created_at < now() - interval '{keep} 
 """
 
 _REMOVE_EXPIRED = """
+set local lock_timeout = 100;
 delete from {table} where key in (
  select key from {table} where created_at < now() - interval '{keep} seconds'
  order by created_at limit {batch} for update skip locked)
@@ -79,10 +81,18 @@ def read(key: bytes, keep: int) -> Statement:
 
 
 def claim(
-    key: bytes, fingerprint: bytes, run: str, *, wait: float, keep: int, expired: bool = False
+    key: bytes,
+    fingerprint: bytes,
+    run: str,
+    *,
+    wait: float,
+    idle: float,
+    keep: int,
+    expired: bool = False,
 ) -> str:
     """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then).
 
+    The app may do something else for `idle` seconds between two statements.
     `run` names this run of the work, in hexadecimal digits. `expired`: a receipt that was seen to
     have expired is removed first.
     """
@@ -93,6 +103,7 @@ def claim(
         fingerprint=literal(fingerprint),
         run=run,
         wait=max(1, int(wait * 1000)),
+        idle=max(1, int(idle * 1000)),
         first=first,
         savepoint=SAVEPOINT,
     )

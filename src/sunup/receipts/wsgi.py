@@ -20,6 +20,8 @@ def serve(
     service: Service, app: App, environ: dict[str, Any], start_response: StartResponse
 ) -> Iterable[bytes]:
     """Answer a request that may have a receipt."""
+    if environ.get("HTTP_TRANSFER_ENCODING") and not _ends(environ):
+        return _send(problems.without_length(), start_response)
     body = _body(environ)
     if len(body) > LARGEST_REQUEST:
         return _send(problems.too_large(LARGEST_REQUEST), start_response)
@@ -69,6 +71,11 @@ def _only(work: Any) -> Outcome:
         outcome: Outcome = end.value
         return outcome
     raise AssertionError
+
+
+def _ends(environ: dict[str, Any]) -> bool:
+    """Whether the body can be read to its end."""
+    return bool(environ.get("CONTENT_LENGTH") or environ.get("wsgi.input_terminated"))
 
 
 def _expected(environ: dict[str, Any]) -> int:

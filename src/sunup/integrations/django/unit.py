@@ -9,7 +9,6 @@ from django.db import connections, transaction
 from sunup import request
 from sunup.failures import DatabaseUnavailable
 from sunup.psycopg.meaning import MEANING
-from sunup.psycopg.unit import ISOLATION
 
 from .base import DatabaseWrapper
 
@@ -40,7 +39,7 @@ class Unit:
         assert isinstance(wrapper, DatabaseWrapper)
         return wrapper
 
-    def begin(self, text: str, isolation: str) -> bool:
+    def begin(self, text: str, isolation: str | None) -> bool:
         """Begin the transaction with these statements; whether the last one returned a row.
 
         In a test that is in a transaction already it is a savepoint.
@@ -53,7 +52,7 @@ class Unit:
         connection = wrapper.connection
         try:
             if connection.info.transaction_status == 0:
-                rows = connection.begin_with(text, ISOLATION[isolation])
+                rows = connection.begin_with(text, isolation)
             else:
                 rows = connection.unmeasured(text)
         except BaseException as error:
