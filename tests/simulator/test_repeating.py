@@ -1,4 +1,4 @@
-"""Four thousand logical POSTs; and that what is naive is seen to break."""
+"""Two thousand logical POSTs; and that what is naive is seen to break."""
 
 import logging
 import warnings
@@ -22,14 +22,14 @@ def quiet() -> Iterator[None]:
 
 def test_each_logical_post_is_there_once_and_its_client_gets_one_answer() -> None:
     total = Counts()
-    for seed in range(100):
+    for seed in range(50):
         total.add(run(seed))
-    assert total.posts == 4000
+    assert total.posts == 2000
     # What it is about has happened.
-    assert total.lost_commits > 5
-    assert total.unheard > 20
-    assert total.waits > 1000
-    assert total.replays > 3000
+    assert total.lost_commits > 1
+    assert total.unheard > 3
+    assert total.waits > 500
+    assert total.replays > 1500
 
 
 def test_a_key_in_its_own_transaction_gets_stuck() -> None:

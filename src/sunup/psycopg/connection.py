@@ -1,21 +1,21 @@
 """psycopg's own connection, which ends at the deadline and knows whether it is clean."""
 
-import re
 import socket
 import time
 from collections import deque
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors, generators, pq, waiting
+from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting.session import AT_REST, ENDED, FAILED, JOINED, KEEP, RESET, UNDO, Session
+from sunup.connecting.session import AT_REST, JOINED, RESET, Session
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
 
 from .cursor import ServerCursor, text_of
+from .joining import Joining
 from .lock import Lock
 from .meaning import MEANING
 
@@ -36,7 +36,7 @@ _IDLE, _ACTIVE = pq.TransactionStatus.IDLE, pq.TransactionStatus.ACTIVE
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
 
-class Connection(psycopg.Connection[tuple[Any, ...]]):
+class Connection(Joining):
     """A `psycopg.Connection` whose waits end at the request's deadline with `DeadlineExceeded`.
 
     The statement is then cancelled on the server.
@@ -60,9 +60,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         # While it is put right: until when, in seconds since the epoch.
         self._cleaning_until: float | None = None
         self._state: tuple[object, ...] = ()
-        # In a request's one transaction: what has to be sent before the next statement.
-        self.ahead = ""
-        self.joined_isolation: psycopg.IsolationLevel | None = None
 
     def begun(self, settings: Settings) -> None:
         """It has been opened: its present state is what each block begins with."""
@@ -137,95 +134,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except (OSError, psycopg.Error):
             pass
 
-    def begin_with(self, text: str, isolation: str | None) -> int:
-        """Begin a transaction and run more in the same round trip; its last command's rows."""
-        if isolation is None:
-            begin = self._get_tx_start_command().decode()
-            self.joined_isolation = self.isolation_level
-        else:
-            begin = f"begin isolation level {isolation.replace('_', ' ')}"
-            self.joined_isolation = psycopg.IsolationLevel[isolation.upper()]
-        with self.lock:
-            self.texts.append("begin")
-            results = self.wait(self._several(f"{begin}; {text}"))
-        return int(results[-1].ntuples)
-
-    def commit_joined(self) -> None:
-        """Commit what `begin_with` began."""
-        with self.lock:
-            self.texts.append("commit")
-            self.wait(self._several("commit"))
-
-    def unmeasured_row(self, text: str, values: tuple[Any, ...]) -> Any:
-        """Run a statement that is not the app's, with parameters `$1` and so on; its first row."""
-        self.texts.append("select 1")  # what is not the app's is no change of its
-        cursor: Any = psycopg.Cursor(self, row_factory=psycopg.rows.tuple_row)
-        cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
-        return cursor.fetchone() if cursor.description else None
-
-    def check_joined(self) -> None:
-        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
-        if self.pgconn.transaction_status == _IDLE:
-            raise psycopg.InterfaceError(ENDED)
-
-    def unmeasured(self, text: str) -> int:
-        """Run statements that are not the app's; the rows of the last one."""
-        with self.lock:
-            return int(self.wait(self._several(text))[-1].ntuples)
-
-    def commit(self) -> None:
-        """As in psycopg; in a request's one transaction the work is kept by a savepoint.
-
-        Raises `InFailedSqlTransaction` there, where the block hides that a statement failed.
-        """
-        if not self.session.joined:
-            super().commit()
-        elif self._num_transactions:
-            super().commit()  # psycopg's own refusal
-        elif self.pgconn.transaction_status == pq.TransactionStatus.INERROR:
-            raise errors.InFailedSqlTransaction(FAILED)
-        elif not self.ahead:
-            self.ahead = KEEP
-
-    def rollback(self) -> None:
-        """As in psycopg; in a request's one transaction the block's work is undone."""
-        if not self.session.joined or self._num_transactions:
-            super().rollback()
-        elif not self.ahead:
-            self.undo()
-
-    def set_autocommit(self, value: bool) -> None:  # noqa: FBT001
-        """As in psycopg; without effect in a request's one transaction."""
-        if not self.session.joined:
-            super().set_autocommit(value)
-
-    def set_isolation_level(self, value: Any) -> None:
-        """As in psycopg; a request's one transaction has at least the isolation that it has."""
-        has = self.joined_isolation or psycopg.IsolationLevel.READ_COMMITTED
-        if self.session.joined and (value is None or value <= has):
-            return
-        super().set_isolation_level(value)
-
-    def undo(self) -> None:
-        """Undo what was done since the last savepoint, before the next statement."""
-        if not self.ahead:
-            self.ahead = UNDO
-
-    def block_ended(self) -> None:
-        """Have what the block has set put back, too, before the next statement."""
-        if self.session.touched or self.session.localized:
-            self.ahead = self.session.block_ended(self.ahead or KEEP)
-
-    def _several(self, text: str) -> Any:
-        """Send several statements at once; a generator, as psycopg's own."""
-        self._check_connection_ok()
-        self.pgconn.send_query(text.encode())
-        results = yield from generators.execute(self.pgconn)
-        for result in results:
-            if result.status == pq.ExecStatus.FATAL_ERROR:
-                raise errors.error_from_result(result, encoding="utf-8")
-        return results
-
     def keep_time(self) -> None:
         """Have the server's statement_timeout follow the deadline, where that is needed."""
         session = self.session
@@ -277,13 +185,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             session.active -= 1
             if self._leaving and not session.active:
                 self.close()
-
-    def _send_ahead(self) -> None:
-        ahead, self.ahead = self.ahead, ""
-        texts, self.texts = self.texts, [ahead]
-        self.wait(self._several(ahead))
-        self.session.sent(ahead)
-        self.texts = texts
 
     def _patience(self) -> float:
         if self._cleaning_until is not None:
@@ -365,18 +266,6 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.autocommit, self.isolation_level, self.read_only, self.deferrable = state[:4]
         self.put_factories_back()
 
-    def put_factories_back(self) -> None:
-        """Have the driver's settings that the server does not know as each block begins with."""
-        state: Any = self._state
-        if not state:
-            return
-        self.row_factory, self.cursor_factory, self.prepare_threshold = state[4:7]
-        self.prepared_max, self.server_cursor_factory = state[7:9]
-        del self._notice_handlers[state[9] :]
-        del self._notify_handlers[state[10] :]
-
-
-_PARAMETER = re.compile(r"\$\d+")
 
 # What was not reported: COPY, a stream, a cursor of another class, a pipeline.
 _ANYTHING = Effect("do")

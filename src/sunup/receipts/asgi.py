@@ -8,8 +8,8 @@ from sunup.adapter.lifespan import App, Receive, Scope, Send
 
 from . import problems
 from .claims import CREDENTIALS
-from .flow import Outcome
 from .service import LARGEST_REQUEST, Asked, Service, a_request
+from .unit import Outcome
 
 
 async def serve(service: Service, app: App, scope: Scope, receive: Receive, send: Send) -> None:

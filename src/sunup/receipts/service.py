@@ -14,10 +14,11 @@ from sunup.adapter.http import Answer
 
 from . import problems
 from .claims import Claim, claim_of, request_id
-from .flow import Flow, Unit, Work
+from .flow import Flow
 from .header import BadKey, key_of
 from .policy import Policy, matches
 from .texts import Statement
+from .unit import Unit, Work
 
 # Bytes of a request's body, all of which is read before the app is called: an HTTP API's limit.
 LARGEST_REQUEST = 10 * 1024 * 1024

@@ -10,8 +10,8 @@ from sunup.adapter.wsgi import App, WsgiRunner
 
 from . import problems
 from .claims import CREDENTIALS, environ_names
-from .flow import Outcome
 from .service import LARGEST_REQUEST, Asked, Service, a_request, run_here
+from .unit import Outcome
 
 StartResponse = Callable[..., Callable[[bytes], object]]
 

@@ -64,8 +64,8 @@ class Middleware:
 
     def _serve(self, request: HttpRequest, method: str, keys: list[str]) -> HttpResponseBase:
         from sunup.receipts import problems
-        from sunup.receipts.flow import Outcome
         from sunup.receipts.service import LARGEST_REQUEST, Asked, Service, a_request, run_here
+        from sunup.receipts.unit import Outcome
 
         whole = request.read(LARGEST_REQUEST + 1)
         if len(whole) > LARGEST_REQUEST:

@@ -1,0 +1,133 @@
+"""What a connection does while its transaction is a request's whole work: see `unit`."""
+
+import re
+from typing import Any
+
+import psycopg
+from psycopg import errors, generators, pq
+
+from sunup.connecting.session import ENDED, FAILED, KEEP, UNDO, Session
+
+_PARAMETER = re.compile(r"\$\d+")
+
+
+class Joining(psycopg.Connection[tuple[Any, ...]]):
+    """Commits and rollbacks become savepoints, sent before the next statement, if there is one."""
+
+    session: Session
+    # The texts of the statements that the next wait sends.
+    texts: list[str]
+    # The driver's settings that each block begins with.
+    _state: tuple[object, ...]
+    # What has to be sent before the next statement.
+    ahead = ""
+    joined_isolation: psycopg.IsolationLevel | None = None
+
+    def begin_with(self, text: str, isolation: str | None) -> int:
+        """Begin a transaction and run more in the same round trip; its last command's rows."""
+        if isolation is None:
+            begin = self._get_tx_start_command().decode()
+            self.joined_isolation = self.isolation_level
+        else:
+            begin = f"begin isolation level {isolation.replace('_', ' ')}"
+            self.joined_isolation = psycopg.IsolationLevel[isolation.upper()]
+        with self.lock:
+            self.texts.append("begin")
+            results = self.wait(self._several(f"{begin}; {text}"))
+        return int(results[-1].ntuples)
+
+    def commit_joined(self) -> None:
+        """Commit what `begin_with` began."""
+        with self.lock:
+            self.texts.append("commit")
+            self.wait(self._several("commit"))
+
+    def unmeasured_row(self, text: str, values: tuple[Any, ...]) -> Any:
+        """Run a statement that is not the app's, with parameters `$1` and so on; its first row."""
+        self.texts.append("select 1")  # what is not the app's is no change of its
+        cursor: Any = psycopg.Cursor(self, row_factory=psycopg.rows.tuple_row)
+        cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
+        return cursor.fetchone() if cursor.description else None
+
+    def check_joined(self) -> None:
+        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
+        if self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            raise psycopg.InterfaceError(ENDED)
+
+    def unmeasured(self, text: str) -> int:
+        """Run statements that are not the app's; the rows of the last one."""
+        with self.lock:
+            return int(self.wait(self._several(text))[-1].ntuples)
+
+    def commit(self) -> None:
+        """As in psycopg; in a request's one transaction the work is kept by a savepoint.
+
+        Raises `InFailedSqlTransaction` there, where the block hides that a statement failed.
+        """
+        if not self.session.joined:
+            super().commit()
+        elif self._num_transactions:
+            super().commit()  # psycopg's own refusal
+        elif self.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+            raise errors.InFailedSqlTransaction(FAILED)
+        elif not self.ahead:
+            self.ahead = KEEP
+
+    def rollback(self) -> None:
+        """As in psycopg; in a request's one transaction the block's work is undone."""
+        if not self.session.joined or self._num_transactions:
+            super().rollback()
+        elif not self.ahead:
+            self.undo()
+
+    def set_autocommit(self, value: bool) -> None:  # noqa: FBT001
+        """As in psycopg; without effect in a request's one transaction."""
+        if not self.session.joined:
+            super().set_autocommit(value)
+
+    def set_isolation_level(self, value: Any) -> None:
+        """As in psycopg; a request's one transaction has at least the isolation that it has."""
+        has = self.joined_isolation or psycopg.IsolationLevel.READ_COMMITTED
+        if self.session.joined and (value is None or value <= has):
+            return
+        super().set_isolation_level(value)
+
+    def undo(self) -> None:
+        """Undo what was done since the last savepoint, before the next statement."""
+        if not self.ahead:
+            self.ahead = UNDO
+
+    def block_ended(self) -> None:
+        """Have what the block has set put back, too, before the next statement."""
+        if self.session.touched or self.session.localized:
+            self.ahead = self.session.block_ended(self.ahead or KEEP)
+
+    def _several(self, text: str) -> Any:
+        """Send several statements at once; a generator, as psycopg's own."""
+        self._check_connection_ok()
+        self.pgconn.send_query(text.encode())
+        results = yield from generators.execute(self.pgconn)
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(result, encoding="utf-8")
+        return results
+
+    def _send_ahead(self) -> None:
+        ahead, self.ahead = self.ahead, ""
+        texts, self.texts = self.texts, [ahead]
+        self.wait(self._several(ahead))
+        self.session.sent(ahead)
+        self.texts = texts
+
+    def put_factories_back(self) -> None:
+        """Have the driver's settings that the server does not know as each block begins with."""
+        state: Any = self._state
+        if not state:
+            return
+        self.row_factory, self.cursor_factory, self.prepare_threshold = state[4:7]
+        self.prepared_max, self.server_cursor_factory = state[7:9]
+        del self._notice_handlers[state[9] :]
+        del self._notify_handlers[state[10] :]
+
+
+_PARAMETER = re.compile(r"\$\d+")
