@@ -788,3 +788,86 @@ def test_a_statement_of_before_a_migration_is_prepared_again(start: Start, admin
     admin("alter table things add column more int")
     assert client("/?b", "key-2")["statusCode"] == 201
     succeeds(client, admin)
+
+
+def test_a_key_on_another_host_is_another_request(start: Start, admin: Admin) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view)
+    one, two = {"host": "a.example"}, {"host": "b.example"}
+    assert client("/?a", "key-1", headers=one)["statusCode"] == 201
+    assert client("/?a", "key-1", headers=two)["statusCode"] == 422
+    assert client("/?a", "key-1", headers=one)["statusCode"] == 201
+    assert names(admin) == ["a"]
+
+
+def test_what_fails_when_a_wsgi_response_is_closed_does_not_undo_it(
+    settings: Any, admin: Admin
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    db = PsycopgDatabase(settings)
+
+    class Closing:
+        def __iter__(self) -> Any:
+            return iter([b"done"])
+
+        def close(self) -> None:
+            raise OSError("no mail")
+
+    def app(environ: Any, start_response: Any) -> Any:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(environ["QUERY_STRING"]).encode())
+        start_response("201 Created", [])
+        return Closing()
+
+    client = Client(Handler(exactly_once(app, database=db), settings=settings))
+    assert client("/?plain")["statusCode"] == 201
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert client("/?a", "key-1")["headers"]["idempotent-replayed"] == "true"
+    assert names(admin) == ["plain", "a"]
+    db.close()
+
+
+@pytest.mark.parametrize("together", [8, 20])
+def test_many_at_once_in_one_process_on_threads(settings: Any, admin: Admin, together: int) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    db = PsycopgDatabase(replace(settings, pool_size=5))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        def work() -> None:
+            with db.connection() as connection:
+                connection.execute(INSERT.format(scope["query_string"].decode()).encode())
+
+        await asyncio.to_thread(work)
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    served = exactly_once(app, database=db)
+
+    async def one(name: str, key: str) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": name.encode()}
+        await served({**scope, "headers": [(b"idempotency-key", key.encode())]}, receive, send)
+        status: int = sent[0]["status"]
+        return status
+
+    async def all_of_them() -> list[int]:
+        mine = [one(f"n{number}", f"key-{number}") for number in range(together)]
+        same = [one("n0", "key-0") for _ in range(5)]
+        return await asyncio.gather(*mine, *same)
+
+    assert asyncio.run(all_of_them()) == [201] * (together + 5)
+    assert len(names(admin)) == together
+    db.close()

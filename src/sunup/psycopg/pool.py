@@ -187,6 +187,12 @@ class Pool:
         """A request uses it; what the request does not give back is taken away at its end."""
         self._ledger.hold(connection, holder)
 
+    def held_by(self, connection: Connection, user: object) -> None:
+        """It is this one's, whichever thread works for it."""
+        with self._changed:
+            if self._ledger.is_out(connection):
+                self._ledger.in_use[connection] = user
+
     def let_go(self, connection: Connection) -> None:
         """No request uses it."""
         self._ledger.let_go(connection)

@@ -224,4 +224,12 @@ class Unit:
 
 def of_pool(database: object, pool: "Pool") -> Unit:
     """A unit on a connection of a pool."""
-    return Unit(database, pool.acquire, pool.release)
+
+    def take() -> Connection:
+        connection = pool.acquire()
+        # Not of the thread that happens to run this: the next request's may be the same one.
+        pool.held_by(connection, unit)
+        return connection
+
+    unit = Unit(database, take, pool.release)
+    return unit

@@ -26,6 +26,7 @@ async def serve(service: Service, app: App, scope: Scope, receive: Receive, send
     fields = scope["headers"]
     asked = Asked(
         method=scope["method"],
+        host=",".join([header_text(value).lower() for name, value in fields if name == b"host"]),
         target=header_text(raw_path.partition(b"?")[0] + (b"?" + query if query else b"")),
         path=scope["path"].removeprefix(prefix) if prefix else scope["path"],
         keys=[header_text(value) for name, value in fields if name == b"idempotency-key"],

@@ -28,6 +28,7 @@ class Asked(NamedTuple):
     """A request, as far as it matters here: `target` is the path with its query."""
 
     method: str
+    host: str
     target: str
     # Without the prefix that the app is mounted at.
     path: str
@@ -70,7 +71,7 @@ class Service:
             scope,
             key=key,
             method=asked.method,
-            target=asked.target,
+            target=f"{asked.host}{asked.target}",
             credentials=asked.credentials,
             body=asked.body,
         )

@@ -1,7 +1,7 @@
 """Receipts for a WSGI app (PEP 3333)."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +33,7 @@ def serve(
     key = environ.get("HTTP_IDEMPOTENCY_KEY")
     asked = Asked(
         method=environ["REQUEST_METHOD"],
+        host=environ.get("HTTP_HOST", "").lower(),
         target=_text(target),
         path=_text(path),
         keys=[] if key is None else [_text(key)],
@@ -58,10 +59,26 @@ def serve(
     with a_request(asked.method, asked.target):
         flow = service.flow(environ, asked, blocking=True)
         outcome: Outcome = run_here(flow, work) if flow is not None else _only(work)
-    if outcome.error is not None:
+    if outcome.answer is None:
+        assert outcome.error is not None
         raise outcome.error
-    assert outcome.answer is not None
-    return _send(outcome.answer, start_response)
+    body_parts = _send(outcome.answer, start_response)
+    return body_parts if outcome.error is None else _Late(body_parts, outcome.error)
+
+
+class _Late:
+    """A response that was whole when something failed: as the app's own, it says so at its end."""
+
+    def __init__(self, parts: Iterable[bytes], error: BaseException) -> None:
+        self._parts = parts
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
+
+    def close(self) -> None:
+        """Raise what failed."""
+        raise self._error
 
 
 def _only(work: Any) -> Outcome:

@@ -76,6 +76,7 @@ class Middleware:
         target = request.get_full_path()
         asked = Asked(
             method=method,
+            host=str(request.META.get("HTTP_HOST", "")).lower(),
             target=target,
             path=request.path_info,
             keys=keys,
