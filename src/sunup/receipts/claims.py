@@ -49,8 +49,8 @@ def claim_of(
 ) -> Claim:
     """The claim of a request with a `key`, or by the gateway's id of it where that is None.
 
-    `scope` is ASGI's, or a WSGI environ; `target` the host with the path and its query. A key belongs to its
-    caller. Where nobody has said who that is, by an authorizer or by `policy.caller`, the
+    `scope` is ASGI's, or a WSGI environ; `target` the host with the path and its query. A key
+    belongs to its caller. Where nobody has said who that is, by an authorizer or by `policy.caller`, the
     `credentials` (see `CREDENTIALS`) must be the same, and so must what an authorizer has said.
     """
     who, said = _caller(policy, scope)
