@@ -15,6 +15,7 @@ SHARED = (
     "migrations/env.py",
     "migrations/script.py.mako",
     "migrations/versions/0001_users.py",
+    "migrations/versions/0002_receipts.py",
 )
 
 
@@ -29,8 +30,9 @@ COPIES = [
     *(("users_asgi", name, name) for name in SHARED),
     *(
         ("users_flask", name, name)
-        for name in ("lambda_function.py", "parameters.py", *SHARED[-3:])
+        for name in ("lambda_function.py", "parameters.py", *SHARED[-4:])
     ),
+    ("users_fastapi", SHARED[-1], SHARED[-1]),
     ("users_django", "users/parameters.py", "parameters.py"),
 ]
 

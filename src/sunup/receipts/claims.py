@@ -50,8 +50,9 @@ def claim_of(
     """The claim of a request with a `key`, or by the gateway's id of it where that is None.
 
     `scope` is ASGI's, or a WSGI environ; `target` the host with the path and its query. A key
-    belongs to its caller. Where nobody has said who that is, by an authorizer or by `policy.caller`, the
-    `credentials` (see `CREDENTIALS`) must be the same, and so must what an authorizer has said.
+    belongs to its caller. Where nobody has said who that is, by an authorizer or by
+    `policy.caller`, the `credentials` (see `CREDENTIALS`) must be the same, and so must what an
+    authorizer has said.
     """
     who, said = _caller(policy, scope)
     named = ("header", key) if key is not None else ("request", request_id(scope))

@@ -38,8 +38,10 @@ def session(app: Path, *options: object) -> tuple[str, list[int]]:
         httpx2.post(f"http://127.0.0.1:{console}/aurora/pause")
         codes.append(httpx2.get(f"http://127.0.0.1:{port}/users", timeout=30).status_code)
     finally:
-        children = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)
+        children = []
+        if process.poll() is None:  # else its output says why
+            children = psutil.Process(process.pid).children(recursive=True)
+            os.killpg(process.pid, signal.SIGINT)
         output = process.communicate(timeout=30)[0]
     assert not [each for each in children if each.is_running() and each.status() != "zombie"]
     return output, codes

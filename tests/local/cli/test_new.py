@@ -132,7 +132,7 @@ def test_an_installed_sunup_has_the_template_too(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.stdout.startswith(str(tmp_path / "installed")), result.stderr
     for file in ("app.py", "terraform/lambda.tf", "requirements.txt", ".gitignore", ".env.example",
-                 "tests/test_users.py", "migrations/versions/0001_users.py"):  # fmt: skip
+                 "tests/test_users.py", "migrations/versions/0001_users.py", "migrations/versions/0002_receipts.py"):  # fmt: skip
         assert (tmp_path / "other" / file).is_file(), file
     assert not list((tmp_path / "other").rglob("*.zip"))
     for template in TEMPLATES:
