@@ -40,7 +40,7 @@ def exactly_once(
 
     `database` is the app's: a `Database` of `sunup.asyncpg` or `sunup.psycopg`, or an engine of
     `sunup.integrations.sqlalchemy`. Routes are patterns of a method and a path, such as
-    "POST /users" or "PUT /users/*", or True for all. `required`: without a key the answer is 400.
+    `POST /users` or `PUT /users/*`, or True for all. `required`: without a key the answer is 400.
     `always`: a request without one gets one, made of the gateway's id of it. `repeat`: sunup may
     run the work again, within the deadline, after a lost connection, a serialization failure, a
     deadlock or a failover; what the app did elsewhere is not undone. `caller` tells from a scope or
