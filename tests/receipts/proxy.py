@@ -19,7 +19,7 @@ class Proxy:
 
     `answer lost`: it is executed, and the connection ends before its answer. `lost`: it never
     arrives, and both ends are closed. `late`: the client's end is closed, and it arrives `delay`
-    seconds later. `silent`: it never arrives; the server's session stays in its transaction for
+    seconds later. `mute`: it never arrives, and nothing is closed. `silent`: it never arrives; the server's session stays in its transaction for
     `delay` seconds.
     """
 
@@ -100,6 +100,8 @@ class _Pair:
         if fate == "answer lost":
             self.swallows = True
             self.server.sendall(data)
+            return
+        if fate == "mute":
             return
         _end(self.client)
         if fate == "late":

@@ -258,6 +258,41 @@ def test_an_app_that_blocks_is_ended_at_its_deadline(
     assert names(admin) == (["fine"] if key else ["blocks", "fine"])
 
 
+SILENCE = """
+import sys, time
+sys.path.insert(0, {root!r})
+from tests.receipts.apps import serving
+from tests.receipts.proxy import proxy_of
+from sunup import Settings
+
+with proxy_of(Settings.from_environment()) as proxy, serving({kind!r}, proxy.settings) as client:
+    client("/add?before", "key-0")
+    proxy.plan = ["mute"]
+    for key, seconds in (("key-1", 1.0), ("key-2", 20.0)):
+        began = time.monotonic()
+        response = client(f"/add?{{key}}", key, seconds=seconds)
+        print(response["statusCode"], time.monotonic() - began < 4)
+"""
+
+
+@pytest.mark.parametrize("kind", ["asyncpg", "psycopg", "sqlalchemy"])
+def test_a_network_that_falls_silent_does_not_outlast_the_deadline(
+    admin: Admin, database: dict[str, str], kind: str
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", SILENCE.format(root=root, kind=kind)],
+        env={**os.environ, **database},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["503 True", "201 True"], done.stderr
+
+
 def test_asked_for_twice_there_is_one_receipt(serve: Start, admin: Admin) -> None:
     def made(db: AsyncpgDatabase) -> Any:
         async def view(request: Request) -> Response:
