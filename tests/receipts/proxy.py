@@ -19,7 +19,8 @@ class Proxy:
 
     `answer lost`: it is executed, and the connection ends before its answer. `lost`: it never
     arrives, and both ends are closed. `late`: the client's end is closed, and it arrives `delay`
-    seconds later. `mute`: it never arrives, and nothing is closed. `silent`: it never arrives; the server's session stays in its transaction for
+    seconds later. `mute`: it never arrives, nothing is closed,
+    and for 5 s nothing is heard at all. `silent`: it never arrives; the server's session stays in its transaction for
     `delay` seconds.
     """
 
@@ -27,6 +28,7 @@ class Proxy:
         self.plan: list[str] = []
         self.met: list[str] = []
         self.delay = 0.3
+        self.deaf_until = 0.0
         self._target = settings
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
@@ -82,6 +84,7 @@ class _Pair:
     def upstream(self) -> None:
         try:
             while data := self.client.recv(1 << 20):
+                time.sleep(max(0.0, self.proxy.deaf_until - time.monotonic()))
                 if _CLAIMS in data:
                     self.claimed = True
                 elif b"commit" in data.lower() and self.claimed:
@@ -102,6 +105,7 @@ class _Pair:
             self.server.sendall(data)
             return
         if fate == "mute":
+            self.proxy.deaf_until = time.monotonic() + 5.0
             return
         _end(self.client)
         if fate == "late":
