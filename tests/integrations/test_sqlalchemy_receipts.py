@@ -146,43 +146,59 @@ def test_nested_ones_and_begin(begin: Start, admin: Admin) -> None:
     succeeds(client, admin)
 
 
-@pytest.mark.parametrize("level", ["AUTOCOMMIT", "READ COMMITTED"])
+@pytest.mark.parametrize(("level", "status"), [("AUTOCOMMIT", 500), ("READ COMMITTED", 201)])
 def test_an_isolation_level_ends_with_its_connection(
-    begin: Start, admin: Admin, level: str
+    begin: Start, admin: Admin, level: str, status: int
 ) -> None:
     async def view(engine: AsyncEngine, name: str) -> int:
-        async with engine.connect() as connection:
-            connection = await connection.execution_options(isolation_level=level)
-            await connection.execute(INSERT, {"name": f"{name}-1"})
-            await connection.commit()
+        if name == "a":
+            async with engine.connect() as connection:
+                connection = await connection.execution_options(isolation_level=level)
+                await connection.execute(INSERT, {"name": f"{name}-1"})
+                await connection.commit()
         await insert(engine, name)
         return 201
 
     client = begin(view)
-    assert client("/?a", "key-1")["statusCode"] == 201
-    assert names(admin) == ["a-1", "a"]
-
-    async def undone(engine: AsyncEngine, name: str) -> int:
-        return 201
-
-    del undone
+    assert client("/?a", "key-1")["statusCode"] == status
+    assert names(admin) == ([] if status == 500 else ["a-1", "a"])
     succeeds(client, admin)
 
 
-@pytest.mark.parametrize("level", ["AUTOCOMMIT", "READ COMMITTED"])
-def test_a_sync_one_ends_with_it_too(begin: Start, admin: Admin, level: str) -> None:
+@pytest.mark.parametrize(("level", "status"), [("AUTOCOMMIT", 500), ("READ COMMITTED", 201)])
+def test_a_sync_one_ends_with_it_too(begin: Start, admin: Admin, level: str, status: int) -> None:
     def view(engine: sqlalchemy.Engine, name: str) -> int:
-        with engine.connect() as connection:
-            connection = connection.execution_options(isolation_level=level)
-            connection.execute(INSERT, {"name": f"{name}-1"})
-            connection.commit()
+        if name == "a":
+            with engine.connect() as connection:
+                connection = connection.execution_options(isolation_level=level)
+                connection.execute(INSERT, {"name": f"{name}-1"})
+                connection.commit()
         insert_now(engine, name)
         return 201
 
     client = begin(view)
-    assert client("/?a", "key-1")["statusCode"] == 201
-    assert names(admin) == ["a-1", "a"]
+    assert client("/?a", "key-1")["statusCode"] == status
+    assert names(admin) == ([] if status == 500 else ["a-1", "a"])
     succeeds(client, admin)
+
+
+@pytest.mark.parametrize("of_the_engine", [True, False])
+def test_work_in_autocommit_is_refused_and_never_lost(
+    begin: Start, admin: Admin, of_the_engine: bool
+) -> None:
+    async def view(engine: AsyncEngine, name: str) -> int:
+        if of_the_engine and name != "plain":
+            engine.sync_engine.dialect.default_isolation_level = "AUTOCOMMIT"
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            if not of_the_engine:
+                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(INSERT, {"name": name})
+        return 201
+
+    client = begin(view)
+    assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
 
 
 def test_another_level_is_refused_and_the_next_request_is_as_ever(
@@ -211,7 +227,7 @@ def test_what_would_not_be_a_part_of_it_is_refused(begin: Start, admin: Admin) -
         return 201
 
     client = begin(view)
-    assert client("/?dispose", "key-1")["statusCode"] == 503
+    assert client("/?dispose", "key-1")["statusCode"] == 500
     assert names(admin) == []
     succeeds(client, admin)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
@@ -395,6 +396,50 @@ def test_settings_end_with_their_block(start: Start, admin: Admin, text: str) ->
     assert names(admin) == ["a-1", "a"]
     succeeds(client, admin)
     admin("drop role nobody_s")
+
+
+def test_nor_do_they_come_back_when_a_later_block_is_undone(start: Start, admin: Admin) -> None:
+    seen: list[Any] = []
+
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        async with db.transaction() as connection:
+            await connection.execute("set local search_path = pg_temp")
+            await connection.execute("set local app.who = 'alice'")
+        for _ in range(2):
+            with suppress(asyncpg.UndefinedTableError):
+                async with db.transaction() as connection:
+                    await connection.execute("set local app.who = 'bob'")
+                    await connection.execute("select * from nothing")
+            async with db.connection() as connection:
+                seen.append(
+                    await connection.fetchrow(
+                        "select current_setting('search_path'), current_setting('app.who', true)"
+                    )
+                )
+        await insert(db, name)
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert [(path, user or "") for path, user in seen] == [('"$user", public', "")] * 2
+    succeeds(client, admin)
+
+
+def test_nor_do_psycopg_s_go_beyond_a_commit(start: Start, admin: Admin) -> None:
+    seen: list[Any] = []
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute("set local search_path = pg_temp")
+            connection.commit()
+            seen.append(connection.execute("show search_path").fetchone())
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert seen == [('"$user", public',)]
+    succeeds(client, admin)
 
 
 def test_nor_do_psycopg_s_go_beyond_their_block(start: Start, admin: Admin) -> None:

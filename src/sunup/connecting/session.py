@@ -156,17 +156,22 @@ class Session:
         self.timeout = self.startup_timeout
 
     def block_ended(self, step: str) -> str:
-        """In a request's one transaction: `KEEP` or `UNDO`, and what puts the settings back."""
+        """In a request's one transaction: `KEEP` or `UNDO`, and what puts the settings back.
+
+        Ahead of the new savepoint, so that the next `UNDO` does not undo that, too.
+        """
         if not (self.touched or self.localized):
             return step
+        begin, end = (f"release {SAVEPOINT}", SAVEPOINT) if step == KEEP else (step, "")
         if not self.can_be_reset:
             self.localized = False
-            return f"{step}; {PUT_BACK}"
+            return f"{begin}; {PUT_BACK}; {end}"
         self.timeout = self.startup_timeout
         milliseconds = self.timeout_to_set()
-        more = "" if milliseconds is None else f"; set local statement_timeout = {milliseconds}"
+        more = "" if milliseconds is None else f"set local statement_timeout = {milliseconds}; "
         # Whatever the app does between two statements, until the request's end.
-        return f"{step}; {RESET}{more}; set local idle_in_transaction_session_timeout = 60000"
+        idle = "set local idle_in_transaction_session_timeout = 60000"
+        return f"{begin}; {RESET}; {more}{idle}; {end}"
 
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""

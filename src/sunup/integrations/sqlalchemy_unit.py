@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -36,6 +37,9 @@ def psycopg_unit(engine: sqlalchemy.Engine, db: object) -> "PsycopgUnit":
     def take() -> "PsycopgConnection":
         outer.append(_outside(engine))
         connection: Any = outer[0].driver_connection
+        if connection.autocommit:
+            _returned(outer.pop(), keep=True)
+            raise _no_autocommit()
         return connection  # type: ignore[no-any-return]
 
     def give(_: "PsycopgConnection", *, keep: bool) -> None:
@@ -59,7 +63,10 @@ def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
         await greenlet_spawn(take_now)
         connection: Any = outer[0].driver_connection
         level = getattr(outer[0].dbapi_connection, "isolation_level", None)
-        unit.isolation = None if level == "autocommit" else level
+        if level == "autocommit":
+            await greenlet_spawn(_returned, outer.pop(), keep=True)
+            raise _no_autocommit()
+        unit.isolation = level
         connection.lent = False  # what sunup sends is not the engine's
         return connection  # type: ignore[no-any-return]
 
@@ -78,7 +85,7 @@ def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
 def joined(pool: sqlalchemy.Pool) -> "PoolProxiedConnection | None":
     """The request's connection for a caller that asks this pool for one; None: it has none.
 
-    Raises `ConnectionsBusy` where the request's transaction is not on this engine, but on its
+    Raises `InvalidRequestError` where the request's transaction is not on this engine, but on its
     database: what the engine does would not be part of it.
     """
     unit = request.unit_here()
@@ -88,9 +95,9 @@ def joined(pool: sqlalchemy.Pool) -> "PoolProxiedConnection | None":
         return None
     outer = getattr(unit, "outer", None)
     if outer is None:
-        raise ConnectionsBusy("give the engine to exactly_once as its database, not the Database")
+        raise InvalidRequestError("give exactly_once the engine as its database, not the Database")
     if not outer or outer[0]._pool is not pool:  # noqa: SLF001
-        raise ConnectionsBusy(
+        raise InvalidRequestError(
             "the request's transaction is on another engine, or on one disposed of"
         )
     return Joined(unit, outer[0])
@@ -153,16 +160,21 @@ class Joined(PoolProxiedConnection):
 
     def detach(self) -> None:
         """Not possible: the transaction is the request's."""
-        raise ConnectionsBusy("a connection of the request's one transaction cannot be detached")
+        raise InvalidRequestError("a connection of the request's transaction cannot be detached")
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
         """A cursor of the driver's, for a statement. Raises `ConnectionsBusy`."""
         if not self._open:
             raise ConnectionsBusy("the request's transaction that it belonged to has ended")
+        if getattr(self.dbapi_connection, "isolation_level", None) == "autocommit":
+            raise _no_autocommit()
         if self._kept:
             self._kept = False
             if not self._blocking:
-                await_only(self.driver_connection.unmeasured(KEEP))
+                session = self.driver_connection.session
+                ahead = session.block_ended(KEEP)
+                await_only(self.driver_connection.unmeasured(ahead))
+                session.sent(ahead)
         return self.dbapi_connection.cursor(*arguments, **options)
 
     def commit(self) -> None:
@@ -230,6 +242,12 @@ class Joined(PoolProxiedConnection):
     def __del__(self) -> None:
         if self.__dict__.get("_open"):
             self.take_away()
+
+
+def _no_autocommit() -> InvalidRequestError:
+    return InvalidRequestError(
+        "AUTOCOMMIT is not possible in a request with a receipt, which is one transaction"
+    )
 
 
 class _Record:

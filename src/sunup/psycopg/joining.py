@@ -72,6 +72,7 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             raise errors.InFailedSqlTransaction(FAILED)
         elif not self.ahead:
             self.ahead = KEEP
+            self.block_ended()
 
     def rollback(self) -> None:
         """As in psycopg; in a request's one transaction the block's work is undone."""
@@ -81,8 +82,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             self.undo()
 
     def set_autocommit(self, value: bool) -> None:  # noqa: FBT001
-        """As in psycopg; without effect in a request's one transaction."""
-        if not self.session.joined:
+        """As in psycopg, which refuses a change in a request's one transaction."""
+        if not self.session.joined or value != self.autocommit:
             super().set_autocommit(value)
 
     def set_isolation_level(self, value: Any) -> None:
