@@ -1,0 +1,91 @@
+"""`python -m tests.receipts.killing`: send POSTs, kill, and say what broke, with its seed."""
+
+import argparse
+import sys
+import time
+
+from . import __doc__ as about
+from .faults import OF_SERVER
+from .world import IMPLEMENTATIONS, Options, World, in_batches, world
+
+BATCH = 250
+NAIVE_BATCH = 20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.receipts.killing", description=about)
+    parser.add_argument("--implementation", choices=IMPLEMENTATIONS, default="receipts")
+    parser.add_argument("--posts", type=int, default=200, help="logical POSTs, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of faults and of clients' habits")
+    parser.add_argument("--driver", choices=("asyncpg", "psycopg", "both"), default="both")
+    parser.add_argument("--processes", type=int, default=6, help="of the app")
+    parser.add_argument("--clients", type=int, default=6, help="at a time")
+    parser.add_argument(
+        "--storm", type=float, default=4.0, help="seconds between faults at any moment; 0: none"
+    )
+    parser.add_argument(
+        "--standby", action="store_true", help="a synchronous standby, and failovers to it"
+    )
+    given = parser.parse_args()
+    drivers = ("asyncpg", "psycopg") if given.driver == "both" else (given.driver,)
+    options = Options(
+        implementation=given.implementation,
+        posts=given.posts,
+        seed=given.seed,
+        drivers=drivers,
+        processes=given.processes,
+        clients=given.clients,
+        storm=given.storm,
+        standby=given.standby,
+        patience=45.0 if given.implementation == "receipts" else 5.0,
+    )
+    began = time.monotonic()
+    with world(options) as made:
+        size = BATCH if given.implementation == "receipts" else NAIVE_BATCH
+        broken = in_batches(made, size, lambda each: _progress(each, began))
+        if not broken and given.implementation == "receipts":
+            broken = _again(made)
+        print(report(made, time.monotonic() - began))
+    for each in broken[:10]:
+        print(f"BROKEN {each}")
+    if broken:
+        print(f"{len(broken)} broken; again: {' '.join(sys.argv[1:])} (seed {options.seed})")
+    return bool(broken)
+
+
+def _again(made: World) -> list[object]:
+    began = time.monotonic()
+    broken = made.ask_again()
+    print(f"each asked once more in {time.monotonic() - began:.0f} s")
+    return list(broken)
+
+
+def _progress(made: World, began: float) -> None:
+    kills = sum(n for name, n in made.ledger.faults.items() if name.split()[0] in OF_SERVER)
+    print(
+        f"{time.monotonic() - began:5.0f} s  {len(made.posts):,} POSTs, "
+        f"{sum(made.ledger.faults.values()):,} faults ({kills:,} of the whole server), "
+        f"{len(made.ledger.lost):,} answers to COMMIT lost",
+        flush=True,
+    )
+
+
+def report(made: World, took: float) -> str:
+    """The figures."""
+    ledger, posts = made.ledger, made.posts
+    requests = sum(len(post.replies) for post in posts)
+    outcomes = ledger.outcomes(made.committed)
+    lines = [
+        f"{made.options.implementation}, seed {made.options.seed}: {len(posts):,} logical POSTs in"
+        f" {requests:,} requests, {sum(ledger.commits.values()):,} COMMITs, {took:.0f} s",
+        "faults: " + ", ".join(f"{n:,} {name}" for name, n in sorted(ledger.faults.items())),
+        f"lost answers to COMMIT: {len(ledger.lost):,}, of which committed "
+        f"{sum(yes for yes, _ in outcomes.values()):,}, not committed "
+        f"{sum(no for _, no in outcomes.values()):,}",
+        *(f"  {why}: {yes:,} committed, {no:,} not" for why, (yes, no) in outcomes.items()),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

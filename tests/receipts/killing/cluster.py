@@ -1,0 +1,230 @@
+"""A small PostgreSQL that may be killed in each way there is, and comes back within a second."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from sunup.local import servers
+from sunup.local.postgres import folder
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "shared_buffers": "16MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "autovacuum": "off",
+    "recovery_init_sync_method": "syncfs",
+    "min_wal_size": "32MB",
+    "wal_keep_size": "64MB",
+    "wal_retrieve_retry_interval": "100ms",
+    # A COMMIT's record is written this long (microseconds) before it is flushed, so that a kill can
+    # come in between.
+    "commit_delay": "3000",
+    "commit_siblings": "0",
+}
+# Seconds.
+_PATIENCE = 30.0
+_POLL = 0.01
+
+
+class Cluster:
+    """One server on a data folder of its own; its Unix socket is there, too."""
+
+    def __init__(self, data: Path, settings: dict[str, str] | None = None) -> None:
+        self.data = data
+        self.binaries = servers.find()
+        self._settings = SETTINGS | {"unix_socket_directories": str(data)} | (settings or {})
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        # Held while it is brought down and up again: one fault of the whole server at a time.
+        self.busy = threading.Lock()
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.data / ".s.PGSQL.5432"
+
+    def make(self) -> None:
+        """Make the data."""
+        made = folder.prepare(self.data, self.binaries)
+        self.run(
+            *("initdb", f"--pgdata={made}", "--username=postgres", "--auth=trust"),
+            *("--encoding=UTF8", "--no-sync", "--no-instructions", "--wal-segsize=1"),
+            *self.binaries.initdb_options,
+        )
+        made.rename(self.data)
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the server's user."""
+        subprocess.run(
+            [str(self.binaries.folder / name), *arguments],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **folder.account(),
+        )
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        pairs = [f"{name}={value}" for name, value in self._settings.items()]
+        with self.data.with_suffix(".log").open("ab") as log:
+            self._postmaster = subprocess.Popen(
+                [
+                    *(str(self.binaries.folder / "postgres"), "-D", str(self.data)),
+                    *(each for pair in pairs for each in ("-c", pair)),
+                ],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **folder.account(),
+            )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > end or self._process.poll() is not None:
+                    raise
+            time.sleep(_POLL)
+
+    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """A connection that no fault is aimed at."""
+        return psycopg.connect(
+            host=str(self.data), user="postgres", dbname="postgres", autocommit=True
+        )
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement on a connection of its own."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def backends(self) -> list[int]:
+        """The processes that serve clients."""
+        found = []
+        for child in self._children():
+            with suppress(psutil.Error):
+                if " 127.0.0.1" in (line := " ".join(child.cmdline())) or "[local]" in line:
+                    found.append(child.pid)
+        return found
+
+    def kill_backend(self, pid: int) -> None:
+        """SIGKILL; the postmaster ends all the others, and recovers as from a crash."""
+        _kill(pid)
+        time.sleep(0.1)
+        self.wait()
+
+    def kill_postmaster(self) -> None:
+        """SIGKILL for it alone: the others end when they notice. Then start anew."""
+        left = self._children()
+        _kill(self._process.pid)
+        self._process.wait()
+        if not _gone(left):
+            _kill_all(left)
+        self.start()
+
+    def kill_all(self) -> None:
+        """SIGKILL for each of its processes."""
+        left = self._children()
+        _kill(self._process.pid)
+        _kill_all(left)
+        self._process.wait()
+
+    def crash(self) -> None:
+        """All killed at once, and started anew."""
+        self.kill_all()
+        self.start()
+
+    def restart(self) -> None:
+        """A fast restart: transactions are rolled back, sessions ended."""
+        self.stop()
+        self.start()
+
+    def terminate(self, pid: int) -> None:
+        """As an administrator ends one session."""
+        with suppress(psycopg.OperationalError):
+            self.rows(f"select pg_terminate_backend({pid})")
+
+    def stop(self) -> None:
+        """Fast shutdown; nothing where it does not run."""
+        if self._postmaster is not None and self._postmaster.poll() is None:
+            self._postmaster.send_signal(signal.SIGINT)
+            self._postmaster.wait(_PATIENCE)
+
+    def alone(self, what: Callable[[], None]) -> bool:
+        """Do this to the whole server; False: somebody else is doing something to it."""
+        if not self.busy.acquire(blocking=False):
+            return False
+        try:
+            what()
+        finally:
+            self.busy.release()
+        return True
+
+    @property
+    def _process(self) -> "subprocess.Popen[bytes]":
+        assert self._postmaster is not None
+        return self._postmaster
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self._process.pid).children()
+        except psutil.Error:
+            return []
+
+
+def _kill(pid: int) -> None:
+    assert pid > 1
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_all(processes: list[psutil.Process]) -> None:
+    for each in processes:
+        _kill(each.pid)
+    _gone(processes)
+
+
+def _gone(processes: list[psutil.Process]) -> bool:
+    """Whether they have ended, within a few seconds; nobody may have reaped them."""
+    end = time.monotonic() + 5
+    while any(map(_lives, processes)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL)
+    return True
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def running(base: Path, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
+    """A new one, until the block ends."""
+    base.chmod(0o755)
+    cluster = Cluster(base / "data", settings)
+    cluster.make()
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        with cluster.busy:
+            cluster.stop()

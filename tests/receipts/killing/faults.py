@@ -1,0 +1,112 @@
+"""What can happen to a COMMIT, and when: chosen by a seed, or written down by a scenario."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, Protocol
+
+Kind = Literal[
+    "cut",  # the connection: at any byte of the COMMIT, right behind it, at any byte of the answer
+    "silence",  # nothing passes, and nobody closes; a COMMIT that is held comes late
+    "late",  # the app sees the connection break; the COMMIT reaches the server later
+    "slow",  # the COMMIT takes its time, and all goes well
+    "backend",  # SIGKILL for the session's process: crash recovery of the whole server
+    "postmaster",  # SIGKILL for it, and a new one
+    "crash",  # SIGKILL for all of the server's processes at once
+    "terminate",  # pg_terminate_backend
+    "restart",  # a fast one
+    "failover",  # SIGKILL for all, and the synchronous standby is promoted
+    "instance",  # SIGKILL for the app's process
+]
+# Of the COMMIT's way: before the server has it; when it has just got it, around its flush of the
+# log; when it has answered, which the app does not see.
+When = Literal["before", "during", "after"]
+
+WHENS: tuple[When, ...] = ("before", "during", "after")
+OF_SERVER: tuple[Kind, ...] = ("backend", "postmaster", "crash", "restart", "failover")
+
+# How often, in relation to each other.
+USUAL: Mapping[Kind, int] = {
+    "cut": 30,
+    "silence": 4,
+    "late": 20,
+    "slow": 10,
+    "backend": 8,
+    "postmaster": 4,
+    "crash": 4,
+    "terminate": 10,
+    "restart": 3,
+    "instance": 4,
+}
+# Others could lose what only the primary has, which is PostgreSQL's own: a COMMIT that waits for
+# the standby is visible after a crash of the primary, wherever the standby is.
+WITH_STANDBY: Mapping[Kind, int] = {
+    "cut": 30,
+    "silence": 2,
+    "late": 20,
+    "slow": 10,
+    "failover": 20,
+    "instance": 4,
+}
+# The chance of the first COMMIT of a POST, its second, and so on: in the end all goes well.
+_CHANCES = (0.5, 0.35, 0.2)
+# Around `commit_delay`: see cluster.py.
+_AROUND_FLUSH = 0.006
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`seconds`: how late, or how long after the server got it; `part`: of the bytes that pass."""
+
+    kind: Kind
+    when: When = "before"
+    seconds: float = 0.0
+    part: float = 0.0
+    # A reset instead of an end.
+    hard: bool = False
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.kind if self.kind in ("late", "slow") else f"{self.kind} {self.when}"
+
+
+class Plan(Protocol):
+    """Which fault the nth COMMIT (from 0) of a POST meets."""
+
+    def fault(self, post: str, nth: int) -> Fault | None: ...
+
+
+class Seeded:
+    """Each POST's are its own: the same for the same seed, whatever else runs."""
+
+    def __init__(self, seed: int, kinds: Mapping[Kind, int]) -> None:
+        self._seed = seed
+        self._kinds = kinds
+
+    def fault(self, post: str, nth: int) -> Fault | None:
+        """See `Plan`."""
+        random = Random(f"{self._seed} {post} {nth}")
+        if nth >= len(_CHANCES) or random.random() >= _CHANCES[nth]:
+            return None
+        (kind,) = random.choices(list(self._kinds), list(self._kinds.values()))
+        when = random.choice(WHENS)
+        seconds = random.uniform(0, _AROUND_FLUSH)
+        if kind == "late":
+            seconds = random.choice((random.uniform(0, 0.1), random.uniform(0.1, 3.5)))
+        elif kind == "silence":
+            seconds = random.uniform(0.5, 5.0)
+        elif kind == "slow":
+            seconds = random.uniform(0, 0.3)
+        return Fault(kind, when, seconds, random.random(), random.random() < 0.3)
+
+
+class Scripted:
+    """The faults of a scenario, in the order of the COMMITs, whoever sends them."""
+
+    def __init__(self, *faults: Fault | None) -> None:
+        self._faults = list(faults)
+
+    def fault(self, post: str, nth: int) -> Fault | None:
+        """See `Plan`."""
+        return self._faults.pop(0) if self._faults else None

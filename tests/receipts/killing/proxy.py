@@ -1,0 +1,121 @@
+"""Between the app and its server: it sees each COMMIT, and does to it what the plan says."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .faults import OF_SERVER, Fault, Plan
+from .ledger import Ledger
+from .link import Link
+from .site import Site
+from .wire import post_of, process_of
+
+PORTS = range(42000, 43000)
+
+
+class Proxy:
+    """Listens on a TCP port of 127.0.0.1; leads to whatever server the site has."""
+
+    def __init__(self, site: Site, plan: Plan, ledger: Ledger) -> None:
+        self.site = site
+        self.plan = plan
+        self.ledger = ledger
+        self.port = 0
+        self._links: set[Link] = set()
+        self._closed = False
+
+    async def start(self) -> asyncio.Server:
+        """Listen on a free port."""
+        for port in random.sample(PORTS, len(PORTS)):
+            with suppress(OSError):
+                server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+                self.port = port
+                return server
+        raise OSError("no port is free")
+
+    def close(self) -> None:
+        """Let nobody in any more, and cut those who are."""
+        self._closed = True
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        """Cut each connection now, whatever it does."""
+        for link in list(self._links):
+            link.cut()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            server = await asyncio.open_unix_connection(str(self.site.cluster.socket))
+        except OSError:
+            writer.transport.abort()
+            return
+        link = Link((reader, writer), server, self._decide, self.ledger)
+        self._links.add(link)
+        if self._closed:
+            link.cut()
+        try:
+            await link.run()
+        finally:
+            self._links.discard(link)
+
+    async def _decide(self, link: Link, run: str) -> Fault | None:
+        """The fault for this COMMIT."""
+        post = post_of(run)
+        nth = self.ledger.commits[post]
+        self.ledger.commits[post] += 1
+        fault = self.plan.fault(post, nth)
+        if fault is None:
+            return None
+        if fault.kind in OF_SERVER and self.site.cluster.busy.locked():
+            return None  # it goes down already, or comes up
+        self.ledger.faults[fault.name] += 1
+        link.strike = lambda: self._strike(fault, link.backend, process_of(run))
+        return fault
+
+    async def _strike(self, fault: Fault, backend: int, process: int) -> None:
+        if fault.kind == "instance":
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            return
+        await asyncio.to_thread(self.site.strike, fault.kind, backend)
+
+
+@contextmanager
+def proxying(site: Site, plan: Plan, ledger: Ledger) -> Iterator[Proxy]:
+    """A proxy on a thread of its own, until the block ends."""
+    proxy = Proxy(site, plan, ledger)
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+    ending = asyncio.Event()
+
+    async def serve() -> None:
+        server = await proxy.start()
+        started.set()
+        await ending.wait()
+        server.close()
+        proxy.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    call: Any = loop.call_soon_threadsafe
+    proxy_cut = proxy.cut_all
+    proxy.cut_all = lambda: call(proxy_cut)  # type: ignore[method-assign]  # from any thread
+    try:
+        yield proxy
+    finally:
+        call(ending.set)
+        thread.join()

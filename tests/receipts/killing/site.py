@@ -1,0 +1,94 @@
+"""The server that the proxy leads to, and with failover the standby that will replace it."""
+
+import shutil
+import time
+from pathlib import Path
+
+from sunup.local.postgres import folder
+
+from .cluster import Cluster
+from .faults import Kind
+
+_PATIENCE, _POLL = 20.0, 0.02
+
+
+class Site:
+    """`standby`: with one that each COMMIT waits for."""
+
+    def __init__(self, cluster: Cluster, *, standby: bool = False) -> None:
+        self.cluster = cluster
+        self.failovers = 0
+        self._base = cluster.data.parent
+        self._standby: Cluster | None = None
+        if standby:
+            self.protect()
+
+    def strike(self, kind: Kind, backend: int) -> None:
+        """Do this to the server. It is back, or on its way, afterwards."""
+        cluster = self.cluster
+        if kind == "terminate":
+            cluster.terminate(backend)
+        elif kind == "backend":
+            cluster.alone(lambda: cluster.kill_backend(backend))
+        elif kind == "postmaster":
+            cluster.alone(cluster.kill_postmaster)
+        elif kind == "crash":
+            cluster.alone(cluster.crash)
+        elif kind == "restart":
+            cluster.alone(cluster.restart)
+        elif kind == "failover" and self._standby is not None:
+            cluster.alone(self.fail_over)
+
+    def fail_over(self) -> None:
+        """Kill the primary; its standby takes over, and gets a new standby itself."""
+        old, new = self.cluster, self._standby
+        assert new is not None
+        self._standby = None
+        # Before anybody can ask it: whoever asks finds it busy until it has a standby.
+        with new.busy:
+            old.kill_all()
+            self.cluster = new
+            new.rows("select pg_promote()")
+            self.failovers += 1
+            self.protect()
+        shutil.rmtree(old.data)
+
+    def protect(self) -> None:
+        """Make a standby, and let each COMMIT wait for it."""
+        primary = self.cluster
+        standby = Cluster(self._base / f"data{self.failovers + 1}")
+        standby.data.mkdir(mode=0o700)
+        owner = folder.account()
+        if owner:
+            shutil.chown(standby.data, owner["user"], owner["group"])
+        primary.run(
+            *("pg_basebackup", "-h", str(primary.data), "-U", "postgres"),
+            *("-D", str(standby.data), "-R", "--checkpoint=fast", "--no-sync"),
+        )
+        standby.start()
+        _until(primary, "select 1 from pg_stat_replication where state = 'streaming'")
+        primary.rows("alter system set synchronous_standby_names = '*'")
+        primary.rows("select pg_reload_conf()")
+        _until(primary, "select 1 from pg_stat_replication where sync_state = 'sync'")
+        time.sleep(0.1)  # each session has read it, and what it committed before has arrived
+        self._standby = standby
+
+    def close(self) -> None:
+        """End both."""
+        for each in (self._standby, self.cluster):
+            if each is not None:
+                with each.busy:
+                    each.stop()
+
+
+def log_of(cluster: Cluster) -> Path:
+    """What a server says."""
+    return cluster.data.with_suffix(".log")
+
+
+def _until(cluster: Cluster, statement: str) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not cluster.rows(statement):
+        if time.monotonic() > end:
+            raise TimeoutError(statement)
+        time.sleep(_POLL)
