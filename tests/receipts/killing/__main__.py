@@ -6,6 +6,7 @@ import time
 
 from . import __doc__ as about
 from .faults import OF_SERVER
+from .invariants import Broken
 from .world import IMPLEMENTATIONS, Options, World, in_batches, world
 
 BATCH = 250
@@ -41,9 +42,9 @@ def main() -> int:
     )
     began = time.monotonic()
     with world(options) as made:
-        size = BATCH if given.implementation == "receipts" else NAIVE_BATCH
+        size = BATCH if options.is_ours else NAIVE_BATCH
         broken = in_batches(made, size, lambda each: _progress(each, began))
-        if not broken and given.implementation == "receipts":
+        if not broken and options.is_ours:
             broken = _again(made)
         print(report(made, time.monotonic() - began))
     for each in broken[:10]:
@@ -53,11 +54,11 @@ def main() -> int:
     return bool(broken)
 
 
-def _again(made: World) -> list[object]:
+def _again(made: World) -> list[Broken]:
     began = time.monotonic()
     broken = made.ask_again()
     print(f"each asked once more in {time.monotonic() - began:.0f} s")
-    return list(broken)
+    return broken
 
 
 def _progress(made: World, began: float) -> None:
@@ -75,13 +76,15 @@ def report(made: World, took: float) -> str:
     ledger, posts = made.ledger, made.posts
     requests = sum(len(post.replies) for post in posts)
     outcomes = ledger.outcomes(made.committed)
+    yes, no = (sum(each[at] for each in outcomes.values()) for at in (0, 1))
+    happened = ", ".join(f"{n:,} {name}" for name, n in sorted(ledger.faults.items()))
+    head = f"{made.options.implementation}, seed {made.options.seed}: {len(posts):,} logical POSTs"
+    counts = f"{requests:,} requests, {sum(ledger.commits.values()):,} COMMITs, {took:.0f} s"
+    lost = f"{len(ledger.lost):,}, of which committed {yes:,}, not committed {no:,}"
     lines = [
-        f"{made.options.implementation}, seed {made.options.seed}: {len(posts):,} logical POSTs in"
-        f" {requests:,} requests, {sum(ledger.commits.values()):,} COMMITs, {took:.0f} s",
-        "faults: " + ", ".join(f"{n:,} {name}" for name, n in sorted(ledger.faults.items())),
-        f"lost answers to COMMIT: {len(ledger.lost):,}, of which committed "
-        f"{sum(yes for yes, _ in outcomes.values()):,}, not committed "
-        f"{sum(no for _, no in outcomes.values()):,}",
+        f"{head} in {counts}",
+        f"{sum(ledger.faults.values()):,} faults: {happened}",
+        f"lost answers to COMMIT: {lost}",
         *(f"  {why}: {yes:,} committed, {no:,} not" for why, (yes, no) in outcomes.items()),
     ]
     return "\n".join(lines)

@@ -1,12 +1,11 @@
 """A small PostgreSQL that may be killed in each way there is, and comes back within a second."""
 
-import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import psycopg
 
 from sunup.local import servers
 from sunup.local.postgres import folder
+
+from .processes import gone, kill, kill_all
 
 SETTINGS = {
     "listen_addresses": "",
@@ -38,12 +39,15 @@ _POLL = 0.01
 
 
 class Cluster:
-    """One server on a data folder of its own; its Unix socket is there, too."""
+    """One server on a data folder of its own; its Unix socket is beside it."""
 
     def __init__(self, data: Path, settings: dict[str, str] | None = None) -> None:
         self.data = data
         self.binaries = servers.find()
-        self._settings = SETTINGS | {"unix_socket_directories": str(data)} | (settings or {})
+        # Not in the data: a standby's are a copy of these.
+        self.host = data.with_suffix(".socket")
+        folder.make_socket_folder(self.host)
+        self.settings = settings or {}
         self._postmaster: subprocess.Popen[bytes] | None = None
         # Held while it is brought down and up again: one fault of the whole server at a time.
         self.busy = threading.Lock()
@@ -51,7 +55,7 @@ class Cluster:
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        return self.data / ".s.PGSQL.5432"
+        return self.host / ".s.PGSQL.5432"
 
     def make(self) -> None:
         """Make the data."""
@@ -75,7 +79,8 @@ class Cluster:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        pairs = [f"{name}={value}" for name, value in self._settings.items()]
+        settings = SETTINGS | {"unix_socket_directories": str(self.host)} | self.settings
+        pairs = [f"{name}={value}" for name, value in settings.items()]
         with self.data.with_suffix(".log").open("ab") as log:
             self._postmaster = subprocess.Popen(
                 [
@@ -95,16 +100,17 @@ class Cluster:
         while True:
             try:
                 self.connect().close()
-                return
             except psycopg.OperationalError:
                 if time.monotonic() > end or self._process.poll() is not None:
                     raise
-            time.sleep(_POLL)
+                time.sleep(_POLL)
+            else:
+                return
 
     def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """A connection that no fault is aimed at."""
         return psycopg.connect(
-            host=str(self.data), user="postgres", dbname="postgres", autocommit=True
+            host=str(self.host), user="postgres", dbname="postgres", autocommit=True
         )
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -118,30 +124,30 @@ class Cluster:
         found = []
         for child in self._children():
             with suppress(psutil.Error):
-                if " 127.0.0.1" in (line := " ".join(child.cmdline())) or "[local]" in line:
+                if "[local]" in " ".join(child.cmdline()):
                     found.append(child.pid)
         return found
 
     def kill_backend(self, pid: int) -> None:
         """SIGKILL; the postmaster ends all the others, and recovers as from a crash."""
-        _kill(pid)
+        kill(pid)
         time.sleep(0.1)
         self.wait()
 
     def kill_postmaster(self) -> None:
         """SIGKILL for it alone: the others end when they notice. Then start anew."""
         left = self._children()
-        _kill(self._process.pid)
+        kill(self._process.pid)
         self._process.wait()
-        if not _gone(left):
-            _kill_all(left)
+        if not gone(left):
+            kill_all(left)
         self.start()
 
     def kill_all(self) -> None:
         """SIGKILL for each of its processes."""
         left = self._children()
-        _kill(self._process.pid)
-        _kill_all(left)
+        kill(self._process.pid)
+        kill_all(left)
         self._process.wait()
 
     def crash(self) -> None:
@@ -185,46 +191,3 @@ class Cluster:
             return psutil.Process(self._process.pid).children()
         except psutil.Error:
             return []
-
-
-def _kill(pid: int) -> None:
-    assert pid > 1
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _kill_all(processes: list[psutil.Process]) -> None:
-    for each in processes:
-        _kill(each.pid)
-    _gone(processes)
-
-
-def _gone(processes: list[psutil.Process]) -> bool:
-    """Whether they have ended, within a few seconds; nobody may have reaped them."""
-    end = time.monotonic() + 5
-    while any(map(_lives, processes)):
-        if time.monotonic() > end:
-            return False
-        time.sleep(_POLL)
-    return True
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-@contextmanager
-def running(base: Path, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
-    """A new one, until the block ends."""
-    base.chmod(0o755)
-    cluster = Cluster(base / "data", settings)
-    cluster.make()
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        with cluster.busy:
-            cluster.stop()

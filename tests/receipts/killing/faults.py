@@ -95,7 +95,7 @@ class Seeded:
         if kind == "late":
             seconds = random.choice((random.uniform(0, 0.1), random.uniform(0.1, 3.5)))
         elif kind == "silence":
-            seconds = random.uniform(0.5, 5.0)
+            seconds, when = random.uniform(0.5, 5.0), random.choice(("before", "after"))
         elif kind == "slow":
             seconds = random.uniform(0, 0.3)
         return Fault(kind, when, seconds, random.random(), random.random() < 0.3)

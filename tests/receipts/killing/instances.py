@@ -91,9 +91,7 @@ class Instances:
         self._file = log.open("ab")
         self._free: queue.Queue[_Instance] = queue.Queue()
         random = Random(seed)
-        self._all = [
-            _Instance(kind, _environment(port, random), self._file) for kind in kinds
-        ]
+        self._all = [_Instance(kind, _environment(port, random), self._file) for kind in kinds]
         for each in self._all:
             self._free.put(each)
 
@@ -114,7 +112,7 @@ class Instances:
 
 def _environment(port: int, random: Random) -> dict[str, str]:
     tests = Path(__file__).parents[3]
-    ours = {
+    return {
         "PYTHONPATH": f"{tests / 'src'}{os.pathsep}{tests}",
         "PATH": os.environ.get("PATH", ""),
         "AWS_LAMBDA_FUNCTION_NAME": "f",
@@ -128,7 +126,6 @@ def _environment(port: int, random: Random) -> dict[str, str]:
         "GATEWAY_TIMEOUT": str(random.choice((2.5, 4, 8))),
         "LOG_LEVEL": "WARNING",
     }
-    return ours
 
 
 @contextmanager

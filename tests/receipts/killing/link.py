@@ -151,6 +151,7 @@ class Link:
                 await asyncio.sleep(fault.seconds)
                 await self._answer_to(commit)
         elif fault.when == "before":
+            await asyncio.sleep(fault.seconds)
             self._to_server.write(commit[: int(len(commit) * fault.part)])
         elif fault.when == "during":
             self._to_server.write(commit)

@@ -81,7 +81,7 @@ class XactStatus:
 
     def __call__(self, path: str, post: str, key: str) -> Answer:
         while True:
-            number, found = None, None
+            number, found = None, None  # of this run
             try:
                 with self._db.transaction() as c:
                     if not _claim(c, key):
@@ -89,10 +89,10 @@ class XactStatus:
                     (number,) = c.execute("select pg_current_xact_id()::text").fetchone()
                     found = _work(c, path, post)
                     _keep(c, key, found)
-                return found
             except ConnectionLost:
-                if found is not None and self._committed(number):
-                    return found
+                if found is None or not self._committed(number):
+                    continue
+            return found
 
     def _committed(self, number: Any) -> bool:
         while True:
@@ -133,9 +133,9 @@ class NoFencing:
                         " (key) do update set status = excluded.status, body = excluded.body",
                         (key, found[0], found[1].decode()),
                     )
-                return found
             except ConnectionLost:
                 continue
+            return found
 
 
 NAIVE: dict[str, Callable[[Any], Callable[[str, str, str], Answer]]] = {

@@ -16,6 +16,8 @@ from .site import Site
 from .wire import post_of, process_of
 
 PORTS = range(42000, 43000)
+# Seconds in which what was closed is closed.
+_CLOSING = 0.02
 
 
 class Proxy:
@@ -49,10 +51,17 @@ class Proxy:
             link.cut()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # all is over
+            try:
+                await self._serve(reader, writer)
+            finally:
+                writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.to_thread(self.site.opened.wait)
         try:
             server = await asyncio.open_unix_connection(str(self.site.cluster.socket))
         except OSError:
-            writer.transport.abort()
             return
         link = Link((reader, writer), server, self._decide, self.ledger)
         self._links.add(link)
@@ -103,6 +112,7 @@ def proxying(site: Site, plan: Plan, ledger: Ledger) -> Iterator[Proxy]:
         for each in others:
             each.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(_CLOSING)
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:

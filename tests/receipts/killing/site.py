@@ -1,7 +1,10 @@
 """The server that the proxy leads to, and with failover the standby that will replace it."""
 
 import shutil
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sunup.local.postgres import folder
@@ -18,6 +21,9 @@ class Site:
     def __init__(self, cluster: Cluster, *, standby: bool = False) -> None:
         self.cluster = cluster
         self.failovers = 0
+        # Whoever wants a new connection waits for it.
+        self.opened = threading.Event()
+        self.opened.set()
         self._base = cluster.data.parent
         self._standby: Cluster | None = None
         if standby:
@@ -56,13 +62,13 @@ class Site:
     def protect(self) -> None:
         """Make a standby, and let each COMMIT wait for it."""
         primary = self.cluster
-        standby = Cluster(self._base / f"data{self.failovers + 1}")
+        standby = Cluster(self._base / f"data{self.failovers + 1}", primary.settings)
         standby.data.mkdir(mode=0o700)
         owner = folder.account()
         if owner:
             shutil.chown(standby.data, owner["user"], owner["group"])
         primary.run(
-            *("pg_basebackup", "-h", str(primary.data), "-U", "postgres"),
+            *("pg_basebackup", "-h", str(primary.host), "-U", "postgres"),
             *("-D", str(standby.data), "-R", "--checkpoint=fast", "--no-sync"),
         )
         standby.start()
@@ -81,9 +87,18 @@ class Site:
                     each.stop()
 
 
-def log_of(cluster: Cluster) -> Path:
-    """What a server says."""
-    return cluster.data.with_suffix(".log")
+@contextmanager
+def running(base: Path, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
+    """A new one, until the block ends."""
+    base.chmod(0o755)
+    cluster = Cluster(base / "data", settings)
+    cluster.make()
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        with cluster.busy:
+            cluster.stop()
 
 
 def _until(cluster: Cluster, statement: str) -> None:

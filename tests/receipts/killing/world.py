@@ -12,13 +12,12 @@ from typing import Any
 from . import invariants
 from .apps import TABLES
 from .clients import Post, post_of_seed, send, without_two_at_once
-from .cluster import running
 from .faults import USUAL, WITH_STANDBY, Plan, Seeded
 from .instances import Instances, Reply, instances
 from .invariants import Broken
 from .ledger import Ledger
 from .proxy import proxying
-from .site import Site
+from .site import Site, running
 from .storm import storm
 
 IMPLEMENTATIONS = ("receipts", "own-transaction", "xact-status", "no-fencing")
@@ -45,9 +44,14 @@ class Options:
     server: dict[str, str] = field(default_factory=dict)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is sunup's, and not a naive one."""
+        return self.implementation == "receipts"
+
+    @property
     def kinds(self) -> list[str]:
         """What each process runs."""
-        kinds = self.drivers if self.implementation == "receipts" else (self.implementation,)
+        kinds = self.drivers if self.is_ours else (self.implementation,)
         return [kinds[number % len(kinds)] for number in range(self.processes)]
 
     def post(self, number: int) -> Post:
@@ -87,7 +91,7 @@ class World:
             rows = self._rows("select post, run, number from posts")
             self.committed = {row[1] for row in rows}
             return [
-                *invariants.of_posts(self.posts, rows),
+                *invariants.of_posts(self.posts, rows, failures=self.options.is_ours),
                 *invariants.of_blocks(rows, self._rows("select run from details")),
                 *invariants.of_receipts(
                     self._rows("select key from sunup_receipts where status is null")
@@ -120,7 +124,9 @@ class World:
 
 
 @contextmanager
-def world(options: Options, plan: Plan | None = None) -> Iterator[World]:
+def world(
+    options: Options, plan: Plan | None = None, site_of: type[Site] = Site
+) -> Iterator[World]:
     """All of it, until the block ends; without a `plan` the seed's."""
     ledger = Ledger()
     if plan is None:
@@ -130,7 +136,7 @@ def world(options: Options, plan: Plan | None = None) -> Iterator[World]:
         running(Path(name), options.server) as cluster,
     ):
         cluster.rows(TABLES)
-        site = Site(cluster, standby=options.standby)
+        site = site_of(cluster, standby=options.standby)
         try:
             with (
                 proxying(site, plan, ledger) as proxy,
