@@ -27,6 +27,14 @@ def main() -> int:
     parser.add_argument(
         "--standby", action="store_true", help="a synchronous standby, and failovers to it"
     )
+    parser.add_argument(
+        "--no-repeat", action="store_true", help="the clients repeat, sunup does not"
+    )
+    parser.add_argument(
+        "--isolation",
+        choices=("read_committed", "repeatable_read", "serializable"),
+        default="read_committed",
+    )
     given = parser.parse_args()
     drivers = ("asyncpg", "psycopg") if given.driver == "both" else (given.driver,)
     options = Options(
@@ -38,6 +46,8 @@ def main() -> int:
         clients=given.clients,
         storm=given.storm,
         standby=given.standby,
+        repeat=not given.no_repeat,
+        isolation=given.isolation,
         patience=45.0 if given.implementation == "receipts" else 5.0,
     )
     began = time.monotonic()
@@ -80,10 +90,12 @@ def report(made: World, took: float) -> str:
     happened = ", ".join(f"{n:,} {name}" for name, n in sorted(ledger.faults.items()))
     head = f"{made.options.implementation}, seed {made.options.seed}: {len(posts):,} logical POSTs"
     counts = f"{requests:,} requests, {sum(ledger.commits.values()):,} COMMITs, {took:.0f} s"
+    slowest = max((each.seconds for post in posts for each in post.replies), default=0.0)
     lost = f"{len(ledger.lost):,}, of which committed {yes:,}, not committed {no:,}"
     lines = [
         f"{head} in {counts}",
         f"{sum(ledger.faults.values()):,} faults: {happened}",
+        f"the slowest request took {slowest:.1f} s",
         f"lost answers to COMMIT: {lost}",
         *(f"  {why}: {yes:,} committed, {no:,} not" for why, (yes, no) in outcomes.items()),
     ]

@@ -8,20 +8,15 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from random import random
 from typing import Any
 
-from sunup import exactly_once
+from sunup import after_commit, exactly_once
+from sunup.receipts.texts import CREATE
 
-RECEIPTS = """
-create table sunup_receipts (
-  key bytea primary key, fingerprint bytea not null, status smallint, headers text, body bytea,
-  created_at timestamptz not null default now()
-);
-create index on sunup_receipts (created_at);
-"""
 TABLES = f"""
-{RECEIPTS}
+{CREATE};
 create table posts (number int generated always as identity, post text not null, run text not null);
 create table details (run text not null);
 -- Those of the naive ways.
@@ -29,6 +24,12 @@ create table answers (key text primary key, status int, body text);
 """
 INSERT = "insert into posts (post, run) values ({}, {}) returning number"
 DETAIL = "insert into details (run) values ({})"
+
+STATUSES = {"/refused": 422, "/limited": 429}
+
+# What the processes are told by their environment: arguments of `exactly_once`, and a file in which
+# each call after a COMMIT is noted.
+ARGUMENTS, NOTES = "KILLING_ARGUMENTS", "KILLING_NOTES"
 
 _numbers = itertools.count()
 
@@ -43,11 +44,25 @@ def a_run(post: str) -> str:
     return f"{post}/{os.getpid()}.{next(_numbers)}"
 
 
+def note_commit(run: str) -> None:
+    """When this run has been committed, note it."""
+
+    def note() -> None:
+        with Path(os.environ[NOTES]).open("a") as file:
+            file.write(f"{run}\n")
+
+    after_commit(note)
+
+
+def _once(app: Any, db: Any) -> Any:
+    return exactly_once(app, database=db, **json.loads(os.environ[ARGUMENTS]))
+
+
 def answer(path: str, post: str, number: int) -> Answer:
     """What the client is told. Raises what an app may raise."""
     if path == "/flaky" and random() < 0.5:
         raise ValueError("of the app")
-    status = 422 if path == "/refused" else 201
+    status = STATUSES.get(path, 201)
     return status, json.dumps({"post": post, "number": number}).encode()
 
 
@@ -64,6 +79,7 @@ def on_asyncpg(settings: Any) -> tuple[Any, Any]:
         run = a_run(post)
         async with db.connection() as c:
             number = await c.fetchval(INSERT.format("$1", "$2"), post, run)
+        note_commit(run)
         async with db.connection() as c:
             await c.execute(DETAIL.format("$1"), run)
         status, body = answer(scope["path"], post, number)
@@ -71,7 +87,7 @@ def on_asyncpg(settings: Any) -> tuple[Any, Any]:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return exactly_once(app, database=db, repeat=True), db
+    return _once(app, db), db
 
 
 def on_psycopg(settings: Any) -> tuple[Any, Any]:
@@ -85,11 +101,12 @@ def on_psycopg(settings: Any) -> tuple[Any, Any]:
         with db.connection() as c:
             row = c.execute(INSERT.format("%s", "%s"), (post, run)).fetchone()
             assert row is not None
+        note_commit(run)
         with db.connection() as c:
             c.execute(DETAIL.format("%s"), (run,))
         return answer(path, post, row[0])
 
-    return exactly_once(wsgi(lambda path, post, _: work(path, post)), database=db, repeat=True), db
+    return _once(wsgi(lambda path, post, _: work(path, post)), db), db
 
 
 def wsgi(respond: Callable[[str, str, str], Answer]) -> Any:

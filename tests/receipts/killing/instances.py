@@ -6,12 +6,14 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import IO, Any
+
+from .apps import ARGUMENTS, NOTES
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,18 @@ class _Instance:
 class Instances:
     """`ask` may be called from any thread."""
 
-    def __init__(self, kinds: list[str], port: int, log: Path, seed: int) -> None:
-        self._file = log.open("ab")
+    def __init__(
+        self, kinds: list[str], port: int, folder: Path, seed: int, arguments: Mapping[str, Any]
+    ) -> None:
+        self._file = (folder / "app.log").open("ab")
+        self._notes = folder / "notes"
+        self._notes.touch()
         self._free: queue.Queue[_Instance] = queue.Queue()
         random = Random(seed)
-        self._all = [_Instance(kind, _environment(port, random), self._file) for kind in kinds]
+        ours = {ARGUMENTS: json.dumps(arguments), NOTES: str(self._notes)}
+        self._all = [
+            _Instance(kind, {**_environment(port, random), **ours}, self._file) for kind in kinds
+        ]
         for each in self._all:
             self._free.put(each)
 
@@ -102,6 +111,10 @@ class Instances:
             return instance.ask(event)
         finally:
             self._free.put(instance)
+
+    def notes(self) -> list[str]:
+        """The runs that have noted their COMMIT."""
+        return self._notes.read_text().splitlines()
 
     def close(self) -> None:
         """End them all."""
@@ -129,9 +142,11 @@ def _environment(port: int, random: Random) -> dict[str, str]:
 
 
 @contextmanager
-def instances(kinds: list[str], port: int, log: Path, seed: int) -> Iterator[Instances]:
+def instances(
+    kinds: list[str], port: int, folder: Path, seed: int, arguments: Mapping[str, Any]
+) -> Iterator[Instances]:
     """So many processes as there are kinds, until the block ends."""
-    made = Instances(kinds, port, log, seed)
+    made = Instances(kinds, port, folder, seed, arguments)
     try:
         yield made
     finally:

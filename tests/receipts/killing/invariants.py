@@ -1,10 +1,11 @@
 """What must be so when all is over, whatever was killed in between."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from .apps import STATUSES
 from .clients import Post
 
 
@@ -59,7 +60,7 @@ def _of_post(post: Post, numbers: list[int]) -> Iterable[Broken]:
 
 
 def _is_own(post: Post, status: int, body: str, numbers: list[int]) -> bool:
-    if status != (422 if post.path == "/refused" else 201):
+    if status != STATUSES.get(post.path, 201):
         return False
     found = json.loads(body)
     return bool(found["post"] == post.name and found["number"] in numbers)
@@ -77,6 +78,21 @@ def _told(post: Post) -> str:
     return f"{post.habit}, told " + " | ".join(
         f"{each.status} {each.body[:120]}" for each in post.replies[-6:]
     )
+
+
+def of_notes(notes: list[str], committed: set[str]) -> list[Broken]:
+    """What was called after a COMMIT was called once, and not without one."""
+    return [
+        *(
+            Broken("after the COMMIT only", run, "called, but not committed")
+            for run in sorted(set(notes) - committed)
+        ),
+        *(
+            Broken("after the COMMIT once", run, f"called {times} times")
+            for run, times in Counter(notes).items()
+            if times > 1
+        ),
+    ]
 
 
 def of_blocks(rows: Rows, details: Rows) -> list[Broken]:

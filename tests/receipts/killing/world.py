@@ -39,6 +39,9 @@ class Options:
     # Seconds, on average, between faults that are aimed at nothing; 0: none.
     storm: float = 4.0
     standby: bool = False
+    # Of `exactly_once`.
+    repeat: bool = True
+    isolation: str = "read_committed"
     patience: float = _PATIENCE
     # More settings of the server.
     server: dict[str, str] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class World:
             self.committed = {row[1] for row in rows}
             return [
                 *invariants.of_posts(self.posts, rows, failures=self.options.is_ours),
+                *invariants.of_notes(self.app.notes(), self.committed),
                 *invariants.of_blocks(rows, self._rows("select run from details")),
                 *invariants.of_receipts(
                     self._rows("select key from sunup_receipts where status is null")
@@ -140,7 +144,13 @@ def world(
         try:
             with (
                 proxying(site, plan, ledger) as proxy,
-                instances(options.kinds, proxy.port, Path(name) / "app.log", options.seed) as app,
+                instances(
+                    options.kinds,
+                    proxy.port,
+                    Path(name),
+                    options.seed,
+                    {"repeat": options.repeat, "isolation": options.isolation},
+                ) as app,
             ):
                 made = World(options, site, app, ledger)
                 every = options.storm
