@@ -15,7 +15,7 @@ import psycopg
 from sunup.local import servers
 from sunup.local.postgres import folder
 
-from .processes import gone, kill, kill_all
+from .processes import gone, kill, kill_all, working_in
 
 SETTINGS = {
     "listen_addresses": "",
@@ -122,7 +122,7 @@ class Cluster:
     def backends(self) -> list[int]:
         """The processes that serve clients."""
         found = []
-        for child in self._children():
+        for child in working_in(self.data):
             with suppress(psutil.Error):
                 if "[local]" in " ".join(child.cmdline()):
                     found.append(child.pid)
@@ -136,23 +136,24 @@ class Cluster:
 
     def kill_postmaster(self) -> None:
         """SIGKILL for it alone: the others end when they notice. Then start anew."""
-        left = self._children()
         kill(self._process.pid)
         self._process.wait()
+        left = working_in(self.data)
         if not gone(left):
             kill_all(left)
         self.start()
 
-    def kill_all(self) -> None:
-        """SIGKILL for each of its processes."""
-        left = self._children()
+    def kill_all(self, first: int = 0) -> None:
+        """SIGKILL for each of its processes; for this one without any delay."""
+        if first:
+            kill(first)
         kill(self._process.pid)
-        kill_all(left)
+        kill_all(working_in(self.data))
         self._process.wait()
 
-    def crash(self) -> None:
+    def crash(self, first: int = 0) -> None:
         """All killed at once, and started anew."""
-        self.kill_all()
+        self.kill_all(first)
         self.start()
 
     def restart(self) -> None:
@@ -185,9 +186,3 @@ class Cluster:
     def _process(self) -> "subprocess.Popen[bytes]":
         assert self._postmaster is not None
         return self._postmaster
-
-    def _children(self) -> list[psutil.Process]:
-        try:
-            return psutil.Process(self._process.pid).children()
-        except psutil.Error:
-            return []

@@ -16,6 +16,10 @@ from typing import IO, Any
 from .apps import ARGUMENTS, NOTES
 
 
+# Seconds for starting a process, on a machine that is busy.
+_MARGIN = 3.0
+
+
 @dataclass(frozen=True)
 class Reply:
     """`status` 0: the process was killed, or gave no response in time."""
@@ -23,6 +27,8 @@ class Reply:
     status: int
     body: str = ""
     seconds: float = 0.0
+    # Later than the gateway would have waited.
+    late: bool = False
 
     @property
     def final(self) -> bool:
@@ -59,11 +65,12 @@ class _Instance:
         except OSError:
             line = b""
         took = time.monotonic() - began
+        late = took > float(self._environ["GATEWAY_TIMEOUT"]) + _MARGIN
         if not line:
             self.kill()
-            return Reply(0, seconds=took)
+            return Reply(0, "", took, late)
         response = json.loads(line)
-        return Reply(response["statusCode"], response["body"], took)
+        return Reply(response["statusCode"], response["body"], took, late)
 
     def kill(self) -> None:
         self._process.kill()

@@ -35,6 +35,12 @@ def of_posts(posts: list[Post], rows: Rows, *, failures: bool) -> list[Broken]:
     broken = [each for post in posts for each in _of_post(post, numbers[post.name])]
     if failures:
         broken += [
+            Broken("answered in time", post.name, f"{each.seconds:.1f} s; {_told(post)}")
+            for post in posts
+            for each in post.replies
+            if each.late
+        ]
+        broken += [
             Broken("a failure is true", post.name, f"{numbers[post.name]}; {_told(post)}")
             for post in posts
             if post.given_up and not _as_told(post, len(numbers[post.name]))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -15,6 +16,16 @@ def kill(pid: int) -> None:
     assert pid > 1
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def working_in(folder: Path) -> list[psutil.Process]:
+    """PostgreSQL's processes on these data: whoever is their parent by now."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error, OSError):
+            if process.info["name"] == "postgres" and folder.samefile(process.cwd()):
+                found.append(process)
+    return found
 
 
 def kill_all(processes: list[psutil.Process]) -> None:

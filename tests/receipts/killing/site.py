@@ -39,20 +39,20 @@ class Site:
         elif kind == "postmaster":
             cluster.alone(cluster.kill_postmaster)
         elif kind == "crash":
-            cluster.alone(cluster.crash)
+            cluster.alone(lambda: cluster.crash(backend))
         elif kind == "restart":
             cluster.alone(cluster.restart)
         elif kind == "failover" and self._standby is not None:
-            cluster.alone(self.fail_over)
+            cluster.alone(lambda: self.fail_over(backend))
 
-    def fail_over(self) -> None:
-        """Kill the primary; its standby takes over, and gets a new standby itself."""
+    def fail_over(self, first: int = 0) -> None:
+        """Kill the primary, this process first; its standby takes over, and gets a new standby itself."""
         old, new = self.cluster, self._standby
         assert new is not None
         self._standby = None
         # Before anybody can ask it: whoever asks finds it busy until it has a standby.
         with new.busy:
-            old.kill_all()
+            old.kill_all(first)
             self.cluster = new
             new.rows("select pg_promote()")
             self.failovers += 1

@@ -12,11 +12,11 @@ from typing import Any
 from . import invariants
 from .apps import TABLES
 from .clients import Post, post_of_seed, send, without_two_at_once
-from .faults import USUAL, WITH_STANDBY, Plan, Seeded
+from .faults import USUAL, WITH_STANDBY, Plan, Scripted, Seeded
 from .instances import Instances, Reply, instances
 from .invariants import Broken
 from .ledger import Ledger
-from .proxy import proxying
+from .proxy import Proxy, proxying
 from .site import Site, running
 from .storm import storm
 
@@ -66,9 +66,12 @@ class Options:
 class World:
     """Made by `world`."""
 
-    def __init__(self, options: Options, site: Site, app: Instances, ledger: Ledger) -> None:
+    def __init__(
+        self, options: Options, site: Site, proxy: Proxy, app: Instances, ledger: Ledger
+    ) -> None:
         self.options = options
         self.site = site
+        self.proxy = proxy
         self.app = app
         self.ledger = ledger
         self.posts: list[Post] = []
@@ -103,7 +106,8 @@ class World:
             ]
 
     def ask_again(self) -> list[Broken]:
-        """Send each once more, when no fault is left: also those who gave up get an answer now."""
+        """Send each once more, and let it be: also those who gave up get an answer now."""
+        self.proxy.plan = Scripted()
         with ThreadPoolExecutor(self.options.clients) as pool:
             for _ in pool.map(self._once_more, self.posts):
                 pass
@@ -152,7 +156,7 @@ def world(
                     {"repeat": options.repeat, "isolation": options.isolation},
                 ) as app,
             ):
-                made = World(options, site, app, ledger)
+                made = World(options, site, proxy, app, ledger)
                 every = options.storm
                 with storm(site, proxy, ledger, options.seed, every, standby=options.standby):
                     yield made
