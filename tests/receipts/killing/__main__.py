@@ -5,6 +5,7 @@ import sys
 import time
 
 from . import __doc__ as about
+from .drivers import DRIVERS
 from .faults import OF_SERVER
 from .invariants import Broken
 from .world import IMPLEMENTATIONS, Options, World, in_batches, world
@@ -18,7 +19,7 @@ def main() -> int:
     parser.add_argument("--implementation", choices=IMPLEMENTATIONS, default="receipts")
     parser.add_argument("--posts", type=int, default=200, help="logical POSTs, at most")
     parser.add_argument("--seed", type=int, default=0, help="of faults and of clients' habits")
-    parser.add_argument("--driver", choices=("asyncpg", "psycopg", "both"), default="both")
+    parser.add_argument("--driver", choices=(*DRIVERS, "all"), default="all")
     parser.add_argument("--processes", type=int, default=6, help="of the app")
     parser.add_argument("--clients", type=int, default=6, help="at a time")
     parser.add_argument(
@@ -36,7 +37,7 @@ def main() -> int:
         default="read_committed",
     )
     given = parser.parse_args()
-    drivers = ("asyncpg", "psycopg") if given.driver == "both" else (given.driver,)
+    drivers = tuple(DRIVERS) if given.driver == "all" else (given.driver,)
     options = Options(
         implementation=given.implementation,
         posts=given.posts,

@@ -7,7 +7,7 @@ the work has a name, which says in which process it was.
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import random
 from typing import Any
@@ -16,6 +16,8 @@ from sunup import after_commit, exactly_once
 from sunup.receipts.texts import CREATE
 
 TABLES = f"""
+drop schema public cascade;
+create schema public;
 {CREATE};
 create table posts (number int generated always as identity, post text not null, run text not null);
 create table details (run text not null);
@@ -23,7 +25,7 @@ create table details (run text not null);
 create table answers (key text primary key, status int, body text);
 """
 INSERT = "insert into posts (post, run) values ({}, {}) returning number"
-DETAIL = "insert into details (run) values ({})"
+DETAIL = "insert into details (run) values ({}) returning 1"
 
 STATUSES = {"/refused": 422, "/limited": 429}
 
@@ -35,8 +37,6 @@ _numbers = itertools.count()
 
 # One answer of the app's, by its status.
 Answer = tuple[int, bytes]
-# Runs a block of the work: statement and values; a number where one is returned.
-Execute = Callable[..., Any]
 
 
 def a_run(post: str) -> str:
@@ -54,8 +54,9 @@ def note_commit(run: str) -> None:
     after_commit(note)
 
 
-def _once(app: Any, db: Any) -> Any:
-    return exactly_once(app, database=db, **json.loads(os.environ[ARGUMENTS]))
+def once(app: Any, database: Any) -> Any:
+    """`exactly_once` as this process is told."""
+    return exactly_once(app, database=database, **json.loads(os.environ[ARGUMENTS]))
 
 
 def answer(path: str, post: str, number: int) -> Answer:
@@ -66,47 +67,36 @@ def answer(path: str, post: str, number: int) -> Answer:
     return status, json.dumps({"post": post, "number": number}).encode()
 
 
-def on_asyncpg(settings: Any) -> tuple[Any, Any]:
-    """The app, and its database."""
-    from sunup.asyncpg import Database
+async def work_async(block: Callable[..., Awaitable[int]], path: str, post: str) -> Answer:
+    """A POST's work, in two blocks."""
+    run = a_run(post)
+    number = await block(INSERT, post, run)
+    note_commit(run)
+    await block(DETAIL, run)
+    return answer(path, post, number)
 
-    db = Database(settings)
+
+def work(block: Callable[..., int], path: str, post: str) -> Answer:
+    """A POST's work, in two blocks."""
+    run = a_run(post)
+    number = block(INSERT, post, run)
+    note_commit(run)
+    block(DETAIL, run)
+    return answer(path, post, number)
+
+
+def asgi(respond: Callable[[str, str], Awaitable[Answer]]) -> Any:
+    """An ASGI app of what answers a path and a POST."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             raise NotImplementedError
-        post = (await receive())["body"].decode()
-        run = a_run(post)
-        async with db.connection() as c:
-            number = await c.fetchval(INSERT.format("$1", "$2"), post, run)
-        note_commit(run)
-        async with db.connection() as c:
-            await c.execute(DETAIL.format("$1"), run)
-        status, body = answer(scope["path"], post, number)
+        status, body = await respond(scope["path"], (await receive())["body"].decode())
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return _once(app, db), db
-
-
-def on_psycopg(settings: Any) -> tuple[Any, Any]:
-    """The app, and its database."""
-    from sunup.psycopg import Database
-
-    db = Database(settings)
-
-    def work(path: str, post: str) -> Answer:
-        run = a_run(post)
-        with db.connection() as c:
-            row = c.execute(INSERT.format("%s", "%s"), (post, run)).fetchone()
-            assert row is not None
-        note_commit(run)
-        with db.connection() as c:
-            c.execute(DETAIL.format("%s"), (run,))
-        return answer(path, post, row[0])
-
-    return _once(wsgi(lambda path, post, _: work(path, post)), db), db
+    return app
 
 
 def wsgi(respond: Callable[[str, str, str], Answer]) -> Any:

@@ -9,14 +9,13 @@ import sys
 from sunup import Handler
 from sunup.settings import Settings
 
-from . import apps, naive
+from . import naive
+from .drivers import DRIVERS
 
 
 def main(name: str) -> None:
     settings = Settings.from_environment()
-    app, db = {"asyncpg": apps.on_asyncpg, "psycopg": apps.on_psycopg}.get(
-        name, lambda settings: naive.app_of(name, settings)
-    )(settings)
+    app, db = DRIVERS[name](settings) if name in DRIVERS else naive.app_of(name, settings)
     # The log goes to stdout (Lambda's way), which is for responses here.
     responses, sys.stdout = sys.stdout, sys.stderr
     handler = Handler(app, database=db, settings=settings)

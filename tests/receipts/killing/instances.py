@@ -15,7 +15,6 @@ from typing import IO, Any
 
 from .apps import ARGUMENTS, NOTES
 
-
 # Seconds for starting a process, on a machine that is busy.
 _MARGIN = 3.0
 

@@ -1,12 +1,17 @@
 """For each naive way the shortest story in which it fails; sunup's own must survive them all."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .clients import Habit, Post
+from .cluster import Cluster
+from .drivers import DRIVERS
 from .faults import Fault, Kind, Scripted
 from .invariants import Broken
 from .site import Site
 from .world import Options, World, world
+
+# Of the server: nothing of a transaction must reach the disk by chance ahead of its COMMIT.
+SETTINGS = {"wal_writer_delay": "10s"}
 
 # More than the transactions of a story that were under way at the crash.
 _OTHERS = 20
@@ -35,8 +40,6 @@ class Scenario:
     invariant: str
     fault: Fault
     site: type[Site] = Site
-    # Of the server.
-    settings: dict[str, str] = field(default_factory=dict)
 
 
 SCENARIOS = (
@@ -58,8 +61,6 @@ SCENARIOS = (
         "exactly once",
         Fault("backend", "before"),
         NumbersGoOn,
-        # Nothing of the transaction must reach the disk by chance.
-        {"wal_writer_delay": "10s"},
     ),
     Scenario(
         "the COMMIT comes after the look", "no-fencing", "exactly once", Fault("late", seconds=0.7)
@@ -71,18 +72,25 @@ SCENARIOS = (
 # executes the POST, before the first can look what became of its own COMMIT.
 OVERTAKEN = Scenario("", "", "", Fault("cut", "before", seconds=0.5))
 
+ANSWER_LOST = SCENARIOS[0]
 
-def play(scenario: Scenario, kind: str, habit: Habit = "patient") -> tuple[list[Broken], World]:
+
+def play(
+    scenario: Scenario,
+    kind: str,
+    cluster: Cluster,
+    habit: Habit = "patient",
+    path: str = "/add",
+) -> tuple[list[Broken], World]:
     """What breaks with an implementation, or with a driver's `receipts`."""
-    ours = kind in ("asyncpg", "psycopg")
+    ours = kind in DRIVERS
     options = Options(
         implementation="receipts" if ours else kind,
         drivers=(kind,),
-        processes=2,
+        processes=2 if habit == "twice at once" else 1,
         storm=0,
         patience=2.0,
-        server=scenario.settings,
     )
-    with world(options, Scripted(scenario.fault), scenario.site) as made:
-        made.send([Post("post-0", "/add", habit)])
+    with world(options, Scripted(scenario.fault), scenario.site, cluster) as made:
+        made.send([Post("post-0", path, habit)])
         return made.check(), made

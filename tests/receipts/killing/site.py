@@ -19,7 +19,7 @@ class Site:
     """`standby`: with one that each COMMIT waits for."""
 
     def __init__(self, cluster: Cluster, *, standby: bool = False) -> None:
-        self.cluster = cluster
+        self.cluster = self._first = cluster
         self.failovers = 0
         # Whoever wants a new connection waits for it.
         self.opened = threading.Event()
@@ -80,9 +80,9 @@ class Site:
         self._standby = standby
 
     def close(self) -> None:
-        """End both."""
+        """End what came after the first server."""
         for each in (self._standby, self.cluster):
-            if each is not None:
+            if each is not None and each is not self._first:
                 with each.busy:
                     each.stop()
 

@@ -4,14 +4,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import invariants
 from .apps import TABLES
 from .clients import Post, post_of_seed, send, without_two_at_once
+from .cluster import Cluster
 from .faults import USUAL, WITH_STANDBY, Plan, Scripted, Seeded
 from .instances import Instances, Reply, instances
 from .invariants import Broken
@@ -43,8 +44,6 @@ class Options:
     repeat: bool = True
     isolation: str = "read_committed"
     patience: float = _PATIENCE
-    # More settings of the server.
-    server: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:
@@ -133,35 +132,33 @@ class World:
 
 @contextmanager
 def world(
-    options: Options, plan: Plan | None = None, site_of: type[Site] = Site
+    options: Options,
+    plan: Plan | None = None,
+    site_of: type[Site] = Site,
+    cluster: Cluster | None = None,
 ) -> Iterator[World]:
-    """All of it, until the block ends; without a `plan` the seed's."""
+    """All of it, until the block ends; without a `plan` the seed's.
+
+    `cluster` is one that was used before, and will be again.
+    """
     ledger = Ledger()
     if plan is None:
         plan = Seeded(options.seed, WITH_STANDBY if options.standby else USUAL)
-    with (
-        tempfile.TemporaryDirectory(prefix="sunup-killing-", ignore_cleanup_errors=True) as name,
-        running(Path(name), options.server) as cluster,
-    ):
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="sunup-killing-"))
+        if cluster is None:
+            cluster = stack.enter_context(running(Path(name)))
         cluster.rows(TABLES)
         site = site_of(cluster, standby=options.standby)
-        try:
-            with (
-                proxying(site, plan, ledger) as proxy,
-                instances(
-                    options.kinds,
-                    proxy.port,
-                    Path(name),
-                    options.seed,
-                    {"repeat": options.repeat, "isolation": options.isolation},
-                ) as app,
-            ):
-                made = World(options, site, proxy, app, ledger)
-                every = options.storm
-                with storm(site, proxy, ledger, options.seed, every, standby=options.standby):
-                    yield made
-        finally:
-            site.close()
+        stack.callback(site.close)
+        proxy = stack.enter_context(proxying(site, plan, ledger))
+        arguments = {"repeat": options.repeat, "isolation": options.isolation}
+        app = stack.enter_context(
+            instances(options.kinds, proxy.port, Path(name), options.seed, arguments)
+        )
+        blowing = storm(site, proxy, ledger, options.seed, options.storm, standby=options.standby)
+        with blowing:
+            yield World(options, site, proxy, app, ledger)
 
 
 def in_batches(made: World, size: int, shown: Callable[[World], None]) -> list[Broken]:
