@@ -16,6 +16,7 @@ Kind = Literal[
     "terminate",  # pg_terminate_backend
     "restart",  # a fast one
     "failover",  # SIGKILL for all, and the synchronous standby is promoted
+    "split",  # the standby is promoted, and the old primary does not know it for a while
     "instance",  # SIGKILL for the app's process
 ]
 # Of the COMMIT's way: before the server has it; when it has just got it, around its flush of the
@@ -23,7 +24,7 @@ Kind = Literal[
 When = Literal["before", "during", "after"]
 
 WHENS: tuple[When, ...] = ("before", "during", "after")
-OF_SERVER: tuple[Kind, ...] = ("backend", "postmaster", "crash", "restart", "failover")
+OF_SERVER: tuple[Kind, ...] = ("backend", "postmaster", "crash", "restart", "failover", "split")
 
 # How often, in relation to each other.
 USUAL: Mapping[Kind, int] = {
@@ -45,11 +46,14 @@ WITH_STANDBY: Mapping[Kind, int] = {
     "silence": 2,
     "late": 20,
     "slow": 10,
-    "failover": 20,
+    "failover": 14,
+    "split": 14,
     "instance": 4,
 }
 # The chance of the first COMMIT of a POST, its second, and so on: in the end all goes well.
 _CHANCES = (0.5, 0.35, 0.2)
+# At once; around a request's deadline; behind the server's own limit for an idle transaction.
+_LATE = ((0.0, 0.1), (0.1, 3.5), (3.5, 7.0))
 # Around `commit_delay`: see cluster.py.
 _AROUND_FLUSH = 0.006
 
@@ -93,7 +97,7 @@ class Seeded:
         when = random.choice(WHENS)
         seconds = random.uniform(0, _AROUND_FLUSH)
         if kind == "late":
-            seconds = random.choice((random.uniform(0, 0.1), random.uniform(0.1, 3.5)))
+            seconds = random.uniform(*random.choices(_LATE, (10, 10, 1))[0])
         elif kind == "silence":
             seconds, when = random.uniform(0.5, 5.0), random.choice(("before", "after"))
         elif kind == "slow":

@@ -130,6 +130,8 @@ class Link:
             await asyncio.sleep(fault.seconds)
         assert self.strike is not None
         await self.strike()
+        if fault.kind == "split" and fault.when == "before":
+            self._to_server.write(commit)
         if fault.kind != "instance":
             await self._server_gone()
         return False

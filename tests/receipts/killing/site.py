@@ -13,6 +13,8 @@ from .cluster import Cluster
 from .faults import Kind
 
 _PATIENCE, _POLL = 20.0, 0.02
+# Seconds that a primary lives on beside the new one.
+_OUTLIVES = 1.5
 
 
 class Site:
@@ -44,19 +46,49 @@ class Site:
             cluster.alone(cluster.restart)
         elif kind == "failover" and self._standby is not None:
             cluster.alone(lambda: self.fail_over(backend))
+        elif kind == "split" and self._standby is not None:
+            cluster.alone(self.split)
 
     def fail_over(self, first: int = 0) -> None:
         """Kill the primary, this process first; its standby takes over, and gets a new standby itself."""
-        old, new = self.cluster, self._standby
+        old, new = self._successor()
+        old.kill_all(first)
+        self._promote(new)
+        self._bury(old, new)
+
+    def split(self) -> None:
+        """As `fail_over`, but the primary lives on: whoever is connected to it stays there.
+
+        None of its COMMITs can end, as no standby confirms them any more.
+        """
+        old, new = self._successor()
+        self._promote(new)
+
+        def later() -> None:
+            time.sleep(_OUTLIVES)
+            old.kill_all()
+            self._bury(old, new)
+
+        threading.Thread(target=later).start()
+
+    def _successor(self) -> tuple[Cluster, Cluster]:
+        """The primary, and who replaces it: busy until it has a standby itself."""
+        new = self._standby
         assert new is not None
         self._standby = None
-        # Before anybody can ask it: whoever asks finds it busy until it has a standby.
-        with new.busy:
-            old.kill_all(first)
-            self.cluster = new
-            new.rows("select pg_promote()")
-            self.failovers += 1
+        new.busy.acquire()
+        return self.cluster, new
+
+    def _promote(self, new: Cluster) -> None:
+        self.cluster = new
+        new.rows("select pg_promote()")
+        self.failovers += 1
+
+    def _bury(self, old: Cluster, new: Cluster) -> None:
+        try:
             self.protect()
+        finally:
+            new.busy.release()
         shutil.rmtree(old.data)
 
     def protect(self) -> None:
@@ -81,7 +113,9 @@ class Site:
 
     def close(self) -> None:
         """End what came after the first server."""
-        for each in (self._standby, self.cluster):
+        with self.cluster.busy:
+            left = (self._standby, self.cluster)
+        for each in left:
             if each is not None and each is not self._first:
                 with each.busy:
                     each.stop()
