@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.receipts.killing", description=about)
     parser.add_argument("--implementation", choices=IMPLEMENTATIONS, default="receipts")
     parser.add_argument("--posts", type=int, default=200, help="logical POSTs, at most")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one")
     parser.add_argument("--seed", type=int, default=0, help="of faults and of clients' habits")
     parser.add_argument("--driver", choices=(*DRIVERS, "all"), default="all")
     parser.add_argument("--processes", type=int, default=6, help="of the app")
@@ -41,6 +42,7 @@ def main() -> int:
     options = Options(
         implementation=given.implementation,
         posts=given.posts,
+        first=given.first,
         seed=given.seed,
         drivers=drivers,
         processes=given.processes,

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from .faults import OF_SERVER, Fault, Plan
 from .ledger import Ledger
@@ -23,13 +22,16 @@ _CLOSING = 0.02
 class Proxy:
     """Listens on a TCP port of 127.0.0.1; leads to whatever server the site has."""
 
-    def __init__(self, site: Site, plan: Plan, ledger: Ledger) -> None:
+    def __init__(
+        self, site: Site, plan: Plan, ledger: Ledger, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.site = site
         self.plan = plan
         self.ledger = ledger
         self.port = 0
         self._links: set[Link] = set()
         self._closed = False
+        self._loop = loop
 
     async def start(self) -> asyncio.Server:
         """Listen on a free port."""
@@ -43,10 +45,13 @@ class Proxy:
     def close(self) -> None:
         """Let nobody in any more, and cut those who are."""
         self._closed = True
-        self.cut_all()
+        self._cut()
 
     def cut_all(self) -> None:
-        """Cut each connection now, whatever it does."""
+        """Cut each connection now, whatever it does: from any thread."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
         for link in list(self._links):
             link.cut()
 
@@ -97,9 +102,9 @@ class Proxy:
 @contextmanager
 def proxying(site: Site, plan: Plan, ledger: Ledger) -> Iterator[Proxy]:
     """A proxy on a thread of its own, until the block ends."""
-    proxy = Proxy(site, plan, ledger)
     started = threading.Event()
     loop = asyncio.new_event_loop()
+    proxy = Proxy(site, plan, ledger, loop)
     ending = asyncio.Event()
 
     async def serve() -> None:
@@ -121,11 +126,8 @@ def proxying(site: Site, plan: Plan, ledger: Ledger) -> Iterator[Proxy]:
     thread = threading.Thread(target=run)
     thread.start()
     started.wait()
-    call: Any = loop.call_soon_threadsafe
-    proxy_cut = proxy.cut_all
-    proxy.cut_all = lambda: call(proxy_cut)  # type: ignore[method-assign]  # from any thread
     try:
         yield proxy
     finally:
-        call(ending.set)
+        loop.call_soon_threadsafe(ending.set)
         thread.join()

@@ -33,6 +33,8 @@ class Options:
 
     implementation: str = "receipts"
     posts: int = 100
+    # The number of the first one.
+    first: int = 0
     seed: int = 0
     drivers: tuple[str, ...] = ("asyncpg", "psycopg")
     processes: int = 6
@@ -163,8 +165,9 @@ def world(
 
 def in_batches(made: World, size: int, shown: Callable[[World], None]) -> list[Broken]:
     """Send all POSTs; what breaks is looked for after each batch."""
-    for first in range(0, made.options.posts, size):
-        numbers = range(first, min(first + size, made.options.posts))
+    first, end = made.options.first, made.options.first + made.options.posts
+    for begin in range(first, end, size):
+        numbers = range(begin, min(begin + size, end))
         made.send([made.options.post(number) for number in numbers])
         broken = made.check()
         shown(made)
