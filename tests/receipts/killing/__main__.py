@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import Counter
 
 from . import __doc__ as about
 from .drivers import DRIVERS
@@ -37,6 +38,7 @@ def main() -> int:
         choices=("read_committed", "repeatable_read", "serializable"),
         default="read_committed",
     )
+    parser.add_argument("--keep-on", action="store_true", help="send all, whatever breaks")
     given = parser.parse_args()
     drivers = tuple(DRIVERS) if given.driver == "all" else (given.driver,)
     options = Options(
@@ -56,13 +58,15 @@ def main() -> int:
     began = time.monotonic()
     with world(options) as made:
         size = BATCH if options.is_ours else NAIVE_BATCH
-        broken = in_batches(made, size, lambda each: _progress(each, began))
-        if not broken and options.is_ours:
+        broken = in_batches(made, size, lambda each: _progress(each, began), keep_on=given.keep_on)
+        if options.is_ours and (given.keep_on or not broken):
             broken = _again(made)
         print(report(made, time.monotonic() - began))
     for each in broken[:10]:
         print(f"BROKEN {each}")
     if broken:
+        kinds = Counter(each.invariant for each in broken)
+        print(", ".join(f"{count} x {name}" for name, count in kinds.most_common()))
         print(f"{len(broken)} broken; again: {' '.join(sys.argv[1:])} (seed {options.seed})")
     return bool(broken)
 

@@ -163,17 +163,20 @@ def world(
             yield World(options, site, proxy, app, ledger)
 
 
-def in_batches(made: World, size: int, shown: Callable[[World], None]) -> list[Broken]:
-    """Send all POSTs; what breaks is looked for after each batch."""
+def in_batches(
+    made: World, size: int, shown: Callable[[World], None], *, keep_on: bool = False
+) -> list[Broken]:
+    """Send all POSTs, or those up to the first batch after which something is broken."""
+    broken: list[Broken] = []
     first, end = made.options.first, made.options.first + made.options.posts
     for begin in range(first, end, size):
         numbers = range(begin, min(begin + size, end))
         made.send([made.options.post(number) for number in numbers])
         broken = made.check()
         shown(made)
-        if broken:
-            return broken
-    return []
+        if broken and not keep_on:
+            break
+    return broken
 
 
 def _event(path: str, name: str, key: str) -> dict[str, Any]:
