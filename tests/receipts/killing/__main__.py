@@ -1,6 +1,7 @@
 """`python -m tests.receipts.killing`: send POSTs, kill, and say what broke, with its seed."""
 
 import argparse
+import logging
 import sys
 import time
 from collections import Counter
@@ -55,6 +56,7 @@ def main() -> int:
         isolation=given.isolation,
         patience=45.0 if given.implementation == "receipts" else 5.0,
     )
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells of each connection that broke
     began = time.monotonic()
     with world(options) as made:
         size = BATCH if options.is_ours else NAIVE_BATCH

@@ -52,6 +52,8 @@ WITH_STANDBY: Mapping[Kind, int] = {
 }
 # The chance of the first COMMIT of a POST, its second, and so on: in the end all goes well.
 _CHANCES = (0.5, 0.35, 0.2)
+# The chance of a cut ahead of the COMMIT, or into it.
+_EARLY = 0.06
 # At once; around a request's deadline; behind the server's own limit for an idle transaction.
 _LATE = ((0.0, 0.1), (0.1, 3.5), (3.5, 7.0))
 # Around `commit_delay`: see cluster.py.
@@ -76,9 +78,12 @@ class Fault:
 
 
 class Plan(Protocol):
-    """Which fault the nth COMMIT (from 0) of a POST meets."""
+    """What the nth COMMIT (from 0) of a POST meets, and its nth run."""
 
     def fault(self, post: str, nth: int) -> Fault | None: ...
+
+    def early(self, post: str, nth: int) -> float | None:
+        """Seconds after a run's first row when its connection is cut, wherever it is then."""
 
 
 class Seeded:
@@ -104,6 +109,13 @@ class Seeded:
             seconds = random.uniform(0, 0.3)
         return Fault(kind, when, seconds, random.random(), random.random() < 0.3)
 
+    def early(self, post: str, nth: int) -> float | None:
+        """See `Plan`."""
+        random = Random(f"{self._seed} {post} {nth} early")
+        if nth >= len(_CHANCES) or random.random() >= _EARLY:
+            return None
+        return random.uniform(0, _AROUND_FLUSH)
+
 
 class Scripted:
     """The faults of a scenario, in the order of the COMMITs, whoever sends them."""
@@ -114,3 +126,7 @@ class Scripted:
     def fault(self, post: str, nth: int) -> Fault | None:
         """See `Plan`."""
         return self._faults.pop(0) if self._faults else None
+
+    def early(self, post: str, nth: int) -> float | None:
+        """See `Plan`."""
+        return None

@@ -11,7 +11,9 @@ class Ledger:
     faults: Counter[str] = field(default_factory=Counter)
     # Runs whose COMMIT was sent and whose answer the app never got, each with the fault's name.
     lost: dict[str, str] = field(default_factory=dict)
+    # Of each POST.
     commits: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
 
     def lose(self, run: str, why: str) -> None:
         """The app waits for this run's COMMIT in vain."""

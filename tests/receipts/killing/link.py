@@ -18,13 +18,14 @@ _CHUNK = 65536
 
 
 class Link:
-    """`decide` says what its COMMITs meet."""
+    """`decide` says what its COMMITs meet; `begun` when a run is cut off wherever it is."""
 
     def __init__(
         self,
         app: Streams,
         server: Streams,
         decide: "Callable[[Link, str], Awaitable[Fault | None]]",
+        begun: Callable[[str], float | None],
         ledger: Ledger,
     ) -> None:
         self.backend = 0
@@ -32,6 +33,7 @@ class Link:
         self._app, self._to_app = app
         self._server, self._to_server = server
         self._decide = decide
+        self._begun = begun
         self._ledger = ledger
         # The run that this connection's transaction is; and while its COMMIT has no answer.
         self._run: str | None = None
@@ -70,7 +72,7 @@ class Link:
             while data := await self._app.read(_CHUNK):
                 messages = frames.feed(data)
                 for at, message in enumerate(messages):
-                    self._run = run_in(message) or self._run
+                    self._see(run_in(message))
                     if self._run is not None and self._waiting is None and is_commit(message):
                         # What is behind it belongs to it: Bind, Execute, Sync.
                         commit = b"".join(messages[at:])
@@ -79,6 +81,14 @@ class Link:
                         break
                     self._to_server.write(message)
                 await self._to_server.drain()
+
+    def _see(self, run: str | None) -> None:
+        if run is None or run == self._run:
+            return
+        self._run = run
+        seconds = self._begun(run)
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, self.cut)
 
     async def _backward(self) -> None:
         frames = Frames(ready=True)

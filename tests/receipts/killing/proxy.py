@@ -68,7 +68,7 @@ class Proxy:
             server = await asyncio.open_unix_connection(str(self.site.cluster.socket))
         except OSError:
             return
-        link = Link((reader, writer), server, self._decide, self.ledger)
+        link = Link((reader, writer), server, self._decide, self._begun, self.ledger)
         self._links.add(link)
         if self._closed:
             link.cut()
@@ -76,6 +76,16 @@ class Proxy:
             await link.run()
         finally:
             self._links.discard(link)
+
+    def _begun(self, run: str) -> float | None:
+        """When this run's connection is cut."""
+        post = post_of(run)
+        nth = self.ledger.runs[post]
+        self.ledger.runs[post] += 1
+        seconds = self.plan.early(post, nth)
+        if seconds is not None:
+            self.ledger.faults["cut early"] += 1
+        return seconds
 
     async def _decide(self, link: Link, run: str) -> Fault | None:
         """The fault for this COMMIT."""
