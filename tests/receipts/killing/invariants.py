@@ -86,6 +86,14 @@ def _told(post: Post) -> str:
     )
 
 
+def of_confirmed(confirmed: set[str], committed: set[str]) -> list[Broken]:
+    """What the server has confirmed is there. It is PostgreSQL's promise, and the test's ground."""
+    return [
+        Broken("what is confirmed stays", run, "the server has lost it")
+        for run in sorted(confirmed - committed)
+    ]
+
+
 def of_notes(notes: list[str], committed: set[str]) -> list[Broken]:
     """What was called after a COMMIT was called once, and not without one."""
     return [

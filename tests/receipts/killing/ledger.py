@@ -11,6 +11,8 @@ class Ledger:
     faults: Counter[str] = field(default_factory=Counter)
     # Runs whose COMMIT was sent and whose answer the app never got, each with the fault's name.
     lost: dict[str, str] = field(default_factory=dict)
+    # Runs whose COMMIT the server has confirmed, whoever got to know it.
+    confirmed: set[str] = field(default_factory=set)
     # Of each POST.
     commits: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from .faults import Fault
 from .ledger import Ledger
-from .wire import Frames, backend_of, is_commit, is_ready, is_ready_outside, run_in
+from .wire import Frames, backend_of, is_commit, is_committed, is_ready, is_ready_outside, run_in
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -58,8 +58,14 @@ class Link:
             backward.cancel()
             await asyncio.gather(forward, backward, return_exceptions=True)
             if self._waiting is not None:
-                self._ledger.lose(self._waiting, self._why)
+                self._lose(self._waiting)
             self.cut()
+
+    def _lose(self, run: str) -> None:
+        why = self._why
+        if why.endswith("after") and run not in self._ledger.confirmed:
+            why = f"{why}, but never answered"  # something else came in between
+        self._ledger.lose(run, why)
 
     def cut(self) -> None:
         """Both ends see the connection end."""
@@ -96,6 +102,8 @@ class Link:
             while data := await self._server.read(_CHUNK):
                 for message in frames.feed(data):
                     self.backend = backend_of(message) or self.backend
+                    if self._waiting is not None and is_committed(message):
+                        self._ledger.confirmed.add(self._waiting)
                     if self._withheld is not None:
                         self._withheld += message
                         if is_ready(message):

@@ -63,6 +63,11 @@ def backend_of(message: bytes) -> int | None:
     return int(struct.unpack_from("!I", message, 5)[0]) if message[:1] == b"K" else None
 
 
+def is_committed(message: bytes) -> bool:
+    """The server has committed (CommandComplete): not where it says ROLLBACK."""
+    return message[:1] == b"C" and message[5:] == b"COMMIT\0"
+
+
 def is_ready(message: bytes) -> bool:
     """The server is done with what it was sent (ReadyForQuery)."""
     return message[:1] == b"Z"

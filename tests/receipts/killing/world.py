@@ -99,6 +99,7 @@ class World:
             self.committed = {row[1] for row in rows}
             return [
                 *invariants.of_posts(self.posts, rows, failures=self.options.is_ours),
+                *invariants.of_confirmed(self.ledger.confirmed, self.committed),
                 *invariants.of_notes(self.app.notes(), self.committed),
                 *invariants.of_blocks(rows, self._rows("select run from details")),
                 *invariants.of_receipts(
