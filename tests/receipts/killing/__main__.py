@@ -54,7 +54,7 @@ def main() -> int:
         standby=given.standby,
         repeat=not given.no_repeat,
         isolation=given.isolation,
-        patience=45.0 if given.implementation == "receipts" else 5.0,
+        patience=45.0 if given.implementation == "receipts" else 20.0,
     )
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells of each connection that broke
     began = time.monotonic()
