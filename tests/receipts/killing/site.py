@@ -89,6 +89,8 @@ class Site:
             self.protect()
         finally:
             new.busy.release()
+        old.restart()  # a killed one leaves shared memory behind, which only the next one finds
+        old.stop()
         shutil.rmtree(old.data)
 
     def protect(self) -> None:
