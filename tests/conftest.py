@@ -11,7 +11,7 @@ from sunup.settings import Settings
 # These wait for clocks the longest.
 SLOW = (
     *("test_waking", "test_soak", "test_sequences", "test_connections", "test_users_fuzz"),
-    *("test_guides", "test_new"),
+    *("test_guides", "test_new", "test_killing"),
 )
 
 
