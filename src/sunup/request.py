@@ -168,52 +168,60 @@ def active() -> Request | None:
 
 
 class Run:
-    """One run of the work of a request with a receipt; `unit` is its one transaction."""
+    """One run of the work of a request with a receipt; `unit` is its one transaction.
 
-    __slots__ = ("after_commit", "over", "unit")
+    `outer` is the run that it is a part of: of an app on another database that calls this one.
+    """
 
-    def __init__(self, unit: Any) -> None:
+    __slots__ = ("after_commit", "outer", "over_until", "unit")
+
+    def __init__(self, unit: Any, outer: "Run | None" = None) -> None:
         # None: it was committed, and what is left running is on its own.
         self.unit = unit
-        # It was rolled back: what is left running must not change anything any more.
-        self.over = False
+        self.outer = outer
+        # It was rolled back: until this time (seconds since the epoch) what is left running must
+        # not change anything. Later it is what an app has begun in its first request, for all.
+        self.over_until = 0.0
         # What the app does once it is committed.
         self.after_commit: list[Callable[[], Any]] = []
 
 
-# The run that the calling code belongs to, also in the tasks and threads that it has begun.
-working: ContextVar[Run | None] = ContextVar("sunup_run", default=None)
+# The run that the calling code belongs to, also in the tasks that it has begun, and in the threads
+# with a copy of the context. False: to none, for certain.
+working: ContextVar["Run | Literal[False] | None"] = ContextVar("sunup_run", default=None)
 
 
 def run_here() -> Run | None:
     """The run of the work that the calling code belongs to.
 
-    Raises `DeadlineExceeded` in what a run has left that was rolled back.
+    Raises `DeadlineExceeded` in what a run has left that was rolled back, and `RuntimeError` in a
+    thread of which nobody knows to what it belongs.
     """
     run = working.get()
     if run is None:
-        request = current.get() or _serving
-        if request is None or request.run is None:
-            return None
-        if request.runs > 1:
-            # A thread without a copy of the context: an earlier run may have left it.
-            raise DeadlineExceeded("it cannot be told to which run of the work this thread belongs")
-        return request.run
-    if run.over:
-        raise DeadlineExceeded("the work that this belongs to was rolled back")
+        if _serving is not None and _serving.run is not None and current.get() is None:
+            raise RuntimeError(
+                "a thread without the context of its request, which has a receipt: start it by "
+                "`asyncio.to_thread`, or with `contextvars.copy_context().run`"
+            )
+        return None
+    if run is False:
+        return None
+    if run.over_until:
+        if time.time() < run.over_until:
+            raise DeadlineExceeded("the work that this belongs to was rolled back")
+        return None
     return run
 
 
-def unit_here() -> Any:
-    """The transaction that the calling code's blocks have to join, if there is one."""
-    run = run_here()
-    return None if run is None else run.unit
-
-
 def unit_of(database: object) -> Any:
-    """As `unit_here`, where it is a transaction of this database's."""
-    unit = unit_here()
-    return None if unit is None or unit.database is not database else unit
+    """The transaction that this database's blocks have to join, if there is one."""
+    run = run_here()
+    while run is not None:
+        if run.unit is not None and run.unit.database is database:
+            return run.unit
+        run = run.outer
+    return None
 
 
 def alone(request: Request | None) -> bool:
@@ -254,6 +262,7 @@ def apart() -> Context:
     """A copy of the context that belongs to no request, and knows no deadline."""
     context = copy_context()
     context.run(current.set, None)
+    context.run(working.set, False)  # noqa: FBT003
     context.run(deadline.forget)
     return context
 

@@ -279,6 +279,36 @@ def test_nor_does_a_sync_one(begin: Start, admin: Admin) -> None:
     assert names(admin) == ["a", "b"]
 
 
+def test_what_a_task_still_does_in_a_session_is_waited_for(begin: Start, admin: Admin) -> None:
+    async def view(engine: AsyncEngine, name: str) -> int:
+        async def audit() -> None:
+            async with AsyncSession(engine) as session:
+                await session.execute(INSERT, {"name": f"{name}-1"})
+                await asyncio.sleep(0.3)
+                await session.execute(INSERT, {"name": f"{name}-2"})
+                await session.commit()
+
+        _kept.append(asyncio.create_task(audit()))
+        await asyncio.sleep(0.05)
+        return 201
+
+    client = begin(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert names(admin) == ["a-1", "a-2"]
+
+
+def test_a_session_that_was_left_with_changes_is_an_error(begin: Start, admin: Admin) -> None:
+    async def view(engine: AsyncEngine, name: str) -> int:
+        session = AsyncSession(engine)
+        _kept.append(session)
+        await session.execute(INSERT, {"name": name})
+        return 201
+
+    client = begin(view)
+    assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+
+
 def test_a_timeout_of_the_app_s_own_undoes_its_block_alone(begin: Start, admin: Admin) -> None:
     async def view(engine: AsyncEngine, name: str) -> int:
         await insert(engine, f"{name}-1")

@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from contextlib import suppress
+from contextvars import copy_context
 
 import asyncpg
 import psycopg
@@ -135,7 +136,10 @@ def test_threads_take_turns(start: Start, admin: Admin) -> None:
                 connection.execute(INSERT.format(f"{name}-{number}").encode())
                 time.sleep(0.01)
 
-        threads = [threading.Thread(target=insert, args=(number,)) for number in range(5)]
+        threads = [
+            threading.Thread(target=copy_context().run, args=(insert, number))
+            for number in range(5)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -266,7 +270,7 @@ def test_a_thread_that_still_has_a_block_holds_up_the_end_for_a_second_at_most(
                 time.sleep(0.3 if name == "short" else 3.0)
 
         if name in ("short", "long"):
-            threading.Thread(target=holds, daemon=True).start()
+            threading.Thread(target=copy_context().run, args=(holds,), daemon=True).start()
             time.sleep(0.1)
         return 201
 

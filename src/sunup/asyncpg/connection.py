@@ -33,6 +33,7 @@ class Connection(asyncpg.Connection):
     _termination_listeners: set[Any]
     _aborted: bool
     _protocol: Any
+    _stmt_cache: Any
     _transport: Any
     _top_xact: Any
     # The request that uses it.
@@ -112,6 +113,10 @@ class Connection(asyncpg.Connection):
         """Raise `InterfaceError` where a request's one transaction has ended before its time."""
         if self._top_xact is None or not self._protocol.is_in_transaction():
             raise asyncpg.InterfaceError(ENDED)
+
+    def forget_statements(self) -> None:
+        """Have all statements prepared again: the app may have ended those that are."""
+        self._stmt_cache.clear()
 
     def has_open_savepoints(self) -> bool:
         """Whether a `connection.transaction()` of the app's was begun and not ended."""

@@ -17,6 +17,7 @@ from sunup import deadline, request
 from sunup.connecting.session import FAILED, KEEP, NOBODY, UNDO
 from sunup.connecting.waking import patience
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+from sunup.statements import Change
 
 from .connection import Connection
 from .meaning import MEANING, was_cancelled
@@ -64,6 +65,7 @@ class Unit:
             raise meant from None
         connection.session.joined = True
         connection.session.only_for = NOBODY
+        connection.session.unkept = Change.NOTHING
         self._ahead = ""
         return tag.endswith(" 1")
 
@@ -84,10 +86,16 @@ class Unit:
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
-        connection = self._mine()
-        if self.holder is not None and not connection.session.active:
+        busy: ConnectionsBusy | None = None
+        try:
+            await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+        except ConnectionsBusy as error:
+            busy = error
+        if busy is not None:
+            if self.holder is None or self._mine().session.active:
+                raise busy
             self.holder.take_away()
-        await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+            await self._wait_for_turn(0.1)
         connection = self._mine()
         sent = False
         try:
@@ -181,6 +189,8 @@ class Unit:
             return
         connection.session.only_for = NOBODY
         session = connection.session
+        if session.replace:
+            connection.forget_statements()
         aborted = session.aborted
         undone = connection.has_open_savepoints() or aborted or failed is not None
         self._ahead = session.block_ended(UNDO if undone else KEEP)

@@ -62,6 +62,7 @@ class Session:
         "startup_timeout",
         "timeout",
         "touched",
+        "unkept",
     )
 
     def __init__(self, startup_timeout: float = 0.0) -> None:
@@ -76,6 +77,8 @@ class Session:
         self.localized = False
         # A statement of the open transaction failed: nothing but a rollback is taken.
         self.aborted = False
+        # What was changed since the last savepoint between two blocks.
+        self.unkept = Change.NOTHING
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
         self.parsed = False
@@ -113,6 +116,7 @@ class Session:
         """A statement has ended well; `before` and `after`: whether in a transaction."""
         self._note_session(effect)
         self.aborted = False
+        self.unkept = max(self.unkept, effect.change)
         if effect.change > self.changed:
             self.changed = effect.change
         if not after or effect.commits:
@@ -175,6 +179,7 @@ class Session:
 
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""
+        self.unkept = Change.NOTHING
         if RESET in ahead:
             self.was_reset()
 

@@ -165,12 +165,11 @@ class _Patient:
     sunup_database: Any = None
 
     def connect(self) -> Any:
-        if request.unit_here() is not None:
+        unit = request.unit_of(self.sunup_database)
+        if unit is not None:
             from .sqlalchemy_unit import joined
 
-            mine = joined(self)  # type: ignore[arg-type]
-            if mine is not None:
-                return mine
+            return joined(unit, self)  # type: ignore[arg-type]
         return super().connect()  # type: ignore[misc]
 
     def recreate(self) -> Any:
@@ -275,7 +274,7 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     if lost is None and error.__cause__ is not None:
         lost = meaning.while_using(error, closed=closed)
     run = request.working.get()
-    if run is not None and run.unit is not None:
+    if run and run.unit is not None:
         run.unit.failure = lost or error.__cause__ or error
     if lost is not None:
         context.is_disconnect = True

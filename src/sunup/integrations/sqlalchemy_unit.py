@@ -13,7 +13,6 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from sunup import request
 from sunup.connecting.session import KEEP
 from sunup.failures import ConnectionsBusy
 
@@ -82,17 +81,12 @@ def asyncpg_unit(engine: sqlalchemy.Engine, db: object) -> "AsyncpgUnit":
     return unit  # type: ignore[no-any-return]
 
 
-def joined(pool: sqlalchemy.Pool) -> "PoolProxiedConnection | None":
-    """The request's connection for a caller that asks this pool for one; None: it has none.
+def joined(unit: Any, pool: sqlalchemy.Pool) -> "Joined":
+    """The request's connection, for a caller that asks this pool of the same database for one.
 
-    Raises `InvalidRequestError` where the request's transaction is not on this engine, but on its
-    database: what the engine does would not be part of it.
+    Raises `InvalidRequestError` where the request's transaction is not on this engine: what the
+    engine does would not be part of it.
     """
-    unit = request.unit_here()
-    if unit is None:
-        return None
-    if unit.database is not getattr(pool, "sunup_database", None):
-        return None
     outer = getattr(unit, "outer", None)
     if outer is None:
         raise InvalidRequestError("give exactly_once the engine as its database, not the Database")
@@ -192,8 +186,16 @@ class Joined(PoolProxiedConnection):
         self._abandon(e or ConnectionsBusy("the connection was invalidated"))
 
     def take_away(self) -> None:
-        """The request ends, and whoever has it has not closed it."""
+        """The request ends, and whoever has it has not closed it.
+
+        Raises `InvalidRequestError` where something was changed, and not committed.
+        """
+        changed = not self._kept and self.driver_connection.session.unkept
         self._abandon(ConnectionsBusy("a connection was not closed"))
+        if changed:
+            raise InvalidRequestError(
+                "a session was neither committed nor closed when its request was answered"
+            )
 
     def _abandon(self, why: BaseException) -> None:
         if self._open and not self._kept:
@@ -241,7 +243,7 @@ class Joined(PoolProxiedConnection):
 
     def __del__(self) -> None:
         if self.__dict__.get("_open"):
-            self.take_away()
+            self._abandon(ConnectionsBusy("a connection was not closed"))
 
 
 def _no_autocommit() -> InvalidRequestError:

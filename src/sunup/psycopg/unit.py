@@ -15,6 +15,7 @@ from sunup import deadline, request
 from sunup.connecting.session import KEEP, NOBODY
 from sunup.connecting.waking import patience
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+from sunup.statements import Change
 
 from .connection import Connection
 from .meaning import MEANING
@@ -63,6 +64,7 @@ class Unit:
             raise meant from None
         connection.session.joined = True
         connection.session.only_for = NOBODY
+        connection.session.unkept = Change.NOTHING
         connection.ahead = ""
         return rows == 1
 
@@ -85,10 +87,16 @@ class Unit:
         Raises `ConnectionLost` where it is not known whether that has happened, unless the failure
         says `nothing_executed`. The connection is given back in each case.
         """
-        connection = self._mine()
-        if self.holder is not None and not connection.session.active:
+        busy: ConnectionsBusy | None = None
+        try:
+            self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+        except ConnectionsBusy as error:
+            busy = error
+        if busy is not None:
+            if self.holder is None or self._mine().session.active:
+                raise busy
             self.holder.take_away()
-        self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
+            self._wait_for_turn(0.1)
         connection = self._mine()
         connection.session.only_for = None
         sent = False

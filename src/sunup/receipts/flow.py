@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from inspect import isawaitable
 
@@ -22,6 +23,9 @@ from .policy import Policy
 from .unit import Outcome, Sleep, Unit, Work
 
 logger = logging.getLogger("sunup.receipts")
+
+# Seconds for which what failed work has left running is refused, where there is no deadline.
+_OVER = 30.0
 
 # How often the work is run.
 _MOST_RUNS = 20
@@ -101,7 +105,7 @@ class Flow:
     async def _once(self, work: Work) -> tuple[Outcome, BaseException | None]:
         """The outcome of one run; and why it failed, where it did."""
         current = self._current
-        run = request.Run(self._unit)
+        run = request.Run(self._unit, request.run_here())
         current.run = current.run or run
         token = request.working.set(run)
         committed = False
@@ -113,7 +117,9 @@ class Flow:
             committed = failure is None
         finally:
             request.working.reset(token)
-            run.unit, run.over = None, not committed
+            run.unit = None
+            if not committed:
+                run.over_until = deadline.at() or time.time() + _OVER
             if current.run is run:
                 current.run = None
         if committed:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from typing import Any, NamedTuple
 
 from sunup import request as requests
 from sunup.adapter.http import Answer
+from sunup.connecting.process import Local
 
 from . import problems
 from .claims import Claim, claim_of, request_id
@@ -61,7 +63,7 @@ class Service:
         Not for a request that is `refused`. One within a request that has a receipt, such as by a
         mounted app that asks for receipts too, is a part of it.
         """
-        if requests.unit_here() is not None:
+        if requests.unit_of(self._unit().database) is not None:
             return None
         key = key_of(asked.keys)
         if key is None and request_id(scope) is None:
@@ -104,7 +106,8 @@ def a_request(method: str, path: str) -> Iterator[None]:
         yield
     finally:
         requests.end(token)
-        current.finish()
+        # Not ended, as on Lambda: the process goes on, and with it what the app has begun.
+        current.reclaim()
 
 
 def run_here(flow: Flow, work: Work) -> Any:
@@ -171,14 +174,14 @@ class Threaded(Blocking):
     """
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        pool = _claiming if function == self._unit.begin else _working
+        pool = (_claiming if function == self._unit.begin else _working).get()
         run = copy_context().run
         return await asyncio.get_running_loop().run_in_executor(pool, run, function, *arguments)
 
 
-# They begin a thread when it is needed. Who claims may wait.
-_claiming = ThreadPoolExecutor(64, "sunup-claiming")
-_working = ThreadPoolExecutor(64, "sunup-receipts")
+# They begin a thread when it is needed, each process its own. Who claims may wait.
+_claiming = Local(partial(ThreadPoolExecutor, 64, "sunup-claiming"))
+_working = Local(partial(ThreadPoolExecutor, 64, "sunup-receipts"))
 
 
 async def _sleep_here(seconds: float) -> None:

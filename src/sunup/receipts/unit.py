@@ -11,6 +11,9 @@ from .texts import Statement
 class Unit(Protocol):
     """One transaction; see `sunup.asyncpg.unit`."""
 
+    # What its blocks are of.
+    database: object
+    # Why the last block failed, or the commit.
     failure: BaseException | None
 
     async def begin(self, text: str, isolation: str | None) -> bool:

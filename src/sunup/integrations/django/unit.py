@@ -20,6 +20,10 @@ FAILED = (
 logger = logging.getLogger("sunup.receipts")
 
 
+# What an alias is called among the databases.
+_ALIASES: dict[str, object] = {}
+
+
 class Unit:
     """On the calling thread's connection of the alias `using`."""
 
@@ -28,7 +32,7 @@ class Unit:
 
     def __init__(self, using: str) -> None:
         # No `Database` of sunup's own joins it.
-        self.database = object()
+        self.database = _ALIASES.setdefault(using, object())
         self.failure: BaseException | None = None
         self._using = using
         self._atomic: Any = None
@@ -94,7 +98,7 @@ class Unit:
             if isinstance(meant, DatabaseUnavailable) and not sent:
                 meant.nothing_executed = True
             run = request.working.get()
-            if run is not None:
+            if run:
                 run.after_commit += waiting  # they run if it turns out to be committed
             self.roll_back()
             raise meant from None
