@@ -116,11 +116,16 @@ class Database:
         deferrable: bool = False,
     ) -> AsyncIterator[Connection]:
         """A connection inside a transaction: committed at the end, rolled back on an exception."""
+        unit = request.unit_of(self)
+        if unit is not None and not (isolation or readonly or deferrable):
+            async with unit.block() as connection:  # which is one already
+                yield connection
+            return
         async with (
             self.connection() as connection,
             connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
         ):
-            if readonly and request.unit_of(self) is not None:
+            if readonly and unit is not None:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
 
