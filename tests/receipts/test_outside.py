@@ -704,7 +704,7 @@ def test_a_pause_between_two_blocks_may_be_longer_than_the_idle_timeout(
     db.close()
 
 
-@pytest.mark.parametrize("named", [object(), 1.5, ["a"]])
+@pytest.mark.parametrize("named", [object(), 1.5, ["a"], True])
 def test_a_caller_that_is_no_text_is_an_error(start: Start, admin: Admin, named: Any) -> None:
     def view(db: PsycopgDatabase, name: str) -> int:
         raise AssertionError
@@ -1142,3 +1142,21 @@ with serving("psycopg-threads", settings) as client:
     )
     assert done.stdout.split() == ["201", "201"], done.stderr
     assert sorted(names(admin)) == ["child", "parent"]
+
+
+@pytest.mark.parametrize("nobody", ["", None, 0])
+def test_who_is_nobody_has_to_send_the_same_credentials(
+    start: Start, admin: Admin, nobody: Any
+) -> None:
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.connection() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view, caller=lambda environ: nobody)
+    for header in ("authorization", "cookie", "x-amzn-mtls-clientcert-serial-number"):
+        assert client(f"/?{header}", header, headers={header: "ada"})["statusCode"] == 201
+        assert client(f"/?{header}", header, headers={header: "bob"})["statusCode"] == 422
+    typed = [{"content-type": f"text/{kind}"} for kind in ("a", "b")]
+    assert client("/?type", "type", headers=typed[0])["statusCode"] == 201
+    assert client("/?type", "type", headers=typed[1])["statusCode"] == 422

@@ -42,8 +42,19 @@ PUT_BACK = (
 # Seconds that the server may go on with a statement after the deadline, if nothing cancels it.
 _BEYOND = 1.0
 
+# Seconds that a request may take where there is no deadline.
+_LONGEST = 60.0
+
 # How much later than the deadline the server's own limit may lie before it is worth a round trip.
 _MUCH_LATER = 5.0
+
+
+def may_idle() -> float:
+    """Seconds that a request's one transaction may rest between two statements.
+
+    Whatever the app does meanwhile, until its end; and not much longer, since its locks are held.
+    """
+    return min(deadline.remaining(), _LONGEST) + _BEYOND
 
 
 class Session:
@@ -173,8 +184,7 @@ class Session:
         self.timeout = self.startup_timeout
         milliseconds = self.timeout_to_set()
         more = "" if milliseconds is None else f"set local statement_timeout = {milliseconds}; "
-        # Whatever the app does between two statements, until the request's end.
-        idle = "set local idle_in_transaction_session_timeout = 60000"
+        idle = f"set local idle_in_transaction_session_timeout = {int(may_idle() * 1000)}"
         return f"{begin}; {RESET}; {more}{idle}; {end}"
 
     def sent(self, ahead: str) -> None:

@@ -35,6 +35,9 @@ async def serve(service: Service, app: App, scope: Scope, receive: Receive, send
             for name, value in fields
             if name.decode("latin-1") in CREDENTIALS
         ],
+        content_type=",".join(
+            [header_text(value) for name, value in fields if name == b"content-type"]
+        ),
         body=body,
     )
     refused = service.refused(asked)

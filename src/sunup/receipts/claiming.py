@@ -9,6 +9,7 @@ import os
 import time
 
 from sunup import deadline
+from sunup.connecting.session import may_idle
 from sunup.failures import ConnectionLost, DatabaseUnavailable, sqlstate_of
 from sunup.request import Request
 
@@ -28,9 +29,6 @@ _NO_RIGHT = "42501"
 _RESERVE = 0.3
 # Seconds that a request may take where there is no deadline.
 _LONGEST = 60.0
-# Seconds beyond the deadline after which the server ends a transaction in which nothing happens.
-_BEYOND = 2.0
-
 # How often a key is claimed again that was given back in between.
 _CLAIMS = 10
 
@@ -67,7 +65,7 @@ class Claiming:
                 claim.fingerprint,
                 self.run,
                 wait=wait,
-                idle=min(deadline.remaining(), _LONGEST) + _BEYOND,
+                idle=may_idle(),
                 keep=keep,
                 expired=expired,
             )

@@ -9,15 +9,17 @@ from sunup.adapter.caller import caller
 
 from .policy import Policy
 
-# Headers that say who calls, to the app itself or by a load balancer.
+# Headers that say who calls: to the app itself, or by a load balancer or a proxy in front.
 CREDENTIALS = frozenset(
     (
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        "x-amzn-oidc-identity",
-        "x-api-key",
-        "x-auth-token",
+        *("authorization", "cookie", "proxy-authorization", "x-api-key"),
+        *("x-access-token", "x-auth-token"),
+        *("x-amzn-mtls-clientcert", "x-amzn-mtls-clientcert-leaf"),
+        *("x-amzn-mtls-clientcert-issuer", "x-amzn-mtls-clientcert-serial-number"),
+        *("x-amzn-mtls-clientcert-subject", "x-amzn-oidc-identity"),
+        *("cf-access-jwt-assertion", "x-goog-iap-jwt-assertion", "x-ms-client-principal-id"),
+        *("x-forwarded-client-cert", "x-forwarded-email", "x-forwarded-user"),
+        *("x-remote-user", "remote-user"),
     )
 )
 
@@ -77,10 +79,8 @@ def _caller(policy: Policy, scope: Mapping[str, Any]) -> tuple[list[str], list[s
     """Who calls, as far as it was verified; and what else an authorizer has said of them."""
     if policy.caller is not None:
         named: Any = policy.caller(scope)
-        if isinstance(named, str | int):
-            return ["app", str(named)], []
-        if named is None:
-            return [], []
+        if isinstance(named, str | int | None) and not isinstance(named, bool):
+            return (["app", str(named)] if named else []), []
         if hasattr(named, "close"):
             named.close()  # a coroutine
         raise TypeError(f"caller returned {type(named).__name__}; expected text, or None")

@@ -37,6 +37,7 @@ class Asked(NamedTuple):
     keys: list[str]
     # The headers that say who calls.
     credentials: list[str]
+    content_type: str
     body: bytes
 
 
@@ -75,7 +76,7 @@ class Service:
             method=asked.method,
             target=f"{asked.host}{asked.target}",
             credentials=asked.credentials,
-            body=asked.body,
+            body=asked.content_type.encode() + b"\n" + asked.body,
         )
         repeats = matches(self.policy.repeat, asked.method, asked.path)
         return Flow(

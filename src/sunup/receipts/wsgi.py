@@ -38,8 +38,11 @@ def serve(
         path=_text(path),
         keys=[] if key is None else [_text(key)],
         credentials=[
-            f"{name}: {environ[name]}" for name in environ_names(CREDENTIALS) if environ.get(name)
+            f"{name}: {environ[name]}"
+            for name in (*environ_names(CREDENTIALS), "REMOTE_USER")
+            if environ.get(name)
         ],
+        content_type=environ.get("CONTENT_TYPE", ""),
         body=body,
     )
     refused = service.refused(asked)

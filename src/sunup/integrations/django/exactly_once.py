@@ -7,10 +7,10 @@ SUNUP_EXACTLY_ONCE = {"required": "POST /payments"}
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
@@ -34,10 +34,15 @@ class Middleware:
     """
 
     sync_capable = True
-    async_capable = False
+    async_capable = True
 
-    def __init__(self, get_response: _Answer) -> None:
-        self._get_response = get_response
+    def __init__(self, get_response: Any) -> None:
+        self._next = get_response
+        self._get_response: _Answer = get_response
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+            self._get_response = async_to_sync(get_response)
         options = dict(getattr(settings, "SUNUP_EXACTLY_ONCE", {}))
         self._using = options.pop("using", "default")
         engine = settings.DATABASES.get(self._using, {}).get("ENGINE")
@@ -54,19 +59,25 @@ class Middleware:
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"SUNUP_EXACTLY_ONCE: {error}") from None
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a request."""
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer a request; under ASGI, to be awaited."""
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
-        method = request.method or "GET"
-        if not wants(self._policy, method, request.path_info, has_key=key is not None):
-            return self._get_response(request)
-        return self._serve(request, method, [] if key is None else [key])
+        if not wants(
+            self._policy, request.method or "GET", request.path_info, has_key=key is not None
+        ):
+            return self._next(request)
+        if self._async:
+            # Django's connection is its thread's.
+            return sync_to_async(self._serve)(request)
+        return self._serve(request)
 
-    def _serve(self, request: HttpRequest, method: str, keys: list[str]) -> HttpResponseBase:
+    def _serve(self, request: HttpRequest) -> HttpResponseBase:
         from sunup.receipts import problems
         from sunup.receipts.service import LARGEST_REQUEST, Asked, Service, a_request, run_here
         from sunup.receipts.unit import Outcome
 
+        method = request.method or "GET"
+        key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         whole = request.read(LARGEST_REQUEST + 1)
         if len(whole) > LARGEST_REQUEST:
             return _response(problems.too_large(LARGEST_REQUEST))
@@ -79,8 +90,9 @@ class Middleware:
             host=str(request.META.get("HTTP_HOST", "")).lower(),
             target=target,
             path=request.path_info,
-            keys=keys,
+            keys=[] if key is None else [key],
             credentials=_credentials(request),
+            content_type=request.META.get("CONTENT_TYPE", ""),
             body=whole,
         )
         service = Service(self._policy, self)
@@ -89,10 +101,11 @@ class Middleware:
         if refused is not None:
             return _response(refused)
         made: list[tuple[Answer, HttpResponseBase]] = []
+        runs = _runs(request, whole)
 
         async def work() -> Outcome:
             try:
-                response = self._get_response(_again(request, whole))
+                response = self._get_response(next(runs))
             except Exception as error:  # with DEBUG_PROPAGATE_EXCEPTIONS
                 return Outcome(None, error)
             answer = _answer(response)
@@ -103,7 +116,7 @@ class Middleware:
         with a_request(method, target):
             flow = service.flow(scope, asked, blocking=True)
             if flow is None:
-                return self._get_response(_again(request, whole))
+                return self._get_response(next(runs))
             outcome = run_here(flow, work)
         if outcome.error is not None:
             raise outcome.error
@@ -117,15 +130,18 @@ class Middleware:
 
 
 def _credentials(request: HttpRequest) -> list[str]:
-    """Headers that say who calls; of the cookies, the session's."""
+    """Headers that say who calls; of the cookies the session's, where there is one."""
     from sunup.receipts.claims import CREDENTIALS, environ_names
 
-    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    return [
-        f"{name}: {request.META[name]}"
-        for name in environ_names(CREDENTIALS - {"cookie"})
-        if request.META.get(name)
-    ] + ([] if session is None else [f"session: {session}"])
+    cookies = request.COOKIES
+    session = cookies.get(settings.SESSION_COOKIE_NAME)
+    if session is None:
+        others = (settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, "messages")
+        said = [f"{name}={value}" for name, value in cookies.items() if name not in others]
+    else:
+        said = [session]
+    names = [*environ_names(CREDENTIALS - {"cookie"}), "REMOTE_USER"]
+    return [f"{name}: {request.META[name]}" for name in names if request.META.get(name)] + said
 
 
 def _scope(request: HttpRequest) -> dict[str, Any]:
@@ -133,13 +149,17 @@ def _scope(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def _again(request: HttpRequest, body: bytes) -> HttpRequest:
-    """The request as it came: for each run of the work one of its own."""
-    fresh: Any = copy.copy(request)
-    fresh._stream = io.BytesIO(body)  # noqa: SLF001
-    fresh._read_started = False  # noqa: SLF001
-    result: HttpRequest = fresh
-    return result
+def _runs(request: HttpRequest, body: bytes) -> Iterator[HttpRequest]:
+    """The request itself, and for each further run of the work one as it came."""
+    untouched: Any = copy.copy(request)
+    untouched.META = dict(request.META)
+    fresh: Any = request
+    while True:
+        fresh._stream = io.BytesIO(body)  # noqa: SLF001
+        fresh._read_started = False  # noqa: SLF001
+        yield fresh
+        fresh = copy.copy(untouched)
+        fresh.META = dict(untouched.META)
 
 
 def _answer(response: Any) -> Answer:

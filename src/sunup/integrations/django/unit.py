@@ -82,7 +82,6 @@ class Unit:
             raise transaction.TransactionManagementError(
                 FAILED.replace("connection.transa", "transa")
             )
-        waiting: list[Any] = [each[1] for each in wrapper.run_on_commit]
         outermost = len(wrapper.atomic_blocks) == 1
         sent = False
         try:
@@ -97,16 +96,23 @@ class Unit:
             meant = self._meant(error)
             if isinstance(meant, DatabaseUnavailable) and not sent:
                 meant.nothing_executed = True
-            run = request.working.get()
-            if run:
-                run.after_commit += waiting  # they run if it turns out to be committed
+            self._hand_over(wrapper)  # they run if it turns out to be committed
             self.roll_back()
             raise meant from None
+        if outermost:
+            self._hand_over(wrapper)
         atomic, self._atomic = self._atomic, None
         try:
             atomic.__exit__(None, None, None)  # nothing is left to commit
-        except Exception:
-            logger.exception("an on_commit function failed; the request stays executed")
+        except Exception as error:
+            logger.warning("after the commit: %s", type(error).__name__)
+
+    def _hand_over(self, wrapper: DatabaseWrapper) -> None:
+        """Have the functions of `on_commit` called as those of `after_commit` are."""
+        waiting, wrapper.run_on_commit = wrapper.run_on_commit, []
+        run = request.working.get()
+        if run:
+            run.after_commit += [each[1] for each in waiting]
 
     def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
