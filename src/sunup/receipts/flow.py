@@ -24,8 +24,8 @@ from .unit import Outcome, Sleep, Unit, Work
 
 logger = logging.getLogger("sunup.receipts")
 
-# Seconds for which what failed work has left running is refused, where there is no deadline.
-_OVER = 30.0
+# Seconds after the deadline, or after its end, for which what failed work has left is refused.
+_OVER = 5.0
 
 # How often the work is run.
 _MOST_RUNS = 20
@@ -119,7 +119,7 @@ class Flow:
             request.working.reset(token)
             run.unit = None
             if not committed:
-                run.over_until = deadline.at() or time.time() + _OVER
+                run.over_until = max(deadline.at() or 0.0, time.time()) + _OVER
             if current.run is run:
                 current.run = None
         if committed:
