@@ -173,15 +173,14 @@ class Run:
     `outer` is the run that it is a part of: of an app on another database that calls this one.
     """
 
-    __slots__ = ("after_commit", "outer", "over_until", "unit")
+    __slots__ = ("after_commit", "outer", "over", "unit")
 
     def __init__(self, unit: Any, outer: "Run | None" = None) -> None:
         # None: it was committed, and what is left running is on its own.
         self.unit = unit
         self.outer = outer
-        # It was rolled back: until this time (seconds since the epoch) what is left running must
-        # not change anything. Later it is what an app has begun in its first request, for all.
-        self.over_until = 0.0
+        # It was rolled back: what is left running must not change anything any more.
+        self.over = False
         # What the app does once it is committed.
         self.after_commit: list[Callable[[], Any]] = []
 
@@ -194,23 +193,21 @@ working: ContextVar["Run | Literal[False] | None"] = ContextVar("sunup_run", def
 def run_here() -> Run | None:
     """The run of the work that the calling code belongs to.
 
-    Raises `DeadlineExceeded` in what a run has left that was rolled back, and `RuntimeError` in a
-    thread of which nobody knows to what it belongs.
+    Raises `DeadlineExceeded` in what a run has left that was rolled back, and `ConnectionsBusy` in
+    a thread of which nobody knows to what it belongs.
     """
     run = working.get()
     if run is None:
         if _serving is not None and _serving.run is not None and current.get() is None:
-            raise RuntimeError(
-                "a thread without the context of its request, which has a receipt: start it by "
-                "`asyncio.to_thread`, or with `contextvars.copy_context().run`"
+            raise ConnectionsBusy(
+                "the request that is answered has a receipt, and a thread without its context is "
+                "no part of it: start it by `asyncio.to_thread`, or `copy_context().run`"
             )
         return None
     if run is False:
         return None
-    if run.over_until:
-        if time.time() < run.over_until:
-            raise DeadlineExceeded("the work that this belongs to was rolled back")
-        return None
+    if run.over:
+        raise DeadlineExceeded("the work that this belongs to was rolled back")
     return run
 
 

@@ -22,9 +22,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from sunup import Handler, after_commit, deadline, exactly_once
+from sunup import Handler, after_commit, exactly_once
 from sunup.asyncpg import Database as AsyncpgDatabase
 from sunup.psycopg import Database as PsycopgDatabase
+from sunup.psycopg.connection import Connection as PsycopgConnection
+from sunup.receipts.texts import claim
 
 from .apps import TABLES, Client
 from .conftest import INSERT, Admin, Start, names, succeeds
@@ -425,20 +427,54 @@ def test_nor_do_they_come_back_when_a_later_block_is_undone(start: Start, admin:
     succeeds(client, admin)
 
 
-def test_nor_do_psycopg_s_go_beyond_a_commit(start: Start, admin: Admin) -> None:
-    seen: list[Any] = []
+def test_a_session_s_setting_stays_beyond_a_commit_within_the_block(
+    start: Start, admin: Admin
+) -> None:
+    admin("create schema tenant")
+    admin("create table tenant.things (name text)")
 
     def view(db: PsycopgDatabase, name: str) -> int:
         with db.connection() as connection:
-            connection.execute("set local search_path = pg_temp")
+            connection.execute("set search_path = tenant")
             connection.commit()
-            seen.append(connection.execute("show search_path").fetchone())
             connection.execute(INSERT.format(name).encode())
         return 201
 
     client = start(view)
     assert client("/?a", "key-1")["statusCode"] == 201
-    assert seen == [('"$user", public',)]
+    assert admin("select name from tenant.things") == [("a",)]
+    assert names(admin) == []
+
+
+def test_a_receipt_that_the_app_has_emptied_is_an_error(start: Start, admin: Admin) -> None:
+    async def view(db: AsyncpgDatabase, name: str) -> int:
+        await insert(db, name)
+        if name == "a":
+            async with db.connection() as connection:
+                await connection.execute("delete from sunup_receipts")
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 500
+    assert names(admin) == []
+    succeeds(client, admin)
+
+
+def test_psycopg_s_rollback_ends_a_transaction_quietly(start: Start, admin: Admin) -> None:
+    def undo() -> None:
+        raise psycopg.Rollback
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        with db.transaction() as connection:
+            connection.execute(INSERT.format(f"{name}-undone").encode())
+            undo()
+        with db.transaction() as connection:
+            connection.execute(INSERT.format(name).encode())
+        return 201
+
+    client = start(view)
+    assert client("/?a", "key-1")["statusCode"] == 201
+    assert names(admin) == ["a"]
     succeeds(client, admin)
 
 
@@ -758,7 +794,7 @@ def test_a_thread_of_an_earlier_run_does_not_join_a_later_one(
 
     client = start(view, repeat=True)
     assert client("/?a", "key-1")["statusCode"] == 201
-    assert refused == ["DeadlineExceeded" if copied else "RuntimeError"]
+    assert refused == ["DeadlineExceeded" if copied else "ConnectionsBusy"]
     assert names(admin) == ["a"]
     succeeds(client, admin)
 
@@ -1043,9 +1079,8 @@ def test_an_app_on_another_database_has_receipts_of_its_own(settings: Any, admin
     two.close()
 
 
-@pytest.mark.parametrize("first", ["fails", "works"])
 def test_a_worker_that_began_in_a_request_works_on_in_later_ones(
-    settings: Any, admin: Admin, monkeypatch: pytest.MonkeyPatch, first: str
+    settings: Any, admin: Admin
 ) -> None:
     for statement in TABLES.split(";"):
         admin(statement)
@@ -1067,8 +1102,6 @@ def test_a_worker_that_began_in_a_request_works_on_in_later_ones(
                         done.set_exception(RuntimeError(repr(error)))
 
             workers.extend((asked, asyncio.create_task(worker())))
-        if name == "fails":
-            raise ValueError(name)
         if name != "works":
             done = asyncio.get_running_loop().create_future()
             await workers[0].put((name, done))
@@ -1093,16 +1126,8 @@ def test_a_worker_that_began_in_a_request_works_on_in_later_ones(
         status: int = sent[0]["status"]
         return status
 
-    monkeypatch.setattr("sunup.receipts.flow._OVER", 0.0)
-
     async def all_of_it() -> None:
-        with deadline.within(0.3):
-            if first == "fails":
-                with pytest.raises(ValueError, match="fails"):
-                    await call("fails", "key-1")
-            else:
-                assert await call("works", "key-1") == 201
-        await asyncio.sleep(0.4)
+        assert await call("works", "key-1") == 201
         assert await call("plain", None) == 201
         workers[1].cancel()
         await db.close()
@@ -1162,3 +1187,93 @@ def test_who_is_nobody_has_to_send_the_same_credentials(
     typed = [{"content-type": f"text/{kind}"} for kind in ("a", "b")]
     assert client("/?type", "type", headers=typed[0])["statusCode"] == 201
     assert client("/?type", "type", headers=typed[1])["statusCode"] == 422
+
+
+def test_a_request_that_is_cancelled_while_a_thread_waits_for_its_connection_leaves_none(
+    settings: Any, admin: Admin
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    db = PsycopgDatabase(replace(settings, pool_size=1))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        def work() -> None:
+            with db.connection() as connection:
+                connection.execute(INSERT.format(scope["query_string"].decode()).encode())
+                time.sleep(0.4)
+
+        await asyncio.to_thread(work)
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    served = exactly_once(app, database=db)
+
+    async def call(name: str, key: str | None) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [] if key is None else [(b"idempotency-key", key.encode())]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        await served({**scope, "query_string": name.encode()}, receive, send)
+        status: int = sent[0]["status"]
+        return status
+
+    async def all_of_it() -> None:
+        plain = asyncio.create_task(call("plain", None))
+        await asyncio.sleep(0.1)
+        keyed = asyncio.create_task(call("keyed", "key-1"))
+        await asyncio.sleep(0.1)
+        keyed.cancel()
+        await asyncio.wait([keyed])
+        assert await plain == 201
+        assert await asyncio.wait_for(call("after", None), 5) == 201
+        assert await asyncio.wait_for(call("keyed", "key-1"), 5) == 201
+
+    asyncio.run(all_of_it())
+    assert names(admin) == ["plain", "after", "keyed"]
+    db.close()
+
+
+def test_a_claim_that_is_answered_when_its_request_has_ended_takes_nothing(
+    settings: Any, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    db = PsycopgDatabase(replace(settings, pool_size=1))
+    unit = db.unit()
+    begin_with = PsycopgConnection.begin_with
+    claimed, ended = threading.Event(), threading.Event()
+
+    def slowly(self: Any, *arguments: Any) -> int:
+        rows = begin_with(self, *arguments)
+        claimed.set()
+        assert ended.wait(10)
+        return rows
+
+    monkeypatch.setattr(PsycopgConnection, "begin_with", slowly)
+    text = claim(b"k" * 32, b"f" * 32, "ab", wait=1.0, idle=60.0, keep=60)
+    outcome: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            unit.begin(text, None)
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    assert claimed.wait(10)
+    unit.end()
+    ended.set()
+    thread.join()
+    assert [type(each).__name__ for each in outcome] == ["ConnectionsBusy"]
+    with db.connection() as connection:
+        connection.execute(INSERT.format("plain").encode())
+    assert names(admin) == ["plain"]
+    assert admin("select count(*) from pg_stat_activity where state like 'idle in%'") == [(0,)]
+    db.close()

@@ -153,9 +153,10 @@ def test_a_second_that_may_not_wait_is_told_to_come_back(start: Start, admin: Ad
 
 
 def _until_claimed(admin: Admin) -> None:
+    """Until the first request has inserted its row."""
     query = (
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and state = 'idle in transaction'"
+        "select count(*) from pg_locks where mode = 'RowExclusiveLock'"
+        " and relation = 'things'::regclass"
     )
     for _ in range(200):
         if admin(query) != [(0,)]:

@@ -67,7 +67,12 @@ async def connected(
         try:
             password = password_for(settings, await _found(settings, credentials))
             connection = await connect(settings, password, waking.tries - 1)
-            if await check(connection):
+            try:
+                works = await check(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            if works:
                 return connection
             connection.terminate()
             # It was opened while the process was frozen, and closed too.
@@ -111,12 +116,21 @@ async def connect(settings: Settings, password: str | None, number: int) -> Conn
         return winner.result()
     finally:
         for attempt in attempts:
-            attempt.cancel()
-        await asyncio.gather(*attempts, return_exceptions=True)
-        for attempt in attempts:
-            late = attempt is not winner and not attempt.cancelled() and not attempt.exception()
-            if late:
-                attempt.result().terminate()
+            if attempt is not winner:
+                attempt.add_done_callback(_unwanted)
+                attempt.cancel()
+        try:
+            await asyncio.gather(*attempts, return_exceptions=True)
+        except asyncio.CancelledError:
+            if winner is not None:
+                _unwanted(winner)
+            raise
+
+
+def _unwanted(attempt: "asyncio.Task[Connection]") -> None:
+    """Close what an attempt has opened that nobody waits for."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
 
 
 async def _first_of(attempts: "set[asyncio.Task[Connection]]") -> "asyncio.Task[Connection]":

@@ -10,7 +10,7 @@ import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
-from sunup.connecting.session import ENDED, RESET, Session
+from sunup.connecting.session import ENDED, GONE, RESET, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
@@ -125,9 +125,14 @@ class Connection(asyncpg.Connection):
         savepoints.clear()
         return found
 
-    async def unmeasured(self, text: str, *values: Any) -> None:
-        """Run a statement, or several without values, that are not the app's."""
-        await super().execute(text, *values)
+    async def unmeasured(self, text: str) -> None:
+        """Run statements that are not the app's."""
+        await super().execute(text)
+
+    async def store(self, text: str, *values: Any) -> None:
+        """Change the request's receipt. Raises `InterfaceError` where it is not there any more."""
+        if not str(await super().execute(text, *values)).endswith(" 1"):
+            raise asyncpg.InterfaceError(GONE)
 
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""

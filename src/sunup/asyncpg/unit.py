@@ -87,6 +87,8 @@ class Unit:
         says `nothing_executed`. The connection is given back in each case.
         """
         busy: ConnectionsBusy | None = None
+        if self.holder is not None and self.holder.is_left:
+            self.holder.take_away()
         try:
             await self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         except ConnectionsBusy as error:
@@ -105,7 +107,7 @@ class Unit:
                     await self._send_ahead(connection)
                 if before:
                     await connection.unmeasured(before)
-                await connection.unmeasured(statement.text, *statement.values)
+                await connection.store(statement.text, *statement.values)
                 connection.session.joined = False
                 sent = True
                 await connection.commit_joined()
@@ -127,6 +129,10 @@ class Unit:
         """End it without a trace; nothing where it has ended."""
         # Who still has a block, such as a task that was left, must not have it in the next request.
         await self._give_back(keep=not self._turn.locked())
+
+    async def end(self) -> None:
+        """As `roll_back`: who begins it is this task, and has ended."""
+        await self.roll_back()
 
     async def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""

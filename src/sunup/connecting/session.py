@@ -24,6 +24,7 @@ JOINED = (
     "`connection.transaction()`, which makes a savepoint"
 )
 ENDED = "the request's one transaction was ended by a statement of the app's"
+GONE = "the request's receipt is gone: the app has emptied sunup_receipts, or left its schema"
 FAILED = (
     "a statement of this block failed, and with it all that the block did: with a receipt the "
     "request is one transaction; put what may fail into `connection.transaction()`"

@@ -6,6 +6,7 @@ savepoints.
 """
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -118,6 +119,9 @@ class Joined(PoolProxiedConnection):
         self._outer = outer
         self._open = False
         self._failed: BaseException | None = None
+        # The task, or the thread, that has it.
+        blocking = getattr(unit, "blocking", False)
+        self._owner: Any = threading.get_ident() if blocking else asyncio.current_task()
         # Since the last commit nothing was sent.
         self._kept = False
         # What SQLAlchemy undoes at the end, such as an isolation level.
@@ -165,10 +169,8 @@ class Joined(PoolProxiedConnection):
         if self._kept:
             self._kept = False
             if not self._blocking:
-                session = self.driver_connection.session
-                ahead = session.block_ended(KEEP)
-                await_only(self.driver_connection.unmeasured(ahead))
-                session.sent(ahead)
+                await_only(self.driver_connection.unmeasured(KEEP))
+                self.driver_connection.session.sent(KEEP)
         return self.dbapi_connection.cursor(*arguments, **options)
 
     def commit(self) -> None:
@@ -184,6 +186,13 @@ class Joined(PoolProxiedConnection):
     def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
         """Undo what the block has done since the last commit; the connection may be lost."""
         self._abandon(e or ConnectionsBusy("the connection was invalidated"))
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody will use it any more: its task has ended, or is the one that asks."""
+        if self._blocking:
+            return bool(self._owner == threading.get_ident())
+        return bool(self._owner is asyncio.current_task() or self._owner.done())
 
     def take_away(self) -> None:
         """The request ends, and whoever has it has not closed it.

@@ -105,11 +105,6 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection inside a transaction: committed at the end, rolled back on an exception."""
-        unit = request.unit_of(self)
-        if unit is not None:
-            with unit.block() as connection:  # which is one already
-                yield connection
-            return
         with self.connection() as connection, connection.transaction():
             yield connection
 

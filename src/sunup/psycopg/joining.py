@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, generators, pq
 
-from sunup.connecting.session import ENDED, FAILED, KEEP, UNDO, Session
+from sunup.connecting.session import ENDED, FAILED, GONE, KEEP, UNDO, Session
 
 _PARAMETER = re.compile(r"\$\d+")
 
@@ -43,11 +43,18 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             self.wait(self._several("commit"))
 
     def unmeasured_row(self, text: str, values: tuple[Any, ...]) -> Any:
-        """Run a statement that is not the app's, with parameters `$1` and so on; its first row."""
+        """Run a query that is not the app's, with parameters `$1` and so on; its first row."""
+        return self._unmeasured(text, values).fetchone()
+
+    def store(self, text: str, values: tuple[Any, ...]) -> None:
+        """Change the request's receipt. Raises `InterfaceError` where it is not there any more."""
+        if self._unmeasured(text, values).rowcount != 1:
+            raise psycopg.InterfaceError(GONE)
+
+    def _unmeasured(self, text: str, values: tuple[Any, ...]) -> Any:
         self.texts.append("select 1")  # what is not the app's is no change of its
         cursor: Any = psycopg.Cursor(self, row_factory=psycopg.rows.tuple_row)
-        cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
-        return cursor.fetchone() if cursor.description else None
+        return cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
 
     def check_joined(self) -> None:
         """Raise `InterfaceError` where a request's one transaction has ended before its time."""
@@ -72,7 +79,6 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             raise errors.InFailedSqlTransaction(FAILED)
         elif not self.ahead:
             self.ahead = KEEP
-            self.block_ended()
 
     def rollback(self) -> None:
         """As in psycopg; in a request's one transaction the block's work is undone."""

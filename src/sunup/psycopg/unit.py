@@ -45,6 +45,9 @@ class Unit:
         self._give = give
         self._connection: Connection | None = None
         self._turn = threading.Lock()
+        # Between a thread that begins it and another one that ends it.
+        self._guard = threading.Lock()
+        self._ended = False
         # A connection of another library's that has the turn.
         self.holder: Any = None
         self._user: int | None = None
@@ -54,7 +57,19 @@ class Unit:
 
         Raises `DatabaseUnavailable`, and what the server says.
         """
-        connection = self._connection = self._take()
+        # Who ends it meanwhile, in another thread, closes the connection: it has a turn.
+        with self._turn:
+            return self._begin(text, isolation)
+
+    def _begin(self, text: str, isolation: str | None) -> bool:
+        connection = self._take()
+        with self._guard:
+            ended = self._ended
+            if not ended:
+                self._connection = connection
+        if ended:  # while this thread waited for a connection
+            self._give(connection, keep=True)
+            raise ConnectionsBusy("the request has ended")
         request.note_failure(None)
         try:
             rows = connection.begin_with(text, isolation)
@@ -62,10 +77,13 @@ class Unit:
             meant = self._meant(error, connection)
             self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
             raise meant from None
-        connection.session.joined = True
-        connection.session.only_for = NOBODY
-        connection.session.unkept = Change.NOTHING
-        connection.ahead = ""
+        with self._guard:
+            if self._connection is not connection:
+                raise ConnectionsBusy("the request has ended")
+            connection.session.joined = True
+            connection.session.only_for = NOBODY
+            connection.session.unkept = Change.NOTHING
+            connection.ahead = ""
         return rows == 1
 
     def fetchrow(self, statement: Any) -> Any:
@@ -88,6 +106,8 @@ class Unit:
         says `nothing_executed`. The connection is given back in each case.
         """
         busy: ConnectionsBusy | None = None
+        if self.holder is not None and self.holder.is_left:
+            self.holder.take_away()
         try:
             self._wait_for_turn(min(patience(), deadline.AFTERWARDS))
         except ConnectionsBusy as error:
@@ -106,7 +126,7 @@ class Unit:
                 connection.ahead = ""
             if before:
                 connection.unmeasured(before)
-            connection.unmeasured_row(statement.text, statement.values)
+            connection.store(statement.text, statement.values)
             connection.session.joined = False
             sent = True
             connection.commit_joined()
@@ -134,6 +154,12 @@ class Unit:
         finally:
             if mine:
                 self._turn.release()
+
+    def end(self) -> None:
+        """As `roll_back`, for good: a thread that still begins it gives up."""
+        with self._guard:
+            self._ended = True
+        self.roll_back()
 
     def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""
@@ -210,7 +236,8 @@ class Unit:
             )
 
     def _give_back(self, *, keep: bool) -> None:
-        connection, self._connection = self._connection, None
+        with self._guard:
+            connection, self._connection = self._connection, None
         if connection is not None:
             if keep:
                 connection.session.joined = False

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import time
 from collections.abc import Callable
 from inspect import isawaitable
 
@@ -23,9 +22,6 @@ from .policy import Policy
 from .unit import Outcome, Sleep, Unit, Work
 
 logger = logging.getLogger("sunup.receipts")
-
-# Seconds after the deadline, or after its end, for which what failed work has left is refused.
-_OVER = 5.0
 
 # How often the work is run.
 _MOST_RUNS = 20
@@ -74,7 +70,7 @@ class Flow:
             current.receipt = "new"
             return await self._worked(work)
         finally:
-            await self._unit.roll_back()
+            await self._unit.end()
 
     async def _claimed(self, wait: float) -> Outcome | None:
         return await self._claiming.claimed(self._unit, wait)
@@ -118,8 +114,7 @@ class Flow:
         finally:
             request.working.reset(token)
             run.unit = None
-            if not committed:
-                run.over_until = max(deadline.at() or 0.0, time.time()) + _OVER
+            run.over = not committed
             if current.run is run:
                 current.run = None
         if committed:
@@ -201,8 +196,9 @@ class Flow:
         self._current.committed, self._current.doubtful = self._before
 
     def _may_run_again(self, failure: BaseException) -> bool:
-        wanted = self._repeats and _helps(failure) and self._current.runs < _MOST_RUNS
-        return wanted and self._claiming.time_left() > 0
+        # What a run within another one has done on the other's database is not undone.
+        wanted = self._repeats and request.run_here() is None and _helps(failure)
+        return wanted and self._current.runs < _MOST_RUNS and self._claiming.time_left() > 0
 
     async def _afterwards(self, run: request.Run) -> None:
         """Whatever happens here, even the request's deadline: its answer goes out."""

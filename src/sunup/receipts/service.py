@@ -76,7 +76,7 @@ class Service:
             method=asked.method,
             target=f"{asked.host}{asked.target}",
             credentials=asked.credentials,
-            body=asked.content_type.encode() + b"\n" + asked.body,
+            body=asked.content_type.encode("utf-8", "surrogateescape") + b"\n" + asked.body,
         )
         repeats = matches(self.policy.repeat, asked.method, asked.path)
         return Flow(
@@ -161,6 +161,10 @@ class Blocking:
     async def roll_back(self) -> None:
         """See `Unit`."""
         await self._call(self._unit.roll_back)
+
+    async def end(self) -> None:
+        """See `Unit`."""
+        await self._call(self._unit.end)
 
     async def after(self, text: str) -> None:
         """See `Unit`."""

@@ -28,6 +28,9 @@ class Unit(Protocol):
     async def roll_back(self) -> None:
         """End it without a trace; nothing where it has ended."""
 
+    async def end(self) -> None:
+        """As `roll_back`, for good: what still begins it is to give up."""
+
     async def after(self, text: str) -> None:
         """Run a statement that is not part of it."""
 

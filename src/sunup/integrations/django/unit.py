@@ -87,7 +87,7 @@ class Unit:
         try:
             if before:
                 connection.unmeasured(before)
-            connection.unmeasured_row(statement.text, statement.values)
+            connection.store(statement.text, statement.values)
             connection.session.joined = False
             sent = True
             if outermost:
@@ -132,6 +132,10 @@ class Unit:
         useless = connection is not None and (wrapper.lost or connection.closed)
         if useless and not wrapper.in_atomic_block:
             wrapper.close()
+
+    def end(self) -> None:
+        """As `roll_back`: who begins it is this thread, and has ended."""
+        self.roll_back()
 
     def after(self, text: str) -> None:
         """Run a statement that is not part of it, when it has been committed."""
