@@ -135,6 +135,3 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         self.prepared_max, self.server_cursor_factory = state[7:9]
         del self._notice_handlers[state[9] :]
         del self._notify_handlers[state[10] :]
-
-
-_PARAMETER = re.compile(r"\$\d+")

@@ -19,7 +19,6 @@ FAILED = (
 
 logger = logging.getLogger("sunup.receipts")
 
-
 # What an alias is called among the databases.
 _ALIASES: dict[str, object] = {}
 
@@ -79,9 +78,7 @@ class Unit:
         wrapper = self._wrapper
         connection = wrapper.connection
         if wrapper.needs_rollback or (connection is not None and connection.session.aborted):
-            raise transaction.TransactionManagementError(
-                FAILED.replace("connection.transa", "transa")
-            )
+            raise transaction.TransactionManagementError(FAILED)
         outermost = len(wrapper.atomic_blocks) == 1
         sent = False
         try:
