@@ -47,7 +47,8 @@ test: check
 cover: setup
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q \
-		--ignore=tests/docs/test_guides.py --ignore=tests/local/cli/test_new.py
+		--ignore=tests/docs/test_guides.py --ignore=tests/local/cli/test_new.py \
+		--ignore=tests/receipts/killing --ignore=tests/simulator/test_repeating.py
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
