@@ -79,7 +79,8 @@ class Request:
         least = Change.YES if self.method in SAFE_METHODS else Change.PERHAPS
         if self.committed >= least:
             return "yes"
-        return "unknown" if self.doubtful >= least else "no"
+        # A COMMIT is under way, perhaps in a thread that goes on: nobody may say "no" any more.
+        return "unknown" if self.unsettled or self.doubtful >= least else "no"
 
     def note_executed(self, change: Change, *, known: bool) -> None:
         """Something was committed, or (not `known`) may have been."""

@@ -28,7 +28,7 @@ from sunup.psycopg import Database as PsycopgDatabase
 from sunup.psycopg.connection import Connection as PsycopgConnection
 from sunup.receipts.texts import claim
 
-from .apps import TABLES, Client
+from .apps import TABLES, Client, content, serving
 from .conftest import INSERT, Admin, Start, names, succeeds
 
 
@@ -1277,3 +1277,25 @@ def test_a_claim_that_is_answered_when_its_request_has_ended_takes_nothing(
     assert names(admin) == ["plain"]
     assert admin("select count(*) from pg_stat_activity where state like 'idle in%'") == [(0,)]
     db.close()
+
+
+def test_nobody_is_told_no_while_a_thread_still_commits(
+    settings: Any, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    commit_joined = PsycopgConnection.commit_joined
+
+    def slowly(self: Any) -> None:
+        time.sleep(1.2)
+        commit_joined(self)
+
+    with serving("psycopg-threads", settings) as client:
+        assert client("/add?before", "key-0")["statusCode"] == 201
+        monkeypatch.setattr(PsycopgConnection, "commit_joined", slowly)
+        told = client("/add?a", "key-1", seconds=0.5)
+        monkeypatch.undo()
+        assert told["statusCode"] == 503
+        assert content(told)["executed"] == "unknown"
+        assert client("/add?a", "key-1")["statusCode"] == 201
+        assert names(admin) == ["before", "a"]
