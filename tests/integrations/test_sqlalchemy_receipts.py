@@ -1,7 +1,7 @@
 """What a session or a connection of SQLAlchemy's may do in a request's one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -187,8 +187,7 @@ def test_work_in_autocommit_is_refused_and_never_lost(
     begin: Start, admin: Admin, of_the_engine: bool
 ) -> None:
     async def view(engine: AsyncEngine, name: str) -> int:
-        if of_the_engine and name != "plain":
-            engine.sync_engine.dialect.default_isolation_level = "AUTOCOMMIT"
+        if of_the_engine:
             engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         async with engine.connect() as connection:
             if not of_the_engine:
@@ -330,8 +329,6 @@ def test_a_timeout_of_the_app_s_own_undoes_its_block_alone(begin: Start, admin: 
 def test_however_often_it_is_cancelled_nothing_is_left(
     begin: Start, admin: Admin, turns: int
 ) -> None:
-    outer: list[Callable[[], Awaitable[None]]] = []
-
     async def view(engine: AsyncEngine, name: str) -> int:
         await insert(engine, name)
         return 201
@@ -354,7 +351,6 @@ def test_however_often_it_is_cancelled_nothing_is_left(
         await send({"type": "http.response.body", "body": b""})
 
     client.handler._run._app = cancelled  # type: ignore[attr-defined]
-    del outer
     client("/?a", "key-1")
     succeeds(client, admin)
     assert client("/?b", "key-b")["statusCode"] == 201

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,23 @@ from sunup.receipts.texts import claim
 
 from .apps import TABLES, Client, content, serving
 from .conftest import INSERT, Admin, Start, names, succeeds
+
+
+async def posted(served: Any, name: str, key: str | None) -> int:
+    """The status of a POST, as a server that is not Lambda calls an ASGI app."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [] if key is None else [(b"idempotency-key", key.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    await served({**scope, "query_string": name.encode()}, receive, send)
+    status: int = sent[0]["status"]
+    return status
 
 
 async def insert(db: AsyncpgDatabase, name: str) -> None:
@@ -965,19 +983,7 @@ def test_many_at_once_in_one_process_on_threads(settings: Any, admin: Admin, tog
 
     served = exactly_once(app, database=db)
 
-    async def one(name: str, key: str) -> int:
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b""}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {"type": "http", "method": "POST", "path": "/", "query_string": name.encode()}
-        await served({**scope, "headers": [(b"idempotency-key", key.encode())]}, receive, send)
-        status: int = sent[0]["status"]
-        return status
+    one = partial(posted, served)
 
     async def all_of_them() -> list[int]:
         mine = [one(f"n{number}", f"key-{number}") for number in range(together)]
@@ -1111,20 +1117,7 @@ def test_a_worker_that_began_in_a_request_works_on_in_later_ones(
 
     served = exactly_once(app, database=db)
 
-    async def call(name: str, key: str | None) -> int:
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b""}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [] if key is None else [(b"idempotency-key", key.encode())]
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-        await served({**scope, "query_string": name.encode()}, receive, send)
-        status: int = sent[0]["status"]
-        return status
+    call = partial(posted, served)
 
     async def all_of_it() -> None:
         assert await call("works", "key-1") == 201
@@ -1208,20 +1201,7 @@ def test_a_request_that_is_cancelled_while_a_thread_waits_for_its_connection_lea
 
     served = exactly_once(app, database=db)
 
-    async def call(name: str, key: str | None) -> int:
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b""}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [] if key is None else [(b"idempotency-key", key.encode())]
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-        await served({**scope, "query_string": name.encode()}, receive, send)
-        status: int = sent[0]["status"]
-        return status
+    call = partial(posted, served)
 
     async def all_of_it() -> None:
         plain = asyncio.create_task(call("plain", None))

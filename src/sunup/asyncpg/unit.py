@@ -142,11 +142,6 @@ class Unit:
         finally:
             await self._give(connection, keep=True)
 
-    @property
-    def driver_connection(self) -> Connection:
-        """The connection, for a library that joins with its own. Raises `ConnectionsBusy`."""
-        return self._mine()
-
     @asynccontextmanager
     async def block(self) -> AsyncIterator[Connection]:
         """A block of the app's, as `Database.connection()` is: it joins the transaction."""

@@ -169,11 +169,6 @@ class Unit:
         finally:
             self._give(connection, keep=True)
 
-    @property
-    def driver_connection(self) -> Connection:
-        """The connection, for a library that joins with its own. Raises `ConnectionsBusy`."""
-        return self._mine()
-
     @contextmanager
     def block(self) -> Iterator[Connection]:
         """A block of the app's, as `Database.connection()` is: it joins the transaction."""

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -20,7 +20,7 @@ from .flow import Flow
 from .header import BadKey, key_of
 from .policy import Policy, matches
 from .texts import Statement
-from .unit import Unit, Work
+from .unit import Outcome, Unit
 
 # Bytes of a request's body, all of which is read before the app is called: an HTTP API's limit.
 LARGEST_REQUEST = 10 * 1024 * 1024
@@ -111,13 +111,13 @@ def a_request(method: str, path: str) -> Iterator[None]:
         current.reclaim()
 
 
-def run_here(flow: Flow, work: Work) -> Any:
-    """Run a flow whose unit and work block, on this thread: nothing in it ever waits."""
-    running = flow.run(work)
+def run_here(running: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Run what never waits, since its unit and its work block, on this thread."""
     try:
         running.send(None)
     except StopIteration as end:
-        return end.value
+        outcome: Outcome = end.value
+        return outcome
     running.close()
     raise RuntimeError("something waited in a request without an event loop")
 

@@ -61,7 +61,7 @@ def serve(
 
     with a_request(asked.method, asked.target):
         flow = service.flow(environ, asked, blocking=True)
-        outcome: Outcome = run_here(flow, work) if flow is not None else _only(work)
+        outcome = run_here(work() if flow is None else flow.run(work))
     if outcome.answer is None:
         assert outcome.error is not None
         raise outcome.error
@@ -82,15 +82,6 @@ class _Late:
     def close(self) -> None:
         """Raise what failed."""
         raise self._error
-
-
-def _only(work: Any) -> Outcome:
-    try:
-        work().send(None)
-    except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
-    raise AssertionError
 
 
 def _ends(environ: dict[str, Any]) -> bool:

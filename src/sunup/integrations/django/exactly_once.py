@@ -117,11 +117,12 @@ class Middleware:
             flow = service.flow(scope, asked, blocking=True)
             if flow is None:
                 return self._get_response(next(runs))
-            outcome = run_here(flow, work)
+            outcome = run_here(flow.run(work))
         if outcome.error is not None:
             raise outcome.error
         if made and outcome.answer is made[0][0]:
             return made[0][1]
+        assert outcome.answer is not None
         return _response(outcome.answer)
 
     def unit(self) -> Unit:
