@@ -31,6 +31,7 @@ from sunup.receipts.texts import claim
 
 from .apps import TABLES, Client, content, serving
 from .conftest import INSERT, Admin, Start, names, succeeds
+from .proxy import proxy_of
 
 
 async def posted(served: Any, name: str, key: str | None) -> int:
@@ -1279,3 +1280,26 @@ def test_nobody_is_told_no_while_a_thread_still_commits(
         assert content(told)["executed"] == "unknown"
         assert client("/add?a", "key-1")["statusCode"] == 201
         assert names(admin) == ["before", "a"]
+
+
+@pytest.mark.parametrize("fate", ["raises", "lost", "answer lost"])
+@pytest.mark.parametrize("kind", ["asyncpg", "psycopg", "sqlalchemy", "sqlalchemy-async"])
+def test_the_request_after_and_the_one_after_a_freeze_are_as_ever(
+    settings: Any, admin: Admin, kind: str, fate: str
+) -> None:
+    for statement in TABLES.split(";"):
+        admin(statement)
+    # As in a freeze that is long: the server ends the session that rests.
+    resting = replace(settings, idle_session_timeout=0.5)
+    with proxy_of(resting) as proxy, serving(kind, proxy.settings) as client:
+        if fate == "raises":
+            assert client("/raises?a", "key-1")["statusCode"] == 500
+        else:
+            proxy.plan = [fate]
+            assert client("/add?a", "key-1")["statusCode"] in (201, 503)
+        assert client("/add?plain")["statusCode"] == 201
+        time.sleep(1.0)
+        assert client("/add?frozen")["statusCode"] == 201
+        assert client("/add?keyed", "key-2")["statusCode"] == 201
+        assert [name for name in names(admin) if name != "a"] == ["plain", "frozen", "keyed"]
+        assert admin("select count(*) from pg_stat_activity where state like 'idle in%'") == [(0,)]
