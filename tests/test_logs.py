@@ -21,12 +21,8 @@ from sunup.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def time_zone() -> Iterator[None]:
     yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
     time.tzset()
 
 

@@ -16,9 +16,9 @@ from sunup.adapter.handler import Handler
 from sunup.adapter.loading import interface_of
 
 from .test_events import event_1, event_2
-from .test_handler import Context, Make, make, reply, root_logger
+from .test_handler import Context, Make, make, reply
 
-__all__ = ["make", "root_logger"]
+__all__ = ["make"]
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-first", b"1")]}
 BODY = {"type": "http.response.body", "body": b"ok"}

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -35,15 +34,6 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return int((self._end - time.time()) * 1000)
-
-
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ from sunup.adapter.handler import Handler
 from sunup.local.emulator import AuroraOptions
 from sunup.local.testing import Emulate
 
-from .test_handler import echo, root_logger
-
-_ = root_logger
+from .test_handler import echo
 
 APP = """
 import json

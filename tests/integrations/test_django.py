@@ -17,11 +17,9 @@ from sunup.adapter.handler import Handler
 from sunup.settings import Settings, SettingsError
 
 from ..adapter.test_events import event_2
-from ..adapter.test_handler import Context, root_logger
+from ..adapter.test_handler import Context
 from ..hanging import hanging
 from ..receipts.proxy import proxy_of
-
-_ = root_logger
 
 SETTINGS = "tests.integrations.django_project.settings"
 MIDDLEWARE = "sunup.integrations.django.exactly_once.Middleware"

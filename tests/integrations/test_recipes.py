@@ -21,9 +21,7 @@ from sunup.local.testing import Emulate
 from sunup.settings import Settings
 
 from ..adapter.test_events import event_2
-from ..adapter.test_handler import Context, root_logger
-
-_ = root_logger
+from ..adapter.test_handler import Context
 
 
 @pytest.fixture

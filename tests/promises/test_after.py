@@ -25,14 +25,13 @@ from sunup.asyncpg import Database
 from sunup.settings import Settings
 
 from ..adapter.test_events import event_2
-from ..adapter.test_handler import Context, root_logger
+from ..adapter.test_handler import Context
 from .apps import Kind
 from .instance import MARGIN, Instances, Reply
 
 Admin = Callable[[str], list[tuple[Any, ...]]]
 Begin = Callable[..., Instances]
 
-_ = root_logger
 
 # Seconds until the deadline of a request that will miss it.
 SHORT = 0.2

@@ -26,10 +26,8 @@ from sunup.failures import ConnectionsBusy, DatabaseFull
 from sunup.settings import Settings
 
 from ..adapter.test_events import event_2
-from ..adapter.test_handler import Context, root_logger
+from ..adapter.test_handler import Context
 from .test_after import at_work
-
-_ = root_logger
 
 Admin = Callable[[str], list[tuple[Any, ...]]]
 Response = dict[str, Any]
