@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import kinds
+from .engines import AURORA, DSQL, ENGINES, POSTGRESQL, Engine, recognised
 from .kinds import Kind, SettingsError
 
 __all__ = ["VARIABLES", "Settings", "SettingsError", "Variable", "is_loopback", "on_lambda"]
 
-_RDS_HOST = re.compile(
-    r"\.([a-z]{2}(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE
-)
 # Compiled when first used: most hosts are Aurora's. 127.0.0.0/8 (RFC 1122, 3.2.1.3) and ::1.
 _LOOPBACK = r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|::1"
 # Not a number, which would be an IPv4 address (inet_aton(3)), and ASCII: IDNA has other dots.
@@ -47,7 +45,16 @@ VARIABLES = (
         "DB_HOST",
         "host",
         kinds.host,
-        "The cluster's endpoint, a server's host name, or the folder of a Unix socket.",
+        "The cluster's endpoint, a server's host name, or the folder of a Unix socket. It says "
+        "which engine it is, where it is AWS's or Neon's own name.",
+    ),
+    Variable(
+        "DB_ENGINE",
+        "engine_name",
+        kinds.choice(*ENGINES),
+        "The kind of server, for a `DB_HOST` that does not tell it: "
+        f"{', '.join(f'`{name}`' for name in ENGINES)}.",
+        "as `DB_HOST` says; else `aurora`, or `postgresql` with `DB_PASSWORD`",
     ),
     Variable("DB_PORT", "port", kinds.whole(1, 65535), "The port it listens on."),
     Variable("DB_USER", "user", kinds.text, "The role to connect as."),
@@ -56,7 +63,7 @@ VARIABLES = (
         "DB_PASSWORD",
         "password",
         kinds.text,
-        "For a plain server. When it is set, no IAM token is signed.",
+        "For a plain server, or Neon. When it is set, no IAM token is signed.",
     ),
     Variable(
         "DB_SSLMODE",
@@ -110,7 +117,7 @@ VARIABLES = (
         "AWS_REGION",
         "region",
         kinds.text,
-        "The region to sign the token for, unless `DB_HOST` is an RDS host name, which has the "
+        "The region to sign the token for, unless `DB_HOST` is AWS's own name, which has the "
         "cluster's region in it. If `AWS_REGION` is not set, `AWS_DEFAULT_REGION` is used.",
         "Lambda sets it",
     ),
@@ -157,6 +164,7 @@ class Settings:
     """What sunup needs to know, with its defaults. Times are in seconds. See `VARIABLES`."""
 
     host: str = ""
+    engine_name: str | None = None
     port: int = 5432
     user: str = "postgres"
     database: str = "postgres"
@@ -203,9 +211,25 @@ class Settings:
         return settings
 
     @property
+    def engine(self) -> Engine:
+        """What kind of server it is: as DB_ENGINE or DB_HOST says."""
+        if self.engine_name is not None:
+            return ENGINES[self.engine_name]
+        found = recognised(self.host)
+        if found is not None:
+            return found[0]
+        # A name of one's own for a cluster, or the emulated one.
+        with_token = self.password is None and not self.host.startswith("/")
+        return AURORA if with_token else POSTGRESQL
+
+    @property
     def uses_token(self) -> bool:
         """Whether an IAM token is the password; a Unix socket or DB_PASSWORD needs none."""
-        return self.password is None and not self.host.startswith("/")
+        return (
+            self.password is None
+            and not self.host.startswith("/")
+            and self.engine.service is not None
+        )
 
     @property
     def is_local(self) -> bool:
@@ -214,11 +238,6 @@ class Settings:
         if host.startswith("/"):
             return "," not in host  # libpq takes a list of hosts
         return is_loopback(host) or re.fullmatch(_UNDOTTED, host) is not None
-
-    @property
-    def is_rds(self) -> bool:
-        """Whether the host name is an RDS endpoint's."""
-        return region_of(self.host) is not None
 
     def check_database(self) -> None:
         """Raise `SettingsError` unless these settings can reach a database safely."""
@@ -231,6 +250,11 @@ class Settings:
                 f"verify-full (or verify-ca): without verification anyone between here and "
                 f"{self.host} could read everything; other modes are for a local server",
             )
+        engine = self.engine
+        if engine is DSQL and self.database != "postgres":
+            raise SettingsError("DB_NAME", self.database, "postgres: Aurora DSQL has no other")
+        if engine.name.startswith("neon") and self.password is None:
+            raise SettingsError("DB_PASSWORD", None, "the role's password: Neon has no IAM tokens")
         if self.uses_token and self.region is None:
             plain = " (for a plain server set DB_PASSWORD)" if region_of(self.host) is None else ""
             raise SettingsError(
@@ -251,6 +275,6 @@ def is_loopback(host: str) -> bool:
 
 
 def region_of(host: str) -> str | None:
-    """The region in an RDS host name, `None` for other hosts."""
-    match = _RDS_HOST.search(host)
-    return match[1].lower() if match else None
+    """The region in one of AWS's own host names, `None` for others."""
+    found = recognised(host)
+    return found[1] if found else None

@@ -1,4 +1,4 @@
-"""The IAM token that is the password of an Aurora PostgreSQL user, signed without an SDK.
+"""The IAM token that is the password of a database user on AWS, signed without an SDK.
 
 A token is a SigV4 presigned URL without its scheme. Signing is local work: no network call, well
 under a millisecond. So nothing is cached: each attempt to connect gets its own token, which cannot
@@ -12,8 +12,12 @@ from urllib.parse import quote
 
 from .credentials import Credentials
 
-# Aurora refuses a token older than this (Aurora User Guide, "IAM database authentication").
+# Aurora refuses a token older than this (Aurora User Guide, "IAM database authentication"); Aurora
+# DSQL takes up to a week (its User Guide, "Generating an authentication token").
 TOKEN_LIFETIME = 900
+
+# The one user of Aurora DSQL that has an action of its own.
+DSQL_ADMIN = "admin"
 
 _EMPTY_PAYLOAD_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -34,13 +38,39 @@ def auth_token(
     `generate_db_auth_token` byte for byte. Pass it to a driver as it is; percent-encode it only
     inside a URL, which is better avoided: a token is a secret.
     """
+    # The signed Host header is the URL's host in lower case, without https's own port.
+    signed_host = host.lower() if port == 443 else f"{host.lower()}:{port}"
+    query = [("Action", "connect"), ("DBUser", user)]
+    return _signed("rds-db", f"{host}:{port}", signed_host, query, region, credentials, now)
+
+
+def dsql_token(
+    *, host: str, user: str, region: str, credentials: Credentials, now: float | None = None
+) -> str:
+    """As `auth_token`, for Aurora DSQL, whose tokens name no port and no user.
+
+    The result has the parameters and the signature of botocore's
+    `generate_db_connect_auth_token`, or for `admin` of `generate_db_connect_admin_auth_token`.
+    Which role may be used is decided by the database (`AWS IAM GRANT`).
+    """
+    action = "DbConnectAdmin" if user == DSQL_ADMIN else "DbConnect"
+    return _signed("dsql", host, host.lower(), [("Action", action)], region, credentials, now)
+
+
+def _signed(
+    service: str,
+    address: str,
+    signed_host: str,
+    query: list[tuple[str, str]],
+    region: str,
+    credentials: Credentials,
+    now: float | None,
+) -> str:
     clock = time.gmtime(time.time() if now is None else now)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", clock)
-    day = stamp[:8]
-    scope = f"{day}/{region}/rds-db/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     query = [
-        ("Action", "connect"),
-        ("DBUser", user),
+        *query,
         ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
         ("X-Amz-Credential", f"{credentials.access_key}/{scope}"),
         ("X-Amz-Date", stamp),
@@ -50,13 +80,11 @@ def auth_token(
     if credentials.session_token is not None:
         query.append(("X-Amz-Security-Token", credentials.session_token))
     pairs = [f"{name}={quote(value, safe='-_.~')}" for name, value in query]
-    # The signed Host header is the URL's host in lower case, without https's own port.
-    signed_host = host.lower() if port == 443 else f"{host.lower()}:{port}"
     # SigV4 signs the parameters sorted; the token itself keeps botocore's order.
     ordered = "&".join(sorted(pairs))
     canonical = f"GET\n/\n{ordered}\nhost:{signed_host}\n\nhost\n{_EMPTY_PAYLOAD_SHA256}"
     signature = signature_of(canonical, stamp, scope, credentials)
-    return f"{host}:{port}/?{'&'.join(pairs)}&X-Amz-Signature={signature}"
+    return f"{address}/?{'&'.join(pairs)}&X-Amz-Signature={signature}"
 
 
 def signature_of(canonical: str, stamp: str, scope: str, credentials: Credentials) -> str:

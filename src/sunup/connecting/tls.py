@@ -9,8 +9,9 @@ connection to a DB cluster"). One region's add 0.3 ms, those of all would add 8 
 
 import os
 
+from sunup.engines import DSQL, recognised
 from sunup.failures import TLSFailed
-from sunup.settings import Settings, region_of
+from sunup.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ def root_certificates(settings: Settings) -> str:
     """The PEM file to verify against, or `system`."""
     if settings.sslrootcert:
         return settings.sslrootcert
-    region = region_of(settings.host)
+    engine, region = recognised(settings.host) or (None, None)
     if region is None:
         return "system"
+    if engine is DSQL:
+        return ROOTS  # its certificates are Amazon Trust Services' (DSQL User Guide, "SSL/TLS")
     path = f"{REGIONS}/{region}.pem"
     # A region may be newer than sunup.
     return path if os.path.isfile(path) else ROOTS  # noqa: PTH113

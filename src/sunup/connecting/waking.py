@@ -7,6 +7,7 @@ import random
 import time
 
 from sunup import deadline
+from sunup.engines import DSQL, recognised
 from sunup.failures import (
     ConnectionsBusy,
     DatabaseResuming,
@@ -17,7 +18,7 @@ from sunup.failures import (
 from sunup.settings import Settings
 
 from .credentials import Credentials
-from .iam import auth_token
+from .iam import auth_token, dsql_token
 
 # Connecting to a server that is awake takes milliseconds, at 128 MB of Lambda up to about 2 s (the
 # handshake on 7 % of a processor). What takes longer is a database that resumes.
@@ -84,6 +85,13 @@ def password_for(settings: Settings, credentials: Credentials | None) -> str | N
         return settings.password
     assert credentials is not None
     assert settings.region is not None
+    if settings.engine is DSQL:
+        return dsql_token(
+            host=settings.host,
+            user=settings.user,
+            region=settings.region,
+            credentials=credentials,
+        )
     return auth_token(
         host=settings.host,
         port=settings.port,
@@ -104,9 +112,10 @@ def explained(
     if not isinstance(failure, TokenRefused) or credentials is None:
         return failure
     checks = []
-    if not settings.is_rds:
+    known_host = recognised(settings.host) is not None
+    if not known_host:
         checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint")
-    where = "DB_HOST" if settings.is_rds else "AWS_REGION"
+    where = "DB_HOST" if known_host else "AWS_REGION"
     checks.append(f"(4) signed for {settings.region}, as {where} says")
     if credentials.expires is None:
         known = "whose expiry is not known here"
@@ -156,6 +165,8 @@ def session_settings(settings: Settings) -> dict[str, str]:
     `statement_timeout`, since a server goes on with a statement whose client is gone.
     """
     idle = settings.idle_session_timeout
+    if not settings.engine.sessions:
+        return {"application_name": "sunup"}
     parameters = {
         "application_name": "sunup",
         "idle_session_timeout": _milliseconds(idle),

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from sunup.settings import VARIABLES, Settings, SettingsError
+from sunup.settings import VARIABLES, Settings, SettingsError, region_of
 
 from .project import MIGRATION_USER, Project
 
@@ -59,7 +59,7 @@ def _row(project: Project, name: str, settings: Settings | None, field: str = ""
         return Variable(name, "", "")
     found = getattr(settings, field)
     if name == "AWS_REGION" and found:
-        origin = "DB_HOST" if settings.is_rds else "AWS_DEFAULT_REGION"
+        origin = "DB_HOST" if region_of(settings.host) else "AWS_DEFAULT_REGION"
         return Variable(name, str(found), origin)
     if isinstance(found, float):
         found = f"{found:g}"
