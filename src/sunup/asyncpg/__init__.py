@@ -132,7 +132,7 @@ class Database:
             self.connection() as connection,
             connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
         ):
-            if readonly and unit is not None:
+            if readonly and unit is not None and not unit.engine.optimistic:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
 
