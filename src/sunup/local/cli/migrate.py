@@ -30,7 +30,13 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
 
-_STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
+_STYLES = {
+    "applied": "green",
+    "pending": "yellow",
+    "changed": "red",
+    "begun": "red",
+    "undoing": "red",
+}
 
 
 @app.command()
@@ -102,7 +108,7 @@ def down(
         where = f"{settings.database} on {settings.host}"
         with waiting(waking(settings.user)):
             states = migrations.status(settings, found.migrations, credentials=found.credentials)
-        seen = {each.revision for each in states if each.state != "pending"}
+        seen = {each.revision for each in states if each.state not in ("pending", "begun")}
         if not seen:
             typer.echo("Nothing to undo.")
             return

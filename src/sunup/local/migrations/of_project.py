@@ -6,7 +6,7 @@ from sunup.local.errors import CommandError
 from sunup.local.project import Project
 from sunup.nearby import read, variables_of
 
-from . import anew, django, running
+from . import anew, django, running, sessions
 from .folder import has_migrations
 
 
@@ -65,7 +65,7 @@ def upgrade(
             on_wait=on_wait,
             on_retry=on_retry,
         )
-    with running.locked(settings, project.credentials, on_wait):
+    with sessions.locked(settings, project.credentials, on_wait):
         return django.upgrade(project, on_retry)
 
 
@@ -78,7 +78,7 @@ def pending(project: Project) -> list[str]:
             f"{changed[0]} was changed after it was applied",
             "Restore it and write a new migration; sunup migrate up says more.",
         )
-    return [each.file for each in found if each.state == "pending"]
+    return [each.file for each in found if each.state in ("pending", "begun")]
 
 
 def status(project: Project) -> list[running.Revision]:
