@@ -123,6 +123,7 @@ def downgrade(
                 "another run changed the database in the meantime: nothing was undone",
                 "sunup migrate status shows what is applied now.",
             )
+        cuts.ours(connection, script, cuts.DOWN)
         if not applied:
             return []
         if to.startswith("-") and len(found.heads) > 1:
@@ -132,7 +133,6 @@ def downgrade(
                 "Name the revision to go back to: sunup migrate down --to 0001",
             )
         migration_files.create_table(connection)
-        cuts.ours(connection, script, cuts.DOWN)
         connection.commit()
         if settings.engine is DSQL:
             return DSQLRun(

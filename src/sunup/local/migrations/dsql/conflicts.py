@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -15,6 +15,10 @@ Result = TypeVar("Result")
 # changed; the next attempt knows it). Aurora DSQL User Guide, "Concurrency control".
 CONFLICT = "40001"
 
+# `server unavailable`: at COMMIT it may have been executed (Aurora DSQL User Guide,
+# "Troubleshooting"); transaction_resolution_unknown, statement_completion_unknown.
+_UNCERTAIN = {"XX000", "08007", "40003"}
+
 # Seconds in which a transaction is tried again, and between two attempts.
 _LONGEST = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
@@ -23,6 +27,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 def is_conflict(error: BaseException) -> bool:
     """Whether the server rolled a transaction back because of another one."""
     return sqlstate_of(error) == CONFLICT
+
+
+def is_uncertain(error: BaseException, connection: "psycopg.Connection[Any]") -> bool:
+    """Whether nobody knows what became of a statement that ended with `error`."""
+    return connection.closed or sqlstate_of(error) in _UNCERTAIN
 
 
 def retried(work: Callable[[], Result]) -> Result:

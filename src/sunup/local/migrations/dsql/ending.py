@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
-
-from . import progress
 from .conflicts import retried
 from .lease import Lease
+from .progress import Progress
 from .sending import Sending
 from .transaction import roll_back
 
@@ -22,8 +20,7 @@ class Ending:
     def __init__(self, lease: Lease, connection: Any, revision: str, direction: str) -> None:
         self._lease = lease
         self._connection = connection
-        self._revision = revision
-        self._direction = direction
+        self._progress = Progress(lease.schema, revision, direction)
         self._said: list[Sending] = []
         self._is_open = False
 
@@ -54,13 +51,7 @@ class Ending:
             return
         self._connection.execute("begin")
         self._lease.guard(self._connection)
-        progress.forget(self._connection, self._revision, self._direction)
+        self._progress.forget(self._connection)
         for each in self._said:
             each.again()
         self._is_open = True
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection ended, and with it the knowledge of what was done."""
-    original = getattr(error, "orig", error)
-    return isinstance(original, psycopg.OperationalError) and original.sqlstate is None

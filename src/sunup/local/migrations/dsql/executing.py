@@ -15,11 +15,11 @@ import psycopg
 from sunup.failures import sqlstate_of
 from sunup.local.errors import CommandError
 
-from . import jobs, progress
-from .conflicts import retried
+from . import jobs
+from .conflicts import is_uncertain, retried
 from .lease import Lease
 from .pieces import Kind, Piece, pieces
-from .progress import Step
+from .progress import Progress, Step
 from .sending import Sending
 from .transaction import in_transaction
 
@@ -51,7 +51,7 @@ class Steps:
     ) -> None:
         self._lease = lease
         self._revision = revision
-        self._direction = direction
+        self._progress = Progress(lease.schema, revision, direction)
         self._file = file
         self._tell = tell
         self._changed = changed
@@ -61,7 +61,7 @@ class Steps:
 
     def begin(self, connection: Any) -> None:
         """Read what an earlier run has done."""
-        self._noted = retried(lambda: progress.steps(connection, self._revision, self._direction))
+        self._noted = retried(lambda: self._progress.steps(connection))
         done = sum(each.done for each in self._noted.values())
         if self._noted:
             self._tell(f"{self._file} goes on after {done} of its statements")
@@ -128,9 +128,11 @@ class Steps:
                 if piece.index is not None:
                     jobs.wait_for_index(connection, piece.index, self._tell)
             else:
-                if state is not None or isinstance(error, CommandError):
+                if not is_uncertain(error, connection):
                     # It was refused: nothing of it is there.
-                    self._guarded(connection, lambda: self._withdraw(connection, step))
+                    self._guarded(
+                        connection, lambda: self._progress.withdraw(connection, step.number)
+                    )
                 raise
         self._guarded(connection, lambda: self._note(sending, replace(step, done=True)))
 
@@ -152,10 +154,7 @@ class Steps:
         in_transaction(connection, guarded)
 
     def _note(self, sending: Sending, step: Step) -> None:
-        progress.note(sending.connection, self._revision, self._direction, step, sending.text)
-
-    def _withdraw(self, connection: Any, step: Step) -> None:
-        progress.withdraw(connection, self._revision, self._direction, step.number)
+        self._progress.note(sending.connection, step, sending.text)
 
     def _differs(self, number: int) -> CommandError:
         return CommandError(

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import DatabaseUnavailable, sqlstate_of
@@ -59,8 +60,10 @@ class Lease:
     def __init__(self, settings: Settings, credentials: CredentialSource | None) -> None:
         self.run = uuid.uuid4().hex
         self._who = f"{settings.user}, {socket.gethostname()}, process {os.getpid()}"
-        self._open = lambda: open_connection(settings, credentials)
+        self._open: Callable[[], Connection] = lambda: open_connection(settings, credentials)
         self._connection: Connection | None = None
+        # Where sunup's tables are, for statements of a session whose search_path may be any.
+        self.schema = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="sunup-lease", daemon=True)
 
@@ -73,6 +76,7 @@ class Lease:
         """
         connection = self._connected()
         tables.create(connection)
+        self.schema = tables.schema_of(connection)
         told = False
         while True:
             try:
@@ -100,7 +104,10 @@ class Lease:
         `CommandError` where it is lost already.
         """
         row = connection.execute(
-            "select run from sunup_lock where name = %s for update", (_NAME,)
+            sql.SQL("select run from {} where name = %s for update").format(
+                sql.Identifier(self.schema, tables.LOCK)
+            ),
+            (_NAME,),
         ).fetchone()
         if row is None or row[0] != self.run:
             raise CommandError(
@@ -134,11 +141,13 @@ class Lease:
             if other is not None and other.age < EXPIRES:
                 return other, False
             connection.execute(
-                "insert into sunup_runs (run, who) values (%s, %s)", (self.run, self._who)
+                "insert into sunup_runs (run, who) values (%s, %s)",
+                (self.run, self._who),
             )
             if other is None:
                 connection.execute(
-                    "insert into sunup_lock (name, run) values (%s, %s)", (_NAME, self.run)
+                    "insert into sunup_lock (name, run) values (%s, %s)",
+                    (_NAME, self.run),
                 )
                 return None, True
             connection.execute("delete from sunup_runs where run = %s", (other.run,))
@@ -161,7 +170,8 @@ class Lease:
             # Whoever writes finds out what became of the lock.
             with suppress(psycopg.Error, DatabaseUnavailable):
                 self._connected().execute(
-                    "update sunup_runs set renewed_at = now() where run = %s", (self.run,)
+                    "update sunup_runs set renewed_at = now() where run = %s",
+                    (self.run,),
                 )
 
 

@@ -17,8 +17,8 @@ _TABLE = (
         r"ADD COLUMN with constraint",
         "",
         (
-            "Add the column alone, then op.alter_column(..., server_default=...) for new rows, then "
-            "fill the old ones with UPDATE, 3,000 rows at a time."
+            "Add the column alone, then op.alter_column(..., server_default=...) for new rows, "
+            "then fill the old ones with UPDATE, 3,000 rows at a time."
         ),
     ),
     (
@@ -54,8 +54,8 @@ _TABLE = (
         r"ADD CONSTRAINT",
         "",
         (
-            "Name the constraint in op.create_check_constraint or op.create_foreign_key; or write add "
-            "constraint ... not valid, then alter table async ... validate constraint."
+            "Name the constraint in op.create_check_constraint or op.create_foreign_key; or write "
+            "add constraint ... not valid, then alter table async ... validate constraint."
         ),
     ),
     (r"VALIDATE CONSTRAINT", "", "Write alter table async ... validate constraint ..."),
@@ -123,8 +123,8 @@ _TABLE = (
         r"transaction row limit",
         "",
         (
-            "One statement of a migration changes 2,999 rows at most: do it in parts, such as where "
-            "id between 1 and 2999, each in an op.execute of its own."
+            "One statement of a migration changes 2,999 rows at most: do it in parts, such as "
+            "where id between 1 and 2999, each in an op.execute of its own."
         ),
     ),
     (

@@ -18,8 +18,9 @@ from sunup.local.migrations.folder import file_of
 from sunup.local.migrations.steps import planned
 
 from . import progress
+from .conflicts import is_uncertain
 from .dialect import dialect_of
-from .ending import Ending, is_lost
+from .ending import Ending
 from .executing import Steps
 from .refused import advice
 
@@ -60,6 +61,8 @@ class Run:
         self._tell = tell
         self._current = ""
         self._ending: Ending | None = None
+        # psycopg's connection; SQLAlchemy lets go of one that was lost.
+        self._driver: Any = None
 
     def all(self) -> list[str]:
         """Do it; returns what was done, in its order. Raises `CommandError`."""
@@ -110,7 +113,7 @@ class Run:
                 self._tell,
                 changed=revision in self._accept,
             )
-            driver = self._connection.connection.driver_connection
+            driver = self._driver = self._connection.connection.driver_connection
             steps.begin(driver)
             self._dialect.executor = steps.execute
             function(**options)
@@ -134,13 +137,17 @@ class Run:
         if statement:
             more = "..." if len(statement) > _LONGEST_STATEMENT else ""
             what += f", in: {statement[:_LONGEST_STATEMENT]}{more}"
-        if is_lost(error):
+        if self._is_uncertain(original):
             return CommandError(
                 f"{what}; nobody knows whether its last statement was executed",
                 "Run the command again: it looks, and goes on.",
             )
         cure = advice(str(original or error), statement)
         return CommandError(what, f"{cure} {self._left()}".strip())
+
+    def _is_uncertain(self, error: BaseException | None) -> bool:
+        driver: Any = self._driver
+        return error is not None and driver is not None and is_uncertain(error, driver)
 
     def _left(self) -> str:
         """What of the failed migration is in the database."""

@@ -34,6 +34,11 @@ _THERE = """
     select c.relname from pg_catalog.pg_class c
     where c.relname = %s and c.relkind = 'r' and pg_catalog.pg_table_is_visible(c.oid)
 """
+_SCHEMA = """
+    select n.nspname from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relname = %s and c.relkind = 'r' and pg_catalog.pg_table_is_visible(c.oid)
+"""
 # duplicate_table, duplicate_object, unique_violation (of the catalogue): another run was faster.
 _MADE_BY_ANOTHER = {"42P07", "42710", "23505"}
 
@@ -41,6 +46,13 @@ _MADE_BY_ANOTHER = {"42P07", "42710", "23505"}
 def is_there(connection: Connection, table: str) -> bool:
     """Whether a table is found by the session."""
     return retried(lambda: connection.execute(_THERE, (table,)).fetchone()) is not None
+
+
+def schema_of(connection: Connection) -> str:
+    """Where they are: a migration may set search_path, and they are to be found even so."""
+    row = retried(lambda: connection.execute(_SCHEMA, (LOCK,)).fetchone())
+    assert row is not None
+    return str(row[0])
 
 
 def create(connection: Connection) -> None:
