@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from sunup.engines import DSQL
 from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
@@ -16,6 +17,8 @@ from sunup.local.migrations import writing as migration_new
 from sunup.local.opening import waking
 from sunup.settings import Settings
 
+from .migrate_check import before_up
+from .migrate_check import check as check_command
 from .waiting import ERRORS, confirm, end_cleanly, waiting
 from .with_database import with_database
 
@@ -29,6 +32,8 @@ app = typer.Typer(
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
+
+app.command("check")(check_command)
 
 _STYLES = {
     "applied": "green",
@@ -49,6 +54,13 @@ def up(
         list[str] | None,
         typer.Option(help="Accept the edited file of this applied revision. Repeatable."),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="For Aurora DSQL: check the statements with dsql-lint first, if it is installed.",
+        ),
+    ] = True,
     yes: Yes = False,
 ) -> None:
     """Apply the pending migrations.
@@ -66,6 +78,11 @@ def up(
             applied = of_project.upgrade(found, on_retry=tell)
         typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
         return
+    if check and settings.engine is DSQL:
+        with waiting(waking(settings.user)):
+            pending = of_project.status(found)
+        states = ("pending", "begun")
+        before_up(found.migrations, [each.revision for each in pending if each.state in states])
     with waiting(waking(settings.user)) as tell:
         applied = migrations.upgrade(
             settings,
