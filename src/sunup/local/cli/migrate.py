@@ -14,10 +14,11 @@ from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations import writing as migration_new
+from sunup.local.migrations.dsql import marking
 from sunup.local.opening import waking
 from sunup.settings import Settings
 
-from .migrate_check import before_up
+from .migrate_check import before_up, is_for_dsql, tell_of
 from .migrate_check import check as check_command
 from .waiting import ERRORS, confirm, end_cleanly, waiting
 from .with_database import with_database
@@ -214,11 +215,16 @@ def new(
         )
     with waiting("Comparing models and migrations"):
         written = migration_new.write(found.migrations, message)
+    for_dsql = is_for_dsql(found)
+    if for_dsql:
+        marking.mark(written.path)
     typer.echo(written.path)
     if not written.compared:
         ERRORS.print("The migration is empty: env.py has no target_metadata to compare with.")
     elif not written.changes:
         ERRORS.print("The migration is empty: the models and the migrations already match.")
+    elif for_dsql:
+        tell_of(found.migrations, written.path)
 
 
 @app.command()

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sunup.engines import DSQL
 from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
 from sunup.local.migrations.dsql import linting
 from sunup.local.migrations.dsql.linting import Finding
 from sunup.local.migrations.folder import open_folder
+from sunup.local.project import Project
+from sunup.settings import Settings, SettingsError
 
 from .waiting import ERRORS, waiting
 
@@ -82,6 +86,24 @@ def before_up(migrations: Path, pending: Collection[str]) -> None:
             + more,
             "Write it otherwise, or pass --no-check to go on.",
         )
+
+
+def tell_of(migrations: Path, file: Path) -> None:
+    """Tell what Aurora DSQL would refuse of a new migration, where dsql-lint is installed."""
+    lint = linting.program()
+    if lint is None:
+        return
+    _, script = open_folder(migrations)
+    revisions = [each.revision for each in script.walk_revisions() if Path(each.path) == file]
+    for each in linting.findings(lint, script, revisions):
+        ERRORS.print(line(each), soft_wrap=True, markup=False)
+
+
+def is_for_dsql(found: Project) -> bool:
+    """Whether the app's engine is Aurora DSQL; not where its settings are wrong, or for others."""
+    with suppress(SettingsError):
+        return Settings.from_environment(found.environ).engine is DSQL
+    return False
 
 
 def line(each: Finding) -> str:

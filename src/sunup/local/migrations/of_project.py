@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sunup.engines import DSQL
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 from sunup.nearby import read, variables_of
@@ -64,6 +65,12 @@ def upgrade(
             credentials=project.credentials,
             on_wait=on_wait,
             on_retry=on_retry,
+        )
+    if settings.engine is DSQL:
+        raise CommandError(
+            "Django's migrations do not fit Aurora DSQL, and nothing was executed: its own apps' "
+            "(contenttypes, auth) change the types of columns, and each is one transaction",
+            "docs/django.md says what can be done by hand; on Aurora they are applied as they are.",
         )
     with sessions.locked(settings, project.credentials, on_wait):
         return django.upgrade(project, on_retry)

@@ -1,6 +1,5 @@
 """The statements of one text, and what each may do: Aurora DSQL takes them one at a time."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -43,11 +42,12 @@ class Piece:
     @property
     def index(self) -> str | None:
         """The name of the index that it makes, without quotes; None where it makes none."""
-        found = re.match(
-            r"create (?:unique )?index (?:async |concurrently )?(?:if not exists )?(\S+) on ",
-            " ".join(self.words),
-        )
-        return found[1] if found else None
+        rest = [each for each in self.words if each != "unique"]
+        if rest[:2] != ["create", "index"]:
+            return None
+        rest = rest[3:] if rest[2:3] in (["async"], ["concurrently"]) else rest[2:]
+        rest = rest[3:] if rest[:3] == ["if", "not", "exists"] else rest
+        return rest[0] if rest[1:2] == ["on"] else None
 
 
 def pieces(sql: str) -> list[Piece]:
