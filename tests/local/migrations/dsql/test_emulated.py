@@ -1,15 +1,20 @@
 """Migrations on an emulated Aurora DSQL: it refuses what a cluster refuses, and as a cluster does."""
 
-from collections.abc import Callable
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sunup.connecting.credentials import CredentialSource
-from sunup.local.emulator import Emulator
+from sunup.local.emulator import DsqlOptions, Emulator
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running
+from sunup.local.migrations.dsql.conflicts import retried
+from sunup.local.migrations.dsql.executing import Steps
 from sunup.local.testing import Emulate
 from sunup.settings import Settings
 from tests.local.emulator.dsql.clients import connect
@@ -17,11 +22,6 @@ from tests.local.emulator.dsql.clients import connect
 from .conftest import Folder
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
-
-
-@pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    return emulate(None, engine="dsql")
 
 
 class Cluster:
@@ -52,8 +52,8 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(aws: Emulator) -> Cluster:
-    return Cluster(aws)
+def cluster(emulate: Emulate) -> Cluster:
+    return Cluster(emulate(None, engine="dsql", dsql=DsqlOptions(job_seconds=1.5)))
 
 
 @pytest.mark.parametrize("name", ["users", "users_fastapi"])
@@ -68,3 +68,153 @@ def test_the_examples_apply_there_with_the_same_files(cluster: Cluster, name: st
     assert cluster.up(folder) == []
     assert cluster.down(folder, to="base") == ["0002", "0001"]
     assert cluster.ask("select count(*) from sunup_lock") == [(0,)]
+
+
+TABLE = """
+key = {"primary_key": True, "autoincrement": False}
+t = op.create_table("t", sa.Column("id", sa.BigInteger, **key), sa.Column("n", sa.Text))
+op.bulk_insert(t, [{"id": 1, "n": "a"}, {"id": 2, "n": "a"}])
+"""
+
+
+def test_indexes_and_constraints_are_waited_for(cluster: Cluster, folder: Folder) -> None:
+    folder.add(
+        "0001",
+        TABLE
+        + """
+op.create_table("u", sa.Column("id", sa.BigInteger, sa.ForeignKey("t.id"), **key))
+op.create_index("i", "t", ["n"], postgresql_concurrently=True, postgresql_where=sa.text("n <> ''"))
+op.create_check_constraint("c", "t", "n is not null")
+op.create_foreign_key("f", "u", "t", ["id"], ["id"])
+op.create_unique_constraint("q", "t", ["id", "n"])
+op.execute("create index async on t (n)")
+op.execute("insert into u values (1)")
+""",
+        """
+op.drop_constraint("q", "t", type_="unique")
+op.drop_index("i", "t", postgresql_concurrently=True)
+op.drop_table("u")
+op.drop_table("t")
+""",
+    )
+    assert cluster.up(folder.path) == ["0001"]
+    assert cluster.ask("select bool_and(convalidated) from pg_constraint") == [(True,)]
+    assert cluster.ask("select bool_and(indisvalid) from pg_index") == [(True,)]
+    assert cluster.down(folder.path) == ["0001"]
+
+
+@pytest.mark.parametrize(
+    ("body", "what", "cure"),
+    [
+        ('op.execute("create index i on t (n)")', "CREATE INDEX ASYNC", "op.create_index"),
+        (
+            'op.add_column("t", sa.Column("x", sa.Integer, server_default="1"))',
+            "ADD COLUMN with constraint",
+            "server_default",
+        ),
+        ('op.alter_column("t", "n", type_=sa.String(9))', "SET DATA TYPE", "of the new type"),
+        ('op.execute("truncate t")', "Truncate", "delete from"),
+        ("op.execute(\"create type m as enum ('a')\")", "CREATE TYPE", "native_enum"),
+        ('op.execute("savepoint s")', "SAVEPOINT", "begin_nested"),
+        ('op.execute("set lock_timeout = 1")', "lock_timeout", "Leave the SET out"),
+        ('op.execute("create table x (id serial)")', "serial", "identity"),
+        (
+            'op.execute("insert into t select g, g::text from generate_series(10, 3009) g")',
+            "row limit",
+            "2,999 rows",
+        ),
+    ],
+)
+def test_what_is_refused_says_what_to_write(
+    cluster: Cluster, folder: Folder, body: str, what: str, cure: str
+) -> None:
+    folder.add("0001", TABLE + body)
+    with pytest.raises(CommandError, match=what) as raised:
+        cluster.up(folder.path)
+    assert cure in raised.value.cure
+    assert "2 of its statements were executed" in raised.value.cure
+    folder.add("0001", TABLE)
+    assert cluster.up(folder.path) == ["0001"]
+
+
+def test_conflicts_are_tried_again_and_nothing_is_done_twice(
+    emulate: Emulate, folder: Folder
+) -> None:
+    aws = emulate(None, engine="dsql", dsql=DsqlOptions(job_seconds=0.1, conflicts=0.3))
+    cluster = Cluster(aws)
+    more = "".join(f'op.execute("update t set n = n || {n}")\n' for n in range(10))
+    folder.add("0001", TABLE + more + 'op.create_index("i", "t", ["n"])')
+    folder.add("0002", 'op.execute("create table x (a int)")', after="0001")
+    assert cluster.up(folder.path) == ["0001", "0002"]
+    assert cluster.ask("select n from t order by id") == [("a0123456789",), ("a0123456789",)]
+
+
+UPDATE, CREATE = 'op.execute("update t set n = n || 1")', 'op.execute("create table x (a int)")'
+FAULT = "os.sunup_fault()"
+
+
+@pytest.mark.parametrize("fault", ["uncertain", "unavailable"])
+@pytest.mark.parametrize(
+    "lines",
+    [(FAULT, UPDATE, CREATE), (UPDATE, FAULT, CREATE), (UPDATE, CREATE, FAULT)],
+    ids=["of rows", "before the schema", "of the version"],
+)
+def test_an_end_that_nobody_knows_is_looked_at_by_the_next_run(
+    cluster: Cluster,
+    folder: Folder,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    lines: tuple[str, ...],
+) -> None:
+    faults: Any = cluster.aws.dsql.faults
+    monkeypatch.setattr(os, "sunup_fault", lambda: setattr(faults, fault, 1), raising=False)
+    folder.add("0001", TABLE)
+    folder.add("0002", "\n".join(lines), after="0001")
+    assert cluster.up(folder.path, to="0001") == ["0001"]
+    with pytest.raises(CommandError, match="nobody knows") as raised:
+        cluster.up(folder.path)
+    assert raised.value.cure == "Run the command again: it looks, and goes on."
+    monkeypatch.setattr(os, "sunup_fault", lambda: None)
+    cluster.up(folder.path)
+    assert cluster.up(folder.path) == []
+    assert cluster.ask("select n from t order by id") == [("a1",), ("a1",)]
+    assert cluster.ask("select count(*) from x") == [(0,)]
+    assert cluster.ask("select count(*) from sunup_progress") == [(0,)]
+
+
+@pytest.mark.parametrize("fault", ["uncertain", "unavailable"])
+def test_a_table_whose_making_had_no_answer_is_found(
+    cluster: Cluster, folder: Folder, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    faults: Any = cluster.aws.dsql.faults
+    noted = Steps._guarded
+    armed = [True]
+
+    def guarded(self: Steps, *arguments: Any) -> None:
+        noted(self, *arguments)
+        if armed:
+            armed.clear()
+            setattr(faults, fault, 1)
+
+    monkeypatch.setattr(Steps, "_guarded", guarded)
+    folder.add("0001", CREATE + '\nop.execute("insert into x values (1)")')
+    with pytest.raises(CommandError, match="nobody knows"):
+        cluster.up(folder.path)
+    assert cluster.up(folder.path) == ["0001"]
+    found = any("statement 1 had been executed (42P07)" in each for each in cluster.told)
+    assert found is (fault == "uncertain")
+    assert cluster.ask("select a from x") == [(1,)]
+
+
+def test_three_at_once_and_what_others_change_meanwhile(cluster: Cluster, folder: Folder) -> None:
+    folder.add("0001", TABLE + "import time; time.sleep(1)\n" + CREATE)
+    with ThreadPoolExecutor(3) as threads, connect(cluster.aws) as other:
+        runs = [threads.submit(Cluster(cluster.aws).up, folder.path) for _ in range(3)]
+        number = 0
+        while not all(each.done() for each in runs):
+            number += 1
+            statement = f"create table other_{number} (a int)".encode()
+            retried(partial(other.execute, statement))
+            time.sleep(0.2)
+        assert sorted(each.result() for each in runs) == [[], [], ["0001"]]
+    assert cluster.ask("select count(*) from t") == [(2,)]

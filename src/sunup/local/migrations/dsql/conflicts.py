@@ -14,6 +14,7 @@ Result = TypeVar("Result")
 # serialization_failure: OC000 (another transaction changed the same) and OC001 (the catalogue was
 # changed; the next attempt knows it). Aurora DSQL User Guide, "Concurrency control".
 CONFLICT = "40001"
+_OF_CATALOGUE = "(OC001)"
 
 # `server unavailable`: at COMMIT it may have been executed (Aurora DSQL User Guide,
 # "Troubleshooting"); transaction_resolution_unknown, statement_completion_unknown.
@@ -48,5 +49,6 @@ def retried(work: Callable[[], Result]) -> Result:
         except psycopg.Error as error:
             if not is_conflict(error) or time.monotonic() + pause > ends:
                 raise
+            # A session learns of a change of the catalogue by this error: soon, before the next.
+            pause = _FIRST_PAUSE if _OF_CATALOGUE in str(error) else min(_LONGEST_PAUSE, pause * 2)
         time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-        pause = min(_LONGEST_PAUSE, pause * 2)

@@ -25,9 +25,8 @@ from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import tables
-from .conflicts import is_conflict
 from .tables import Connection
-from .transaction import in_transaction, transaction
+from .transaction import in_transaction
 
 # Seconds between two signs of life; and after how many without one a run is taken to have died.
 RENEWS = 10.0
@@ -80,11 +79,10 @@ class Lease:
         told = False
         while True:
             try:
-                other, mine = self._try(connection)
+                other, mine = in_transaction(connection, lambda: self._try(connection))
             except (psycopg.Error, _Taken) as error:
                 # Another run took it at the same time.
-                taken = isinstance(error, _Taken) or sqlstate_of(error) == _UNIQUE_VIOLATION
-                if not taken and not is_conflict(error):
+                if isinstance(error, psycopg.Error) and sqlstate_of(error) != _UNIQUE_VIOLATION:
                     raise
                 other, mine = None, False
             if mine:
@@ -132,31 +130,26 @@ class Lease:
         connection.execute("delete from sunup_runs where run = %s", (self.run,))
 
     def _try(self, connection: Connection) -> tuple[Other | None, bool]:
-        """The run that has or had the lock, and whether it is ours now. One attempt."""
-        with transaction(connection):
-            row = connection.execute(
-                "select run from sunup_lock where name = %s", (_NAME,)
-            ).fetchone()
-            other = None if row is None else _described(connection, str(row[0]))
-            if other is not None and other.age < EXPIRES:
-                return other, False
+        """The run that has or had the lock, and whether it is ours now; in a transaction."""
+        row = connection.execute("select run from sunup_lock where name = %s", (_NAME,)).fetchone()
+        other = None if row is None else _described(connection, str(row[0]))
+        if other is not None and other.age < EXPIRES:
+            return other, False
+        connection.execute(
+            "insert into sunup_runs (run, who) values (%s, %s)", (self.run, self._who)
+        )
+        if other is None:
             connection.execute(
-                "insert into sunup_runs (run, who) values (%s, %s)",
-                (self.run, self._who),
+                "insert into sunup_lock (name, run) values (%s, %s)", (_NAME, self.run)
             )
-            if other is None:
-                connection.execute(
-                    "insert into sunup_lock (name, run) values (%s, %s)",
-                    (_NAME, self.run),
-                )
-                return None, True
-            connection.execute("delete from sunup_runs where run = %s", (other.run,))
-            taken = connection.execute(
-                "update sunup_lock set run = %s where name = %s and run = %s",
-                (self.run, _NAME, other.run),
-            )
-            if taken.rowcount != 1:
-                raise _Taken
+            return None, True
+        connection.execute("delete from sunup_runs where run = %s", (other.run,))
+        taken = connection.execute(
+            "update sunup_lock set run = %s where name = %s and run = %s",
+            (self.run, _NAME, other.run),
+        )
+        if taken.rowcount != 1:
+            raise _Taken
         return other, True
 
     def _connected(self) -> Connection:

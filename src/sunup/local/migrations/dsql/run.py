@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import psycopg
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -129,25 +130,22 @@ class Run:
         return run
 
     def _failure(self, error: BaseException) -> CommandError:
-        original = getattr(error, "orig", None)
-        reason = plain_text(original or error) if isinstance(error, DBAPIError) else str(error)
+        original = (error.orig or error) if isinstance(error, DBAPIError) else error
+        of_database = isinstance(original, psycopg.Error)
+        reason = plain_text(original) if of_database else str(error)
         where = file_of(self._script, self._current) if self._current else "env.py"
-        what = f"{where}: {type(original or error).__name__}: {reason}"
+        what = f"{where}: {type(original).__name__}: {reason}"
         statement = " ".join((getattr(error, "statement", None) or "").split())
         if statement:
             more = "..." if len(statement) > _LONGEST_STATEMENT else ""
             what += f", in: {statement[:_LONGEST_STATEMENT]}{more}"
-        if self._is_uncertain(original):
+        if of_database and self._driver is not None and is_uncertain(original, self._driver):
             return CommandError(
                 f"{what}; nobody knows whether its last statement was executed",
                 "Run the command again: it looks, and goes on.",
             )
-        cure = advice(str(original or error), statement)
+        cure = advice(str(original), statement)
         return CommandError(what, f"{cure} {self._left()}".strip())
-
-    def _is_uncertain(self, error: BaseException | None) -> bool:
-        driver: Any = self._driver
-        return error is not None and driver is not None and is_uncertain(error, driver)
 
     def _left(self) -> str:
         """What of the failed migration is in the database."""
@@ -158,10 +156,9 @@ class Run:
             return "sunup migrate status shows what is applied."
         if not found or not found[0].done:
             return "Nothing of it was executed."
-        return (
-            f"{found[0].done} of its statements were executed and stay: the next run goes on "
-            "after them."
-        )
+        number = found[0].done
+        stay = "was executed and stays" if number == 1 else "were executed and stay"
+        return f"{number} of its statements {stay}: the next run goes on from there."
 
 
 def _no_block() -> AbstractContextManager[None]:
