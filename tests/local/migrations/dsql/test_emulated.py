@@ -1,20 +1,25 @@
 """Migrations on an emulated Aurora DSQL: it refuses what a cluster refuses, and as a cluster does."""
 
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.local.emulator import DsqlOptions, Emulator
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running
+from sunup.local.migrations.dsql import lease
 from sunup.local.migrations.dsql.conflicts import retried
 from sunup.local.migrations.dsql.executing import Steps
+from sunup.local.migrations.dsql.lease import Lease, Other
+from sunup.local.migrations.dsql.transaction import in_transaction
 from sunup.local.testing import Emulate
 from sunup.settings import Settings
 from tests.local.emulator.dsql.clients import connect
@@ -218,3 +223,75 @@ def test_three_at_once_and_what_others_change_meanwhile(cluster: Cluster, folder
             time.sleep(0.2)
         assert sorted(each.result() for each in runs) == [[], [], ["0001"]]
     assert cluster.ask("select count(*) from t") == [(2,)]
+
+
+def quiet(_: Other) -> None:
+    pass
+
+
+def test_a_takeover_makes_what_a_stalled_run_writes_fail_at_commit(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There nobody waits for the row of the lock: the later COMMIT meets the earlier one."""
+    monkeypatch.setattr(lease, "RENEWS", 3600.0)
+    first, second = (Lease(cluster.settings, cluster.credentials) for _ in range(2))
+    first.take(quiet, quiet)
+    with connect(cluster.aws) as connection:
+        connection.execute("create table t (a int)")
+        connection.execute("begin")
+        first.guard(connection)
+        connection.execute("insert into t values (1)")
+        monkeypatch.setattr(lease, "EXPIRES", 0.0)
+        told: list[Other] = []
+        second.take(quiet, told.append)
+        assert [each.run for each in told] == [first.run]
+        with pytest.raises(psycopg.errors.SerializationFailure, match="OC000"):
+            connection.execute("commit")
+        with pytest.raises(CommandError, match="another one took over"):
+            in_transaction(connection, partial(first.guard, connection))
+    assert cluster.ask("select count(*) from t") == [(0,)]
+    first.give_back()
+    assert cluster.ask("select run from sunup_lock") == [(second.run,)]
+    second.give_back()
+
+
+def test_of_two_that_take_over_at_once_one_wins(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, *two = (Lease(cluster.settings, cluster.credentials) for _ in range(3))
+    dead.take(quiet, quiet)
+    dead._ended.set()
+    with connect(cluster.aws) as connection:
+        connection.execute("update sunup_runs set renewed_at = now() - interval '61 s'")
+    waits = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        taken = [threads.submit(each.take, lambda _: waits.set(), quiet) for each in two]
+        assert waits.wait(20)
+        assert sum(each.done() for each in taken) == 1
+        for each, future in zip(two, taken, strict=True):
+            if future.done():
+                each.give_back()
+    for each in (dead, *two):
+        each.give_back()
+    assert cluster.ask("select count(*) from sunup_lock") == [(0,)]
+
+
+def test_a_connection_that_ends_while_an_index_is_built_is_no_harm(
+    emulate: Emulate, folder: Folder
+) -> None:
+    options = DsqlOptions(job_seconds=6.0, connection_lifetime=3.0)
+    cluster = Cluster(emulate(None, engine="dsql", dsql=options))
+    folder.add("0001", TABLE + 'op.create_index("i", "t", ["n"])\n' + UPDATE)
+    with pytest.raises(CommandError, match="nobody knows"):
+        cluster.up(folder.path)
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        try:
+            assert cluster.up(folder.path) == ["0001"]
+            break
+        except CommandError as error:
+            assert "nobody knows" in error.what
+    assert cluster.ask("select indisvalid from pg_index where indexrelid = 'i'::regclass") == [
+        (True,)
+    ]
+    assert cluster.ask("select n from t order by id") == [("a1",), ("a1",)]

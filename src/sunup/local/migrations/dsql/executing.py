@@ -18,17 +18,14 @@ from sunup.local.errors import CommandError
 from . import jobs
 from .conflicts import is_uncertain, retried
 from .lease import Lease
+from .looking import was_executed
 from .pieces import Kind, Piece, pieces
 from .progress import Progress, Step
 from .sending import Sending
 from .transaction import in_transaction
 
-# What a statement that had been executed says the second time: duplicate column, object, table,
-# schema, function; undefined column, object, table, schema, function.
-_ALREADY = {
-    *("42701", "42710", "42P07", "42P06", "42723"),
-    *("42703", "42704", "42P01", "3F000", "42883"),
-}
+# Rows that one transaction changes at most, beside its note (Aurora DSQL User Guide, quotas).
+_MOST_ROWS = 2999
 
 Tell = Callable[[str], None]
 
@@ -88,7 +85,8 @@ class Steps:
             if piece.kind in (Kind.READ, Kind.SESSION):
                 retried(part.send)
             elif piece.kind is not Kind.BOUNDS:  # each statement has its own transaction
-                self._step(part, piece)
+                for each in part.parts(_MOST_ROWS):
+                    self._step(each, piece)
 
     def _step(self, sending: Sending, piece: Piece) -> None:
         self._number += 1
@@ -122,8 +120,8 @@ class Steps:
             retried(sending.send)
             self._wait(sending.cursor, piece)
         except (psycopg.Error, CommandError) as error:
-            state = sqlstate_of(error)
-            if begun and state in _ALREADY:
+            if begun and was_executed(piece, error):
+                state = sqlstate_of(error)
                 self._tell(f"{self._file}: statement {step.number} had been executed ({state})")
                 if piece.index is not None:
                     jobs.wait_for_index(connection, piece.index, self._tell)

@@ -15,6 +15,9 @@ def protect(connection: Connection, table: str, schema: str | None) -> None:
 
     Rights are given one by one there, to named roles: none has them by default.
     """
+    driver = connection.connection.driver_connection
+    if driver is None or driver.closed:
+        return
     try:
         files.protect(connection, table, schema)
     except DBAPIError as error:

@@ -17,6 +17,9 @@ from .tables import Connection
 # Seconds between two questions.
 _PAUSE = 1.0
 
+# Seconds after which the catalogue says what a job that has ended has done.
+_LAGS = 60.0
+
 _JOB = "select status, details from sys.jobs where job_id = %s"
 _BUILDS = (
     "select status, details from sys.jobs where job_type = 'INDEX_BUILD'"
@@ -57,7 +60,9 @@ def wait_for_index(connection: Connection, index: str, tell: Callable[[str], Non
         if valid is None or valid[0]:
             return
         row = retried(lambda: connection.execute(_BUILDS, (index, f"%.{index}")).fetchone())
-        if row is None or row[0] not in ("submitted", "processing", "completed"):
+        # One of an index of the same name, that was dropped, may be completed.
+        late = row is not None and row[0] == "completed" and time.monotonic() - began > _LAGS
+        if row is None or late or row[0] not in ("submitted", "processing", "completed"):
             detail = f": {row[1]}" if row is not None and row[1] else ""
             raise CommandError(
                 f"the index {index} is not valid, and nothing builds it{detail}",

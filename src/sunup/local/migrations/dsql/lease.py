@@ -35,6 +35,9 @@ EXPIRES = 60.0
 # Seconds between two attempts to get the lock.
 _PAUSE = 1.0
 
+# Seconds for which a sign of life that is under way is waited for at the end.
+_PATIENCE = 5.0
+
 _NAME = "migrations"
 _UNIQUE_VIOLATION = "23505"
 
@@ -117,7 +120,7 @@ class Lease:
         """End the lock, or let it expire where the database cannot be reached."""
         self._ended.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_PATIENCE)
         connection = self._connection
         if connection is None:
             return

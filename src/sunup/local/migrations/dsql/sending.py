@@ -32,3 +32,12 @@ class Sending:
     def part(self, text: str) -> "Sending":
         """The same with another text."""
         return replace(self, text=text)
+
+    def parts(self, most: int) -> "list[Sending]":
+        """The same with at most so many of its many parameters in each."""
+        if not self.many or len(self.parameters) <= most:
+            return [self]
+        return [
+            replace(self, parameters=self.parameters[first : first + most])
+            for first in range(0, len(self.parameters), most)
+        ]
