@@ -56,7 +56,7 @@ class Connection(asyncpg.Connection):
         self.retires = deadline.NEVER
         self.lent = self.spare = False
         self._poll: select.poll | None = None
-        watched: Any = Wire(protocol, self.session)
+        watched: Any = Wire(protocol, self.session, self.terminate)
         super().__init__(watched, *arguments)
 
     @property

@@ -22,6 +22,9 @@ from .meaning import MEANING
 # What asyncpg sends for a transaction within another.
 _SAVEPOINT = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint\w+);")
 
+# Who sent a statement does not wait for its end any more.
+_GIVEN_UP = (asyncio.CancelledError, TimeoutError)
+
 # Parsing a statement executes nothing.
 _NOTHING = effect_of("")
 
@@ -44,10 +47,13 @@ class Wire:
         "savepoints",
         "session",
         "tag",
+        "terminate",
     )
 
-    def __init__(self, protocol: Any, session: Session) -> None:
+    def __init__(self, protocol: Any, session: Session, terminate: Callable[[], None]) -> None:
         self._protocol = protocol
+        # Closes the connection at once.
+        self.terminate = terminate
         self.session = session
         # asyncpg's own, of transactions within a request's one transaction that have not ended.
         self.savepoints: dict[str, None] = {}
@@ -186,6 +192,8 @@ class Wire:
         try:
             result = await send(*args, **options)
         except BaseException as error:
+            if isinstance(error, _GIVEN_UP) and not session.engine.cancels:
+                self.terminate()  # it would go on until its end, and whoever comes would wait
             told = sqlstate_of(error) is not None and not is_uncertain(error)
             if told and self.is_connected():
                 after = is_in_transaction()

@@ -47,8 +47,10 @@ class Retries:
         where there is no time for another run.
         """
         self._runs += 1
-        broken = any(isinstance(each, ConnectionLost) for each in (error, error.__cause__))
-        broken = broken and not finished
+        broken = any(
+            isinstance(each, ConnectionLost) and (each.nothing_executed or not finished)
+            for each in (error, error.__cause__)
+        )
         if not (broken or refused_for_others(error)):
             return None
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10))
