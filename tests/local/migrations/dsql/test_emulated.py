@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -284,13 +285,10 @@ def test_a_connection_that_ends_while_an_index_is_built_is_no_harm(
     folder.add("0001", TABLE + 'op.create_index("i", "t", ["n"])\n' + UPDATE)
     with pytest.raises(CommandError, match="nobody knows"):
         cluster.up(folder.path)
-    ends = time.monotonic() + 30
-    while time.monotonic() < ends:
-        try:
-            assert cluster.up(folder.path) == ["0001"]
-            break
-        except CommandError as error:
-            assert "nobody knows" in error.what
+    for _ in range(5):
+        with suppress(CommandError):
+            cluster.up(folder.path)
+    assert cluster.up(folder.path) == []
     assert cluster.ask("select indisvalid from pg_index where indexrelid = 'i'::regclass") == [
         (True,)
     ]
