@@ -2,6 +2,7 @@
 
 import secrets
 
+from .keys import literal
 from .messages import Message, complete, query, row, text_column
 from .statements import Statement
 from .work import Work
@@ -40,8 +41,8 @@ async def _validate(work: Work, statement: Statement) -> list[Message]:
     if len(names) != place + 3 or names[place + 1] != "CONSTRAINT":
         return await work.perform((query(statement.text).encode(),))  # the server says where
     words = statement.words
-    table = _literal(statement.text[words[3].start : words[place].start].strip())
-    name = _literal(words[-1].name)
+    table = literal(statement.text[words[3].start : words[place].start].strip())
+    name = literal(words[-1].name)
     submitted = f"select sys.submitted('VALIDATE_CONSTRAINT', {table}::regclass, {name})"
     answers = await work.perform((query(submitted).encode(),))
     if not _succeeded(answers):
@@ -55,7 +56,7 @@ async def _iam(work: Work, statement: Statement) -> list[Message]:
     verb = words[2].text if len(words) == 6 else ""
     if verb not in ("GRANT", "REVOKE") or words[4].text != {"GRANT": "TO"}.get(verb, "FROM"):
         return await work.perform((query(statement.text).encode(),))  # the server says where
-    role, arn = _literal(words[3].name), _literal(words[5].name)
+    role, arn = literal(words[3].name), literal(words[5].name)
     text = f"select sys.iam_{verb.lower()}({role}, {arn})"
     answers = await work.perform((query(text).encode(),))
     return [complete(f"AWS IAM {verb}")] if _succeeded(answers) else answers
@@ -69,7 +70,3 @@ def _value(answers: list[Message]) -> str:
     """Of the first row's only column."""
     found = next((each for each in answers if each.kind == b"D"), None)
     return "" if found is None else found.body[6:].decode()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -85,6 +85,7 @@ class Dsql:
         await self.faults.stop()
         await self._clients.stop()
         await self._jobs.stop()
+        await self.conflicts.stop()
         await self._owner.close()
 
     @property

@@ -126,7 +126,8 @@ create event trigger sunup_index on ddl_command_end
 """
 
 # As recorded (EMU, environment); the database is always called so. These must be such that the
-# planner puts their text in their place: what they replace are built in, and found by number.
+# planner puts their text in their place: what they replace are built in, and found by number. Of
+# the text search configurations only `simple` is there (EMU, queries; of the others english only).
 _CATALOG = """
 set allow_system_table_mods = on;
 create or replace function pg_catalog.version() returns text language sql stable
@@ -137,6 +138,11 @@ create or replace function pg_catalog.current_setting(text) returns text languag
     as $$ select case lower($1) when 'server_version' then '16.15'
                  when 'server_version_num' then '160015'
                  else current_setting($1, false) end $$;
+do $$ declare each text; begin
+    for each in select cfgname from pg_ts_config where cfgname <> 'simple' loop
+        execute format('drop text search configuration pg_catalog.%I', each);
+    end loop;
+end $$;
 reset allow_system_table_mods;
 """
 

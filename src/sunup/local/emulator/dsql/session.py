@@ -109,6 +109,7 @@ class Session:
                 await self._server.faults.late()
                 async with self._work.turn:
                     await self._take(message)
+                conflicts.at_rest()
         finally:
             over.cancel()
             conflicts.leave(self._work)
