@@ -3,14 +3,12 @@
 The judges (event triggers) act in sessions of the front only, which sets `sunup.dsql`.
 """
 
-# What every session is started with. The detection of deadlocks is what a waiting statement waits
-# for where two sessions wait for each other.
-SESSION = {
-    "default_transaction_isolation": "repeatable read",
-    "deadlock_timeout": "30ms",
-    "TimeZone": "UTC",
-    "sunup.dsql": "on",
-}
+# What every session is started with; its client's own settings come later, and win. The detection
+# of deadlocks is what a statement waits for where two sessions wait for each other.
+SESSION = (
+    "-c sunup.dsql=on -c TimeZone=UTC -c deadlock_timeout=30ms"
+    " -c default_transaction_isolation=repeatable\\ read"
+)
 
 _ROLES = """
 do $$ begin create role admin login createrole; exception when duplicate_object then null; end $$;
