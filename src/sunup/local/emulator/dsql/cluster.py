@@ -104,6 +104,11 @@ class Dsql:
         self.places.end_all(graceful=True)
         self.sleep.deactivate()
 
+    async def conflict(self) -> None:
+        """The next COMMIT of changes conflicts."""
+        self._timeline.add("fault", fault="conflict")
+        self.conflicts.next += 1
+
     async def resume(self) -> None:
         """Begin to wake, as if somebody had come."""
         self._timeline.add("fault", fault="resume")

@@ -63,6 +63,10 @@ returns text language sql security definer set search_path = pg_catalog as $$
                format('alter table %s validate constraint %I', object::regclass, validated) end
     from generate_series(1, 26) returning job_id
 $$;
+create or replace function sys.fails(job text, reason text) returns void language sql
+security definer set search_path = pg_catalog as $$
+    update sys.work set command = reason where job_id = job
+$$;
 create or replace function sys.iam_grant(name text, caller text) returns void language plpgsql
 security definer set search_path = pg_catalog as $$
 begin

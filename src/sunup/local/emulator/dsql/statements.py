@@ -72,7 +72,7 @@ def _statement(text: str, found: tuple[Word, ...]) -> Statement:
         return Statement(text, _kind(said), found, refusal)
     if place is not None:
         return Statement(_cut(text, found[place + 1]), "index", found)
-    if said[:3] == ("ALTER", "TABLE", "ASYNC"):
+    if said[:3] == ("ALTER", "TABLE", "ASYNC") and said[-3:-1] == ("VALIDATE", "CONSTRAINT"):
         return Statement(_cut(text, found[2]), "validate", found)
     shown = _SHOWN.get(said[1]) if said[0] == "SHOW" and len(said) == 2 else None
     return Statement(text, _kind(said), found, shown=shown)

@@ -90,6 +90,13 @@ class Work:
             await self.command("rollback")
             transaction.lost = True
 
+    async def restart(self) -> None:
+        """After an error: the transaction as it was before the statement, on what is there now."""
+        transaction = self.transaction
+        if transaction is not None:
+            await self.command("rollback")
+            await self._rebuild(transaction)
+
     async def suspend(self) -> None:
         """Give way to another session. Only for who has the turn."""
         transaction = self.transaction
