@@ -77,7 +77,7 @@ async def test_a_refusal_s_sqlstate_is_08006(aws: Emulator) -> None:
     with pytest.raises(asyncpg.PostgresError) as caught:
         await connect_asyncpg(aws)
     assert caught.value.sqlstate == "08006"
-    assert "revoked" in str(caught.value.as_dict()["hint"])  # type: ignore[no-untyped-call]
+    assert "revoked" in str(caught.value.as_dict()["hint"])
 
 
 def test_without_tls_or_without_a_server_name_nobody_gets_in(aws: Emulator) -> None:
@@ -145,5 +145,3 @@ def test_a_token_is_good_for_up_to_a_week_and_as_long_as_its_key() -> None:
     assert "X-Amz-Expires" in str(tokens.refusal(iam, made(iam.current, 604_801), now=now, **place))
     iam.current.expires = now + 60
     assert "have expired" in str(tokens.refusal(iam, week, now=now + 61, **place))
-
-

@@ -148,11 +148,9 @@ async def test_asyncpg_s_prepared_statements_fail_and_go_on(aws: Emulator) -> No
     async with connection.transaction():
         await connection.executemany("insert into t values ($1, $2)", [(1, 1), (2, 2)])
         assert await connection.fetchval("select sum(v) from t where v < $1", 9) == 3
-    cursor_rows = []
     async with connection.transaction():
-        async for record in connection.cursor("select v from t order by v", prefetch=1):
-            cursor_rows.append(record["v"])
-    assert cursor_rows == [1, 2]
+        cursor = connection.cursor("select v from t order by v", prefetch=1)
+        assert [record["v"] async for record in cursor] == [1, 2]
     await connection.close()
 
 
@@ -163,10 +161,12 @@ def test_rows_are_copied_in_and_out(aws: Emulator) -> None:
                 copy.write_row((number, number))
         with connection.cursor().copy("copy t to stdout") as copy:
             assert len(list(copy.rows())) == 100
-        with pytest.raises(psycopg.errors.ProgramLimitExceeded):
-            with connection.cursor().copy("copy t from stdin") as copy:
-                for number in range(1000, 4001):
-                    copy.write_row((number, number))
+        with (
+            pytest.raises(psycopg.errors.ProgramLimitExceeded),
+            connection.cursor().copy("copy t from stdin") as copy,
+        ):
+            for number in range(1000, 4001):
+                copy.write_row((number, number))
         assert connection.execute("select count(*) from t").fetchone() == (100,)
 
 
