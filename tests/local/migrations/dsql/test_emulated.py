@@ -109,6 +109,22 @@ op.drop_table("t")
     assert cluster.down(folder.path) == ["0001"]
 
 
+def test_an_index_that_cannot_be_built_is_told_and_goes_on_when_it_can(
+    cluster: Cluster, folder: Folder
+) -> None:
+    more = 'op.create_index("i", "t", ["n"], unique=True)\nop.execute("insert into t values (3, \'c\')")'
+    folder.add("0001", TABLE + more)
+    with pytest.raises(CommandError, match="could not finish the index i: ") as raised:
+        cluster.up(folder.path)
+    assert "drop index i" in raised.value.cure
+    assert "2 of its statements were executed and stay" in raised.value.cure
+    with connect(cluster.aws) as connection:
+        connection.execute("delete from t where id = 2")
+        retried(partial(connection.execute, "drop index i"))
+    assert cluster.up(folder.path) == ["0001"]
+    assert cluster.ask("select id from t order by id") == [(1,), (3,)]
+
+
 @pytest.mark.parametrize(
     ("body", "what", "cure"),
     [
