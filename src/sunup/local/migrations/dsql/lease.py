@@ -129,6 +129,9 @@ class Lease:
             return
         failures = (psycopg.Error, DatabaseUnavailable, deadline.DeadlineExceeded)
         with suppress(*failures), deadline.within(_PATIENCE):
+            # That a connection has ended shows when it is used.
+            with suppress(psycopg.Error):
+                self._connected().execute("select 1")
             connection = self._connected()
             in_transaction(connection, partial(self._delete, connection))
         self._connection.close()
