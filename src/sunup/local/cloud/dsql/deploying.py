@@ -1,0 +1,73 @@
+"""What a deployment to Aurora DSQL does besides: the function's IAM role may be the app's role.
+
+Which IAM role may be which role is said in the database, and the function's exists only after
+Terraform was applied; what migrations made needs rights. Both come before the release.
+"""
+
+from collections.abc import Mapping
+
+from sunup.engines import DSQL
+from sunup.local.cloud.plan import Plan
+from sunup.local.errors import CommandError
+from sunup.local.opening import waking
+from sunup.local.progress import Progress
+from sunup.local.project import Project
+
+from . import roles
+from .cluster import ADMIN
+from .database import of_host
+
+_CLUSTER = "aws_dsql_cluster."
+
+
+def begins(project: Project, plan: Plan) -> bool:
+    """Whether the cluster is Terraform's, and nothing here knows it yet."""
+    if project.environ.get("DB_HOST"):
+        return False
+    host = (plan.environment or {}).get("DB_HOST", "")
+    return of_host(host) is not None or any(each.startswith(_CLUSTER) for each in plan.create)
+
+
+def not_prepared(project: Project, outputs: Mapping[str, object]) -> CommandError:
+    """What is to be done next, where Terraform has made the cluster."""
+    stage = f"--stage {project.stage.name} " if project.stage else ""
+    return CommandError(
+        "the cluster is there, but not the app's role in it; nothing is released yet",
+        f"Run sunup {stage}database create --engine dsql --cluster "
+        f"{outputs.get('dsql_cluster_identifier')}, which also writes {project.env_file.name}, and "
+        "deploy again.",
+    )
+
+
+def grant(
+    project: Project, plan: Plan, outputs: Mapping[str, object], progress: Progress
+) -> list[str]:
+    """Let the function be the app's role, and the role use the tables; what was missing.
+
+    Nothing for another engine. Raises `CommandError` and `DatabaseUnavailable`.
+    """
+    if not project.environ.get("DB_HOST"):
+        return []
+    settings = project.settings
+    if settings.engine is not DSQL:
+        return []
+    arn = outputs.get("lambda_iam_role_arn")
+    if not isinstance(arn, str):
+        raise CommandError(
+            "Terraform has no output lambda_iam_role_arn",
+            "Add it to outputs.tf, as in a project made by `sunup new`: that role is let into the "
+            "database.",
+        )
+    user = (plan.environment or {}).get("DB_USER") or settings.user
+    admin = project.as_user(ADMIN)
+    with (
+        progress.waiting(waking(admin.user)),
+        roles.connected(admin, project.credentials) as connection,
+    ):
+        made = [f"role {user}"] if roles.create(connection, user) else []
+        if roles.allow(connection, user, arn):
+            made.append(f"{arn.rpartition('/')[2]} may be {user}")
+        granted = roles.grant(connection, user)
+    made += [f"{user} may use {', '.join(granted)}"] if granted else []
+    progress.done("Granted", "; ".join(made) or "nothing to do")
+    return made
