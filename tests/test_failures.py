@@ -58,6 +58,63 @@ def test_a_failed_attempt_to_connect_has_a_name(
     assert failure.nothing_executed
 
 
+DENIED = "unable to accept connection, access denied"
+EXPIRED = "Signature expired: 20261126T080000Z is now earlier than 20261126T081500Z"
+WRONG = "Wrong user to action mapping. user: admin, action: DbConnect"
+
+
+def dsql_error(text: str, state: str, hint: str | None, driver: str) -> BaseException:
+    """As Aurora DSQL refuses a connection; libpq gives a failed connect no SQLSTATE."""
+    if driver == "psycopg":
+        more = f"\nHINT:  {hint}" if hint else ""
+        return psycopg.OperationalError(f"connection failed: FATAL:  {text}{more}")
+    fields = {"C": state, "M": text, "S": "FATAL", "V": "FATAL"}
+    error: BaseException = asyncpg.PostgresError.new({**fields, **({"H": hint} if hint else {})})
+    return error
+
+
+# Aurora DSQL User Guide, "Troubleshooting" and "Cluster quotas"; awslabs/agent-plugins,
+# plugins/databases-on-aws/skills/dsql ("observed on a live cluster 2026-10-01").
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize(
+    ("text", "state", "hint", "meaning", "patience"),
+    [
+        (DENIED, "08006", EXPIRED, failures.TokenRefused, 1.0),
+        (DENIED, "08006", WRONG, failures.TokenRefused, 0.0),
+        (DENIED, "08006", None, failures.TokenRefused, 0.0),
+        ("unable to accept connection, waking up cluster, please retry later", "08006", None, failures.DatabaseResuming, failures.FOREVER),
+        ("Unable to accept connection, too many open connections.", "53300", None, failures.DatabaseFull, 5.0),
+        ("Unable to accept connection, rate exceeded.", "53400", None, failures.ConnectionsThrottled, 10.0),
+        ("unable to accept connection, sni was not received", "08006", None, failures.AccessRefused, 0.0),
+    ],
+)  # fmt: skip
+def test_what_aurora_dsql_says_when_it_takes_no_connection(
+    text: str,
+    state: str,
+    hint: str | None,
+    meaning: type[DatabaseUnavailable],
+    patience: float,
+    driver: str,
+) -> None:
+    error = dsql_error(text, state, hint, driver)
+    failure = meaning_of(error).while_connecting(error)
+    assert type(failure) is meaning
+    assert failure.patience == patience
+    assert hint is None or hint in str(failure)
+    if meaning is failures.TokenRefused:
+        assert "dsql:DbConnect" in str(failure)
+        assert "rds_iam" not in str(failure)
+    assert failures.TokenRefused.patience == 1.0
+    assert "rds_iam" in failures.TokenRefused.cure
+
+
+def test_server_unavailable_is_no_answer_to_a_commit() -> None:
+    failure = ASYNCPG.while_using(asyncpg_error("XX000", "server unavailable"), closed=False)
+    assert isinstance(failure, failures.ConnectionLost)
+    assert not failure.nothing_executed
+    assert ASYNCPG.while_using(asyncpg_error("XX000", "cache lookup failed"), closed=False) is None
+
+
 def test_a_bug_is_not_taken_for_the_database_s_failure() -> None:
     for meaning in (ASYNCPG, PSYCOPG):
         assert meaning.while_connecting(KeyError("x")) is None

@@ -13,6 +13,7 @@ __all__ = [
     "AccessRefused",
     "ConnectionLost",
     "ConnectionsBusy",
+    "ConnectionsThrottled",
     "CredentialsMissing",
     "DatabaseFull",
     "DatabaseMissing",
@@ -23,6 +24,7 @@ __all__ = [
     "PasswordRefused",
     "TLSFailed",
     "TokenRefused",
+    "TransactionConflict",
 ]
 
 FOREVER = float("inf")
@@ -89,6 +91,20 @@ class ConnectionsBusy(DatabaseUnavailable):
         "Leave `connection()` before you await other work, do not nest it, or raise DB_POOL_SIZE."
     )
     retry_after = 1
+
+
+class ConnectionsThrottled(DatabaseUnavailable):
+    """New connections are opened too fast (SQLSTATE 53400): Aurora DSQL takes 100 a second."""
+
+    code = "connections_throttled"
+    message = "The database takes no more new connections at the moment"
+    cure = (
+        "Many Lambda instances began at once. It passes; to keep below the quota (100 new "
+        'connections a second, Aurora DSQL User Guide, "Cluster quotas"), set reserved '
+        "concurrency."
+    )
+    patience = 10.0
+    retry_after = 2
 
 
 class DatabaseUnreachable(DatabaseUnavailable):
@@ -185,6 +201,21 @@ class DatabaseReadOnly(DatabaseUnavailable):
     retry_after = 1
 
 
+class TransactionConflict(DatabaseUnavailable):
+    """The transaction was refused again and again, for what others did at the same time.
+
+    SQLSTATE 40001 and 40P01; raised by `Database.run` when there is no time for another run.
+    """
+
+    code = "transaction_conflict"
+    message = "The database has refused the transaction for others that changed the same rows"
+    cure = (
+        "Nothing was changed. If it happens often, many change the same rows at once: make the "
+        "transaction shorter, or spread over more rows what they write."
+    )
+    retry_after = 1
+
+
 class ConnectionLost(DatabaseUnavailable):
     """The connection broke while in use. Its last statement may or may not have been executed."""
 
@@ -202,6 +233,16 @@ def sqlstate_of(error: BaseException) -> str | None:
     """The SQLSTATE of a driver's exception (asyncpg and psycopg both name it so), if it has one."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
+
+
+def hint_of(error: BaseException) -> str:
+    """PostgreSQL's HINT, on one line; empty where there is none."""
+    hint = getattr(error, "hint", None)  # asyncpg's
+    if hint is None:
+        # libpq has it in the text of a failed connect.
+        match = re.search(r"\nHINT:\s*(.+)", str(error))
+        hint = match[1] if match else ""
+    return " ".join(str(hint).split())
 
 
 def plain_text(error: BaseException) -> str:

@@ -47,6 +47,8 @@ class Request:
     # What its receipt was good for, and how often its work ran: for the log.
     receipt: str | None = None
     runs = 0
+    # How often a transaction was run again (`Database.run`).
+    retries = 0
     # Answered with a failure: what it left running gets no more connections.
     over = False
     # The process may be frozen: what it left running gets a connection in the next request.
@@ -128,6 +130,8 @@ class Request:
             fields["rows"] = self.rows
         if self.receipt is not None:
             fields["receipt"] = self.receipt
+        if self.retries:
+            fields["retries"] = self.retries
         if self.runs > 1:
             fields["runs"] = self.runs
         if self.failure is not None:

@@ -7,9 +7,9 @@ async with db.connection() as connection:
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -30,6 +30,8 @@ __all__ = ["Connection", "Database"]
 
 # What the app is given: asyncpg's own class, with its types where asyncpg-stubs is installed.
 Connection: TypeAlias = asyncpg.Connection
+
+T = TypeVar("T")
 
 Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
 
@@ -60,6 +62,11 @@ class Database:
 
                 self._settings = nearby.settings()
         self._settings.check_database()
+        return self._settings
+
+    @property
+    def given(self) -> Settings | None:
+        """The settings, where they are not the environment's or not read yet: reads nothing."""
         return self._settings
 
     @property
@@ -128,6 +135,41 @@ class Database:
             if readonly and unit is not None:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
+
+    async def run(
+        self, work: Callable[[Connection], Awaitable[T]], *, isolation: Isolation | None = None
+    ) -> T:
+        """Run `work(connection)` in a transaction, and all of it again where others were first.
+
+        That is where the server has refused the transaction for what others did at the same time
+        (SQLSTATE 40001, 40P01: each conflict on Aurora DSQL, `repeatable_read` and `serializable`
+        elsewhere), or the connection broke before its COMMIT was sent. Until the request's
+        deadline, 60 s without one, with random pauses. So `work` must do nothing but what the
+        transaction undoes, and not commit by itself.
+
+        Raises what `work` raises, `TransactionConflict` when there is no time left, and
+        `ConnectionLost` where the answer to COMMIT was lost: it may have been committed. In a
+        request with a receipt all is one transaction, and the whole request is run again.
+        """
+        if request.unit_of(self) is not None:
+            async with self.transaction(isolation=isolation) as connection:
+                return await work(connection)
+        from sunup.connecting.retrying import Retries
+
+        retries = Retries()
+        while True:
+            finished = False
+            try:
+                async with self.transaction(isolation=isolation) as connection:
+                    result = await work(connection)
+                    finished = True
+            except Exception as error:
+                pause = retries.pause_after(error, finished=finished)
+                if pause is None:
+                    raise
+            else:
+                return result
+            await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Close this event loop's connections. The next use opens new ones."""

@@ -19,7 +19,13 @@ import asyncpg
 from sunup.connecting import tls
 from sunup.connecting.credentials import Credentials, CredentialSource
 from sunup.connecting.ledger import Ledger
-from sunup.connecting.waking import SECOND_AFTER, Waking, password_for, session_settings
+from sunup.connecting.waking import (
+    SECOND_AFTER,
+    Waking,
+    password_for,
+    retires,
+    session_settings,
+)
 from sunup.settings import Settings
 
 from .connection import Connection
@@ -157,8 +163,20 @@ async def _connect(
     connection: Connection = await asyncpg.connect(
         **parameters, password=password, connection_class=Connection
     )
-    connection.session.startup_timeout = connection.session.timeout = settings.statement_timeout
+    begun(connection, settings)
     return connection
+
+
+def begun(connection: Connection, settings: Settings) -> None:
+    """It has been opened: what is known of its session."""
+    session = connection.session
+    session.engine = settings.engine
+    connection.retires = retires(settings)
+    if session.engine.sessions:
+        session.startup_timeout = session.timeout = settings.statement_timeout
+    else:
+        # asyncpg would switch it off by `set_config` when it reads types.
+        connection._server_caps = connection._server_caps._replace(jit=False)  # noqa: SLF001
 
 
 async def _addresses(settings: Settings) -> list[str]:
@@ -182,4 +200,5 @@ def connect_parameters(settings: Settings, context: ssl.SSLContext | None = None
         "ssl": context or cast("Unverified", settings.sslmode),
         "server_settings": session_settings(settings),
         "timeout": settings.connect_timeout,
+        **({} if settings.engine.prepared else {"statement_cache_size": 0}),
     }

@@ -10,7 +10,7 @@ import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
-from sunup.connecting.session import ENDED, GONE, RESET, Session
+from sunup.connecting.session import ENDED, GONE, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
@@ -24,7 +24,7 @@ _TURNS_TO_READ = 4
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("_poll", "holder", "lent", "rests_since", "session", "spare")
+    __slots__ = ("_poll", "holder", "lent", "rests_since", "retires", "session", "spare")
 
     # asyncpg's own, which its types do not show.
     _listeners: dict[str, Any]
@@ -34,12 +34,15 @@ class Connection(asyncpg.Connection):
     _aborted: bool
     _protocol: Any
     _stmt_cache: Any
+    _server_caps: Any
     _transport: Any
     _top_xact: Any
     # The request that uses it.
     holder: request.Request | None
 
+    # In seconds since the epoch: when it was given back; when it is too old to be handed out.
     rests_since: float
+    retires: float
     # To another library, whose integration counts: it adds its own statements, such as BEGIN.
     lent: bool
     # Lent, and resting in the other pool.
@@ -49,6 +52,7 @@ class Connection(asyncpg.Connection):
         self.session = Session()
         self.holder = None
         self.rests_since = time.time()
+        self.retires = deadline.NEVER
         self.lent = self.spare = False
         self._poll: select.poll | None = None
         watched: Any = Wire(protocol, self.session)
@@ -76,6 +80,8 @@ class Connection(asyncpg.Connection):
         session = self.session
         if session.active or not session.can_be_reset:
             return False  # another task still uses it, or nothing else helps
+        if self._protocol._is_cancelling() and not session.engine.cancels:  # noqa: SLF001
+            return False  # the statement goes on until its end
         try:
             async with asyncio.timeout(deadline.for_cleaning()):
                 self._top_xact = None
@@ -89,7 +95,7 @@ class Connection(asyncpg.Connection):
                 if self._protocol.is_in_transaction():
                     await super().execute("rollback")
                 if session.touched:
-                    await super().execute(RESET)
+                    await super().execute(session.engine.reset)
                     session.was_reset()
         except Exception:
             return False
@@ -140,6 +146,9 @@ class Connection(asyncpg.Connection):
 
     async def leave(self) -> None:
         """Close it in the time that is left for it; a statement under way is cancelled."""
+        if not self.session.engine.cancels:
+            self.terminate()  # a goodbye would wait for the statement
+            return
         try:
             await self.close(timeout=deadline.for_cleaning())
         except Exception:
@@ -167,7 +176,7 @@ class Connection(asyncpg.Connection):
 
         One that rested for longer than `ping_after` seconds is tested with one.
         """
-        if self.is_closed():
+        if self.is_closed() or time.time() >= self.retires:
             return False
         if self.is_fresh(ping_after):
             return True
@@ -188,8 +197,9 @@ class Connection(asyncpg.Connection):
 
     def is_fresh(self, ping_after: float) -> bool:
         """Whether it surely works: it rested for a short time, and its socket is silent."""
-        rested = time.time() - self.rests_since
-        return 0 <= rested < ping_after and not self.is_closed() and not self._readable()
+        now = time.time()
+        fresh = 0 <= now - self.rests_since < ping_after and now < self.retires
+        return fresh and not self.is_closed() and not self._readable()
 
     def _readable(self) -> bool:
         """Whether the server sent something unasked: nearly always that it closed the session."""

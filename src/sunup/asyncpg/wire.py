@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from sunup.connecting.meaning import is_uncertain
 from sunup.connecting.session import AT_REST, JOINED, Session
 from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
@@ -156,7 +157,8 @@ class Wire:
         try:
             result = await send(*args, **options)
         except BaseException as error:
-            if sqlstate_of(error) is not None and self.is_connected():
+            told = sqlstate_of(error) is not None and not is_uncertain(error)
+            if told and self.is_connected():
                 session.refused(effect, before=before, after=is_in_transaction())
             elif not MEANING.was_not_executed(error):
                 session.lost(effect, before=before)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from sunup.failures import (
     AccessRefused,
     ConnectionLost,
+    ConnectionsThrottled,
     DatabaseFull,
     DatabaseMissing,
     DatabaseReadOnly,
@@ -17,12 +18,14 @@ from sunup.failures import (
     DatabaseUnreachable,
     PasswordRefused,
     TokenRefused,
+    hint_of,
     plain_text,
     sqlstate_of,
 )
 
 _BY_SQLSTATE: dict[str | None, type[DatabaseUnavailable]] = {
     "53300": DatabaseFull,
+    "53400": ConnectionsThrottled,
     "57P03": DatabaseResuming,
     "28P01": PasswordRefused,
     "28000": AccessRefused,
@@ -34,6 +37,25 @@ _BY_SQLSTATE: dict[str | None, type[DatabaseUnavailable]] = {
 _LOST_SQLSTATES = {"57P01", "57P02", "57P05"}
 # idle_session_timeout: the server was waiting for a statement, so none was executed.
 _NOTHING_EXECUTED_SQLSTATES = {"57P05"}
+
+# What Aurora DSQL says when it takes no connection (SQLSTATE 08006 or none), behind "unable to
+# accept connection, ": its User Guide, "Troubleshooting", and what others have recorded.
+_DSQL_REFUSES = "unable to accept connection, "
+_DSQL_TEXTS: "Texts" = (
+    (r"waking up cluster", DatabaseResuming),
+    (r"rate exceeded", ConnectionsThrottled),
+    (r"too many open connections", DatabaseFull),
+    (r"access denied", TokenRefused),
+)
+# The only reason of a refused token that passes (awslabs/agent-plugins, "dsql": retry once).
+_PASSING_HINT = "Signature expired"
+
+_DSQL_CURE = (
+    "Aurora DSQL names the reason. `not authorized`: the IAM policy does not allow dsql:DbConnect "
+    "(for the user admin: dsql:DbConnectAdmin) on the cluster's ARN, or DB_USER is not this IAM "
+    "role's: AWS IAM GRANT <user> TO '<the role's ARN>', which `sunup database create` does. "
+    "`Signature expired`: this machine's clock is off."
+)
 
 Texts = tuple[tuple[str, type[DatabaseUnavailable]], ...]
 
@@ -65,6 +87,8 @@ class Meaning:
             return error
         detail = plain_text(error)
         state = sqlstate_of(error)
+        if _DSQL_REFUSES in detail.lower():
+            return _refused_by_dsql(detail, hint_of(error))
         if state is not None and state[:2] == "28" and "PAM" in detail:
             return TokenRefused(detail)
         if state in _BY_SQLSTATE:
@@ -87,6 +111,8 @@ class Meaning:
         if state is None and error.__context__ is not None:
             # A rollback on the dead connection hides what the server said.
             state = sqlstate_of(error.__context__)
+        if is_uncertain(error):
+            return ConnectionLost(plain_text(error))
         if state == "25006":
             return DatabaseReadOnly(plain_text(error))
         lost = state is not None and (state in _LOST_SQLSTATES or state[:2] == "08")
@@ -110,3 +136,24 @@ class Meaning:
 
     def _is_driver_s(self, error: BaseException) -> bool:
         return type(error).__module__.split(".")[0] == self._package
+
+
+def is_uncertain(error: BaseException) -> bool:
+    """Whether an answer of the server's does not tell what became of a COMMIT.
+
+    Aurora DSQL's "server unavailable" (its User Guide, "Troubleshooting"): the transaction might
+    have been committed.
+    """
+    return sqlstate_of(error) == "XX000" and "server unavailable" in str(error)
+
+
+def _refused_by_dsql(detail: str, hint: str) -> DatabaseUnavailable:
+    found = [kind for pattern, kind in _DSQL_TEXTS if re.search(pattern, detail, re.IGNORECASE)]
+    kind = found[0] if found else AccessRefused
+    failure = kind(f"{detail} ({hint})" if hint else detail)
+    if isinstance(failure, TokenRefused):
+        # Of this one: what Aurora may mean does not apply.
+        failure.cure = _DSQL_CURE  # type: ignore[misc]
+        if _PASSING_HINT not in hint:
+            failure.patience = 0.0  # type: ignore[misc]
+    return failure

@@ -5,14 +5,8 @@ the request on whose behalf it was sent learns whether anything was executed.
 """
 
 from sunup import deadline, request
+from sunup.engines import AURORA, Engine
 from sunup.statements import Change, Effect
-
-# Puts a session back as it began, except for prepared statements, which the driver knows. A role
-# is not part of RESET ALL (PostgreSQL, "RESET"; guc_tables.c: GUC_NO_RESET_ALL).
-RESET = (
-    "select pg_advisory_unlock_all(); close all; unlisten *; set session authorization default; "
-    "reset all; discard temp"
-)
 
 # For `Session.only_for`: between two blocks nobody may use it.
 NOBODY = object()
@@ -65,6 +59,7 @@ class Session:
         "aborted",
         "active",
         "changed",
+        "engine",
         "joined",
         "localized",
         "only_for",
@@ -77,7 +72,8 @@ class Session:
         "unkept",
     )
 
-    def __init__(self, startup_timeout: float = 0.0) -> None:
+    def __init__(self, startup_timeout: float = 0.0, engine: Engine = AURORA) -> None:
+        self.engine = engine
         # Statements sent whose end has not been seen.
         self.active = 0
         # Who kept it from an earlier block may not use it between two: NOBODY may, or only the
@@ -96,9 +92,9 @@ class Session:
         self.parsed = False
         # What the open transaction may have changed.
         self.changed = Change.NOTHING
-        # Another library has prepared it in a way that `RESET` would undo.
+        # Another library has prepared it in a way that the engine's `reset` would undo.
         self.particular = False
-        # Whether state was altered that `RESET` puts back; that nothing puts back.
+        # Whether state was altered that `reset` puts back; that nothing puts back.
         self.touched = False
         self.replace = False
         # Seconds of the session's statement_timeout as it began, and now; 0: none.
@@ -111,8 +107,8 @@ class Session:
 
     @property
     def can_be_reset(self) -> bool:
-        """Whether `RESET` makes it as it began."""
-        return not (self.replace or (self.touched and self.particular))
+        """Whether the engine's `reset` makes it as it began."""
+        return not (self.replace or (self.touched and (self.particular or not self.engine.reset)))
 
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""
@@ -167,7 +163,7 @@ class Session:
         self.replace = self.replace or effect.replaces
 
     def was_reset(self) -> None:
-        """`RESET` was executed."""
+        """The engine's `reset` was executed."""
         self.touched = self.replace = self.localized = False
         self.timeout = self.startup_timeout
 
@@ -186,12 +182,12 @@ class Session:
         milliseconds = self.timeout_to_set()
         more = "" if milliseconds is None else f"set local statement_timeout = {milliseconds}; "
         idle = f"set local idle_in_transaction_session_timeout = {int(may_idle() * 1000)}"
-        return f"{begin}; {RESET}; {more}{idle}; {end}"
+        return f"{begin}; {self.engine.reset}; {more}{idle}; {end}"
 
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""
         self.unkept = Change.NOTHING
-        if RESET in ahead:
+        if self.engine.reset and self.engine.reset in ahead:
             self.was_reset()
 
     def timeout_to_set(self) -> int | None:
@@ -201,6 +197,8 @@ class Session:
         or frozen by then, so it need not be exact, and seldom costs a round trip: never too early,
         and not much later than the deadline.
         """
+        if not self.engine.sessions:
+            return None
         remaining = deadline.remaining()
         if remaining == deadline.NEVER:
             begun_with = self.startup_timeout

@@ -111,9 +111,10 @@ def explained(
     """
     if not isinstance(failure, TokenRefused) or credentials is None:
         return failure
+    dsql = settings.engine is DSQL
     checks = []
     known_host = recognised(settings.host) is not None
-    if not known_host:
+    if not (known_host or dsql):
         checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint")
     where = "DB_HOST" if known_host else "AWS_REGION"
     checks.append(f"(4) signed for {settings.region}, as {where} says")
@@ -126,6 +127,9 @@ def explained(
     checks.append(f"(5) signed with the credentials {credentials.access_key}, {known}")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     checks.append(f"(6) this machine's clock says {stamp}")
+    if dsql:
+        # It has said why; its list is another.
+        checks = [each.partition(") ")[2] for each in checks]
     failure.detail += f"; checked here: {'; '.join(checks)}"
     return failure
 
@@ -154,6 +158,18 @@ def ping_after(settings: Settings) -> float:
     if settings.idle_session_timeout == 0:
         return PING_AFTER
     return min(PING_AFTER, settings.idle_session_timeout / 2)
+
+
+def retires(settings: Settings) -> float:
+    """When a connection that is opened now is too old to be used, in seconds since the epoch.
+
+    A twelfth of its lifetime, and up to as much again, before the server ends it: instances that
+    began together do not connect anew together.
+    """
+    lifetime = settings.engine.lifetime
+    if lifetime is None:
+        return deadline.NEVER
+    return time.time() + lifetime * (1 - random.uniform(1, 2) / 12)  # noqa: S311  # jitter
 
 
 def session_settings(settings: Settings) -> dict[str, str]:

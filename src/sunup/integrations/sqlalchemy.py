@@ -24,7 +24,11 @@ from sunup import request
 from sunup.connecting import timing
 from sunup.connecting.meaning import Meaning
 from sunup.connecting.waking import patience
+from sunup.engines import Engine
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
+from sunup.settings import Settings
+
+from .sqlalchemy_retrying import run_async_transaction, run_transaction
 
 if TYPE_CHECKING:
     import asyncpg
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 
     _Database = PsycopgDatabase | AsyncpgDatabase
 
-__all__ = ["create_async_engine", "create_engine"]
+__all__ = ["create_async_engine", "create_engine", "run_async_transaction", "run_transaction"]
 
 # How to make a request's one transaction on an engine.
 _units: "WeakKeyDictionary[sqlalchemy.Engine, Callable[[], Any]]" = WeakKeyDictionary()
@@ -75,6 +79,8 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     def put_right(connection: Any) -> bool:
         return bool(connection.closed or connection.clean or connection.put_right())
 
+    if _engine_of(db).optimistic:
+        options.setdefault("use_native_hstore", False)  # to look for it makes a savepoint
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=creator, **_options(db.size, _QueuePool, options)
     )
@@ -121,12 +127,18 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     )
     _check_before_use(engine.sync_engine, db, alive)
     _put_right_after_use(engine.sync_engine, db, put_right)
+    if not _engine_of(db).prepared:
+        event.listen(engine.sync_engine, "connect", _prepare_nothing)
     event.listen(engine.sync_engine, "handle_error", partial(_explain, MEANING))
     _join_units(engine.sync_engine, db, "asyncpg_unit")
     # psycopg's statements are counted by sunup's own cursor; SQLAlchemy prepares asyncpg's itself.
     event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
     event.listen(engine.sync_engine, "after_cursor_execute", _note_end)
     return engine
+
+
+def _engine_of(db: "_Database") -> Engine:
+    return (db.given or Settings.from_environment()).engine
 
 
 def _join_units(engine: sqlalchemy.Engine, db: "_Database", kind: str) -> None:
@@ -280,6 +292,12 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
         context.is_disconnect = True
         request.note_failure(lost)
     return lost
+
+
+def _prepare_nothing(connection: Any, _: Any) -> None:
+    """Have each statement parsed for one execution: the next one may be in another session."""
+    connection._prepared_statement_cache = None  # noqa: SLF001
+    connection._prepared_statement_name_func = str  # noqa: SLF001  # without a name
 
 
 def _note_start(*arguments: Any) -> None:

@@ -6,9 +6,10 @@ with db.connection() as connection:
     row = connection.execute("select name from users where id = %s", (1,)).fetchone()
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import psycopg
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Database"]
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+T = TypeVar("T")
+
+Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
 
 
 class Database:
@@ -56,6 +61,11 @@ class Database:
 
                 self._settings = nearby.settings()
         self._settings.check_database()
+        return self._settings
+
+    @property
+    def given(self) -> Settings | None:
+        """The settings, where they are not the environment's or not read yet: reads nothing."""
         return self._settings
 
     @property
@@ -107,6 +117,47 @@ class Database:
         """A connection inside a transaction: committed at the end, rolled back on an exception."""
         with self.connection() as connection, connection.transaction():
             yield connection
+
+    def run(self, work: Callable[[Connection], T], *, isolation: Isolation | None = None) -> T:
+        """Run `work(connection)` in a transaction, and all of it again where others were first.
+
+        That is where the server has refused the transaction for what others did at the same time
+        (SQLSTATE 40001, 40P01: each conflict on Aurora DSQL, `repeatable_read` and `serializable`
+        elsewhere), or the connection broke before its COMMIT was sent. Until the request's
+        deadline, 60 s without one, with random pauses. So `work` must do nothing but what the
+        transaction undoes, and not commit by itself.
+
+        Raises what `work` raises, `TransactionConflict` when there is no time left, and
+        `ConnectionLost` where the answer to COMMIT was lost: it may have been committed. In a
+        request with a receipt all is one transaction, and the whole request is run again.
+        """
+        if request.unit_of(self) is not None:
+            with self._begun(isolation) as connection:
+                return work(connection)
+        from sunup.connecting.retrying import Retries
+
+        retries = Retries()
+        while True:
+            finished = False
+            try:
+                with self._begun(isolation) as connection:
+                    result = work(connection)
+                    finished = True
+            except Exception as error:
+                pause = retries.pause_after(error, finished=finished)
+                if pause is None:
+                    raise
+            else:
+                return result
+            time.sleep(pause)
+
+    @contextmanager
+    def _begun(self, isolation: Isolation | None) -> Iterator[Connection]:
+        with self.connection() as connection:
+            if isolation is not None:
+                connection.isolation_level = psycopg.IsolationLevel[isolation.upper()]
+            with connection.transaction():
+                yield connection
 
     def close(self) -> None:
         """Close the connections of this process. The next use opens new ones."""

@@ -9,7 +9,9 @@ import psycopg
 from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
-from sunup.connecting.session import AT_REST, JOINED, RESET, Session
+from sunup.connecting.meaning import is_uncertain
+from sunup.connecting.session import AT_REST, JOINED, Session
+from sunup.connecting.waking import retires
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
@@ -48,7 +50,9 @@ class Connection(Joining):
         self.session = Session()
         # The request that uses it.
         self.holder: request.Request | None = None
+        # In seconds since the epoch: when it was given back; when it is too old to be handed out.
         self.rests_since = time.time()
+        self.retires = deadline.NEVER
         self.spare = False
         # Taken away from its holder, whose request has ended.
         self.taken = False
@@ -63,7 +67,13 @@ class Connection(Joining):
 
     def begun(self, settings: Settings) -> None:
         """It has been opened: its present state is what each block begins with."""
-        self.session.startup_timeout = self.session.timeout = settings.statement_timeout
+        session = self.session
+        session.engine = settings.engine
+        self.retires = retires(settings)
+        if session.engine.sessions:
+            session.startup_timeout = session.timeout = settings.statement_timeout
+        if not session.engine.prepared:
+            self.prepare_threshold = None
         self._state = self._driver_state()
 
     def is_dead(self) -> bool:
@@ -101,7 +111,7 @@ class Connection(Joining):
                 self.rollback()
             if session.touched:
                 self.autocommit = True
-                psycopg.Cursor(self).execute(RESET)
+                psycopg.Cursor(self).execute(session.engine.reset)
                 session.was_reset()
             self._notifies_backlog = deque()
             if self._state and self._driver_state() != self._state:
@@ -121,7 +131,7 @@ class Connection(Joining):
         """End it; a statement under way, perhaps another thread's, is cancelled first."""
         if self.closed:
             return
-        if self.pgconn.transaction_status == _ACTIVE:
+        if self.pgconn.transaction_status == _ACTIVE and self.session.engine.cancels:
             self._try_cancel(timeout=_CANCELLING)
         if not self.session.active:
             self.close()
@@ -205,6 +215,9 @@ class Connection(Joining):
 
     def _interrupt(self, gen: Any) -> BaseException | None:
         """Cancel the statement under way on the server, and return what it ended with."""
+        if not self.session.engine.cancels:
+            self.pgconn.finish()
+            return None
         try:
             self.cancel_safe(timeout=_CANCELLING)
             waiting.wait(gen, self.pgconn.socket, interval=_BRIEF, timeout=_CANCELLING)
@@ -236,7 +249,11 @@ class Connection(Joining):
             # COMMIT of a transaction that failed is a rollback.
             failed = status == pq.TransactionStatus.INERROR
             session.done(effect, before=before, after=after, rolled_back=failed)
-        elif sqlstate_of(error) is not None and now in (_IDLE, *_IN_TRANSACTION):
+        elif (
+            sqlstate_of(error) is not None
+            and not is_uncertain(error)
+            and now in (_IDLE, *_IN_TRANSACTION)
+        ):
             session.refused(effect, before=before or effect.begins, after=after)
         elif not MEANING.was_not_executed(error):
             session.lost(effect, before=before or effect.begins)

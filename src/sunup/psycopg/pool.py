@@ -101,6 +101,8 @@ class Pool:
 
         Without a round trip where the socket shows it.
         """
+        if time.time() >= connection.retires:
+            return False
         rested = time.time() - connection.rests_since
         if 0 <= rested < self._ping_after and not readable(connection):
             return True

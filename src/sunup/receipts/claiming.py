@@ -9,6 +9,7 @@ import os
 import time
 
 from sunup import deadline
+from sunup.connecting.retrying import AGAIN
 from sunup.connecting.session import may_idle
 from sunup.failures import ConnectionLost, DatabaseUnavailable, sqlstate_of
 from sunup.request import Request
@@ -18,8 +19,6 @@ from .claims import Claim
 from .policy import Policy
 from .unit import Outcome, Sleep, Unit
 
-# Running all again may help: a serialization failure, a deadlock.
-AGAIN = frozenset(("40001", "40P01"))
 # A lock_timeout, or the session's own statement_timeout.
 _TOOK_TOO_LONG = ("55P03", "57014")
 _NO_TABLE = "42P01"

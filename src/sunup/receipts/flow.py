@@ -6,17 +6,17 @@ from collections.abc import Callable
 from inspect import isawaitable
 
 from sunup import deadline, request
+from sunup.connecting.retrying import refused_for_others
 from sunup.failures import (
     ConnectionLost,
     DatabaseReadOnly,
     DatabaseUnavailable,
     chain_of,
-    sqlstate_of,
 )
 from sunup.statements import Change
 
 from . import kept, problems, texts
-from .claiming import AGAIN, LONGEST_PAUSE, PAUSE, Claiming, InUse
+from .claiming import LONGEST_PAUSE, PAUSE, Claiming, InUse
 from .claims import Claim
 from .policy import Policy
 from .unit import Outcome, Sleep, Unit, Work
@@ -224,7 +224,4 @@ class Flow:
 
 def _helps(failure: BaseException) -> bool:
     """Whether running all again may help."""
-    if isinstance(failure, (ConnectionLost, DatabaseReadOnly)) or sqlstate_of(failure) in AGAIN:
-        return True
-    # asyncpg's, after a migration: outside of a transaction it prepares the statement again itself.
-    return type(failure).__name__ in ("InvalidCachedStatementError", "OutdatedSchemaCacheError")
+    return isinstance(failure, (ConnectionLost, DatabaseReadOnly)) or refused_for_others(failure)

@@ -115,6 +115,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         cursor_factory = params.pop("cursor_factory")
         self._use(params)
         self.isolation_level = self._isolation_level()
+        # Where there are none, `atomic()` within another one is a part of it.
+        self.features.uses_savepoints = not self._key[0].engine.optimistic
         connection = database(*self._key).pool().acquire()
         assert isinstance(connection, Connection)
         connection.django_adapters = adapters

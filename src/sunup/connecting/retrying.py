@@ -1,0 +1,77 @@
+"""A transaction that is run again, where the server has refused it for what others did meanwhile.
+
+No input or output here, and no waiting: the drivers' `Database.run` does both.
+"""
+
+import random
+import time
+
+from sunup import request
+from sunup.failures import ConnectionLost, TransactionConflict, plain_text, sqlstate_of
+
+from .waking import patience
+
+# serialization_failure (on Aurora DSQL each conflict, OC000, and a changed schema, OC001),
+# deadlock_detected: PostgreSQL, "Serialization Failure Handling".
+AGAIN = frozenset(("40001", "40P01"))
+
+# asyncpg's, after a migration: outside of a transaction it prepares the statement again itself.
+_OUTDATED = ("InvalidCachedStatementError", "OutdatedSchemaCacheError")
+
+# Seconds of the first pause, at most; each one may be twice as long. The pauses are random: those
+# who met would meet again.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
+
+# Seconds that have to be left for another run.
+_RESERVE = 0.05
+
+
+class Retries:
+    """Of one piece of work."""
+
+    def __init__(self) -> None:
+        self._began = time.time()
+        self._end = self._began + patience()
+        self._runs = 0
+
+    def pause_after(self, error: Exception, *, finished: bool) -> float | None:
+        """Seconds to wait before the next run; None: `error` is not about others.
+
+        `finished`: the work itself had ended, and its COMMIT failed. Raises `TransactionConflict`
+        where there is no time for another run.
+        """
+        self._runs += 1
+        broken = any(isinstance(each, ConnectionLost) for each in (error, error.__cause__))
+        broken = broken and not finished
+        if not (broken or refused_for_others(error)):
+            return None
+        ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10))
+        pause = random.uniform(0, ceiling)  # noqa: S311  # jitter, not a secret
+        now = time.time()
+        if now + pause + _RESERVE > self._end:
+            if broken:
+                return None
+            conflict = TransactionConflict(
+                f"refused {self._runs} times in {now - self._began:.1f} s: {plain_text(error)}"
+            )
+            request.note_failure(conflict)
+            raise conflict from error
+        current = request.active()
+        if current is not None:
+            current.retries += 1
+        return pause
+
+
+def refused_for_others(error: BaseException) -> bool:
+    """Whether the same transaction, run again, may succeed: it has left nothing behind."""
+    ahead: list[object] = [error]
+    while ahead:
+        each = ahead.pop()
+        if not isinstance(each, BaseException):
+            continue
+        if sqlstate_of(each) in AGAIN or type(each).__name__ in _OUTDATED:
+            return True
+        # Not its context: that may be an older failure, which the caller is just handling.
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        ahead += [each.__cause__, *members]
+    return False
