@@ -29,7 +29,7 @@ _WHY = {
 def refuse(given: Mapping[str, object]) -> None:
     """Raise `CommandError` for the first option that was given and means nothing here."""
     for option, value in given.items():
-        if value not in (None, False):
+        if value is not None and value is not False:
             raise CommandError(
                 f"{option} is not for Aurora DSQL: {_WHY[option]}", f"Leave out {option}."
             )
