@@ -7,7 +7,15 @@ with Emulator("examples/users") as aws:
     aws.do("aurora/pause")
 """
 
+from .dsql.options import DsqlOptions
 from .emulator import Emulator
 from .options import AuroraOptions, EmulatorOptions, FunctionOptions, GatewayOptions
 
-__all__ = ["AuroraOptions", "Emulator", "EmulatorOptions", "FunctionOptions", "GatewayOptions"]
+__all__ = [
+    "AuroraOptions",
+    "DsqlOptions",
+    "Emulator",
+    "EmulatorOptions",
+    "FunctionOptions",
+    "GatewayOptions",
+]

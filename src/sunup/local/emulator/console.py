@@ -16,9 +16,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sunup.connecting.credentials import Credentials
-from sunup.connecting.iam import auth_token
+from sunup.connecting.iam import auth_token, dsql_token
 
 from .aurora import Aurora
+from .dsql import Dsql
 from .functions import Functions
 from .issuer import Issuer
 from .timeline import Timeline
@@ -33,7 +34,12 @@ class Console:
     """Reads and changes the parts of an emulator, on its event loop."""
 
     def __init__(
-        self, aurora: Aurora, functions: Functions, iam: Iam, issuer: Issuer, timeline: Timeline
+        self,
+        aurora: Aurora | Dsql,
+        functions: Functions,
+        iam: Iam,
+        issuer: Issuer,
+        timeline: Timeline,
     ) -> None:
         self._aurora = aurora
         self._functions = functions
@@ -85,7 +91,8 @@ class Console:
                 "logins": aurora.logins,
                 "max_connections": aurora.options.connection_limit,
                 "awake_seconds": round(aurora.sleep.awake_seconds, 3),
-            },
+            }
+            | ({"status": aurora.sleep.status} if isinstance(aurora, Dsql) else {}),
             "instances": [
                 {"id": each.id, "state": each.state, "requests": each.requests}
                 for each in [*functions.gone, *functions.instances]
@@ -96,14 +103,12 @@ class Console:
 
     def password(self, user: str) -> str:
         """An IAM token for a role of the database, good for an attempt within 15 minutes."""
-        key, options = self._iam.current, self._aurora.options
-        return auth_token(
-            host=options.host,
-            port=self._aurora.port,
-            user=user,
-            region=options.region,
-            credentials=Credentials(key.id, key.secret, key.session_token),
-        )
+        key, aurora = self._iam.current, self._aurora
+        host, region = aurora.options.host, aurora.options.region
+        signer = Credentials(key.id, key.secret, key.session_token)
+        if isinstance(aurora, Dsql):
+            return dsql_token(host=host, user=user, region=region, credentials=signer)
+        return auth_token(host=host, port=aurora.port, user=user, region=region, credentials=signer)
 
     async def act(self, action: str) -> None:
         """Do what a button does. Raises `KeyError` for an unknown action."""

@@ -13,7 +13,9 @@ from typing import Any, Self, TypeVar
 import psycopg
 
 from sunup.adapter.loop import Loop
+from sunup.connecting.iam import DSQL_ADMIN
 from sunup.local import postgres, project, servers
+from sunup.local.capacity import CONNECTIONS_CAP
 from sunup.local.errors import CommandError
 from sunup.local.migrations import django
 from sunup.local.migrations import running as migrations
@@ -24,6 +26,7 @@ from . import certificates
 from .aurora import Aurora
 from .authorizers import Authorizer, IamAuthorizer, JwtAuthorizer
 from .console import Console
+from .dsql import Dsql, preparing
 from .fronts import front_of
 from .functions import Functions
 from .gateway import Gateway
@@ -67,7 +70,7 @@ reset allow_system_table_mods;
 
 
 class Emulator:
-    """An AWS on this machine: gateway, function, Aurora, console. Everything ends with the block.
+    """An AWS on this machine: gateway, function, database, console. Everything ends with the block.
 
     `app` is a folder or a deployment package (`.zip`, run without anything else installed here),
     `None` for an Aurora without a function (the gateway then answers 500). The app's migrations are
@@ -128,15 +131,28 @@ class Emulator:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables with which a client on this machine reaches Aurora as the app's role."""
+        """The variables with which a client on this machine reaches it as the app's role."""
         return {
-            "DB_HOST": self.options.aurora.host,
-            "DB_PORT": str(self.aurora.port),
+            **self._place,
             "DB_USER": APP_ROLE,
-            "DB_NAME": self._database["DB_NAME"],
-            "DB_SSLROOTCERT": str(self.aurora.certificates.root),
-            "AWS_REGION": self.options.aurora.region,
             **self.iam.current.environment(),
+        }
+
+    @property
+    def admin_environ(self) -> dict[str, str]:
+        """As `environ`, as Aurora DSQL's `admin`, which migrates."""
+        return {**self.environ, "DB_USER": DSQL_ADMIN}
+
+    @property
+    def _place(self) -> dict[str, str]:
+        dsql = self.options.engine == "dsql"
+        return {
+            "DB_HOST": self.options.database.host,
+            "DB_PORT": str(self.database.port),
+            "DB_NAME": "postgres" if dsql else self._database["DB_NAME"],
+            "DB_SSLROOTCERT": str(self.database.certificates.root),
+            "AWS_REGION": self.options.database.region,
+            **({"DB_ENGINE": "dsql"} if dsql else {}),
         }
 
     async def _state(self) -> dict[str, Any]:
@@ -159,7 +175,7 @@ class Emulator:
             running = postgres.running(
                 data,
                 durable=self._data is not None,
-                max_connections=options.aurora.connection_limit,
+                max_connections=min(options.database.connection_limit, CONNECTIONS_CAP),
                 binaries=servers.find(options.postgres),
                 thrown=folder if self._data is None else None,
             )
@@ -180,17 +196,15 @@ class Emulator:
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
-        made = certificates.make(folder, options.aurora.host, options.keep)
-        with _port_free("Aurora", options.aurora.port):
-            self.aurora = Aurora(
-                self._database["DB_HOST"], made, self.iam, options.aurora, self.timeline
-            )
-        self.run(self.aurora.start())
-        stack.callback(lambda: self.run(self.aurora.stop()))
+        made = certificates.make(folder, options.database.host, options.keep)
+        with _port_free("the database", options.database.port):
+            self._open_database(made)
+        self.run(self.database.start())
+        stack.callback(lambda: self.run(self.database.stop()))
         function = Function(
             code,
             handler=options.handler,
-            region=options.aurora.region,
+            region=options.database.region,
             memory=options.memory,
             timeout=options.timeout,
             runtime=runtime,
@@ -216,10 +230,10 @@ class Emulator:
             self.functions,
             options.gateway,
             self.timeline,
-            front_of(options.gateway, options.aurora.region),
+            front_of(options.gateway, options.database.region),
             self._authorizer(options),
         )
-        self.console = Console(self.aurora, self.functions, self.iam, self.issuer, self.timeline)
+        self.console = Console(self.database, self.functions, self.iam, self.issuer, self.timeline)
         web = [WebServer(self._loop, self.console.app, console)]
         stack.callback(web[0].stop)
         self.console_url = web[0].url
@@ -232,6 +246,18 @@ class Emulator:
         for each in web:
             stack.callback(each.end)
 
+    def _open_database(self, made: certificates.Certificates) -> None:
+        """Raises `OSError` where another process has its port."""
+        options, folder = self.options, self._database["DB_HOST"]
+        if options.engine == "dsql":
+            self.dsql = Dsql(
+                folder, self._database["DB_NAME"], made, self.iam, options.dsql, self.timeline
+            )
+            self.database: Aurora | Dsql = self.dsql
+        else:
+            self.aurora = Aurora(folder, made, self.iam, options.aurora, self.timeline)
+            self.database = self.aurora
+
     def _prepare_database(self, folder: Path, manage: project.Project | None) -> None:
         """Make the app's role, apply the migrations (Alembic's, else Django's) as the owner."""
         settings = Settings.from_environment(self._database)
@@ -241,17 +267,24 @@ class Emulator:
         elif manage is not None:
             there = replace(manage, environ=self._database)
             self.applied = django.upgrade(there, on_made=self._prepare)
+        if self.options.engine == "dsql":
+            self._execute(settings.database, [preparing.adopted(APP_ROLE)])
 
     def _prepare(self, database: str) -> None:
         """Let the app's role in, and say of its sessions what is true in front of this server."""
+        dsql = self.options.engine == "dsql"
+        made = preparing.statements(APP_ROLE, self.options.dsql.caller) if dsql else [_ROLES]
+        self._execute(database, [*made, _TLS_VIEW])
+
+    def _execute(self, database: str, statements: list[str]) -> None:
         with psycopg.connect(
             host=self._database["DB_HOST"],
             user=self._database["DB_USER"],
             dbname=database,
             autocommit=True,
         ) as connection:
-            connection.execute(_ROLES.encode())
-            connection.execute(_TLS_VIEW.encode())
+            for each in statements:
+                connection.execute(each.encode())
 
     def _authorizer(self, options: EmulatorOptions) -> Authorizer | None:
         gateway = options.gateway
@@ -260,7 +293,7 @@ class Emulator:
             return JwtAuthorizer(issuer, gateway.jwt_audience, gateway.jwt_scopes)
         if gateway.authorization == "AWS_IAM":
             service = "lambda" if gateway.front == "function-url" else "execute-api"
-            return IamAuthorizer(self.iam, options.aurora.region, service)
+            return IamAuthorizer(self.iam, options.database.region, service)
         return None
 
     def token(self, **claims: Any) -> str:

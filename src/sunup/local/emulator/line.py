@@ -50,6 +50,10 @@ class Line:
             data += part
         return data
 
+    async def read_some(self) -> bytes:
+        """What has come, at least a byte; empty at the end. Raises `OSError`."""
+        return await self._retried(partial(self.socket.recv, 65536))
+
     async def write(self, data: bytes) -> None:
         """Send all of it. Raises `OSError`."""
         while data:

@@ -8,8 +8,12 @@ from typing import Literal
 from sunup.local.capacity import connection_limit
 from sunup.local.errors import CommandError
 
+from .dsql.options import DsqlOptions
 from .instance import Function
 from .issuer import AUDIENCE
+
+# The kinds of database that are emulated, as `sunup.engines` names them.
+EngineName = Literal["aurora", "dsql"]
 
 # Where a connection hangs while the instance resumes.
 HangAt = Literal["tcp", "tls", "auth"]
@@ -100,7 +104,8 @@ class EmulatorOptions:
     `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
     `bootstrap` is the command of a custom runtime, run in the app's folder instead of Python.
     `postgres` is a version or folder, as `sunup.local.servers.find` takes it. `keep` is a folder
-    where Aurora's root certificate stays from run to run.
+    where the database's root certificate stays from run to run. `engine` says which of `aurora`
+    and `dsql` counts.
     """
 
     handler: str = Function.handler
@@ -113,6 +118,13 @@ class EmulatorOptions:
     keep: Path | None = None
     port: int = 0
     console_port: int = 0
+    engine: EngineName = "aurora"
     aurora: AuroraOptions = field(default_factory=AuroraOptions)
+    dsql: DsqlOptions = field(default_factory=DsqlOptions)
     functions: FunctionOptions = field(default_factory=FunctionOptions)
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
+
+    @property
+    def database(self) -> AuroraOptions | DsqlOptions:
+        """Those of the database that is emulated."""
+        return self.dsql if self.engine == "dsql" else self.aurora

@@ -1,7 +1,6 @@
 """One client of the emulated Aurora: TLS, log in, then a relay to the real PostgreSQL."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from . import wire
 from .certificates import Certificates
 from .faults import Faults
 from .line import Line
+from .opening import Refusal, encrypt
 from .options import AuroraOptions
 from .places import Places
 from .relay import Relay, unix_socket
@@ -36,15 +36,6 @@ class Server:
     places: Places
     faults: Faults
     timeline: Timeline
-
-
-class Refusal(Exception):
-    """A FATAL error for the client: the SQLSTATE and the words. `reason` is for the log only."""
-
-    def __init__(self, state: str, words: str, reason: str | None = None) -> None:
-        super().__init__(words)
-        self.state = state
-        self.reason = reason
 
 
 class Session:
@@ -84,7 +75,12 @@ class Session:
         self._give_time()
         if server.options.hang_at == "tcp":
             await self._awake()
-        start = await self._encrypt()
+        start = await encrypt(
+            self._client,
+            server.certificates.server,
+            direct=server.options.direct_tls,
+            before=self._wait_in_tls,
+        )
         if start.code == wire.CANCEL_REQUEST:
             await asyncio.to_thread(_forward_cancel, str(server.socket), start)
             return False
@@ -100,33 +96,9 @@ class Session:
         await self._open_upstream(start)
         return True
 
-    async def _encrypt(self) -> wire.Start:
-        """The client's start-up message, through TLS if it asks for that."""
-        server = self._server
-        if await self._client.peek() == wire.TLS_HANDSHAKE and server.options.direct_tls:
-            await self._start_tls()
-            tls = self._client.tls
-            if tls is None or tls.selected_alpn_protocol() != wire.ALPN:
-                raise wire.ProtocolError("direct TLS without the protocol's name")
-            return await wire.read_start(self._client)
-        start = await wire.read_start(self._client)
-        while start.code == wire.GSSENC_REQUEST:
-            await self._client.write(b"N")
-            start = await wire.read_start(self._client)
-        if start.code == wire.SSL_REQUEST:
-            await self._client.write(b"S")
-            await self._start_tls()
-            start = await wire.read_start(self._client)
-        return start
-
-    async def _start_tls(self) -> None:
+    async def _wait_in_tls(self) -> None:
         if self._server.options.hang_at == "tls":
             await self._awake()
-        try:
-            # What was sent in the clear behind the request is no handshake, and ends it.
-            await self._client.start_tls(self._server.certificates.server)
-        except ssl.SSLError as error:
-            raise wire.ProtocolError(f"no TLS: {error.reason or error}") from None
 
     def _check(self, start: wire.Start) -> None:
         """Raises `Refusal`."""

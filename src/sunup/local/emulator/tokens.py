@@ -119,7 +119,7 @@ class Iam:
             return str(error)
         if key.session_token != fields.get("X-Amz-Security-Token"):
             return "the session token is missing or not that of the access key"
-        expected = _signature(fields, key.secret, host)
+        expected = signature(fields, key.secret, host)
         if not hmac.compare_digest(expected, fields["X-Amz-Signature"]):
             return "the signature does not match"
         return None
@@ -158,7 +158,8 @@ def _wrong_time(fields: dict[str, str], now: float) -> str | None:
     return None
 
 
-def _signature(fields: dict[str, str], secret: str, host: str) -> str:
+def signature(fields: dict[str, str], secret: str, host: str) -> str:
+    """What SigV4 makes of a presigned URL's parameters, without its own."""
     names = sorted(name for name in fields if name != "X-Amz-Signature")
     query = "&".join(f"{name}={quote(fields[name], safe='-_.~')}" for name in names)
     canonical = "\n".join(

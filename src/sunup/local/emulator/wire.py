@@ -52,7 +52,7 @@ class Start:
 
 def startup(parameters: dict[str, str]) -> Start:
     """A start-up message."""
-    body = b"".join(_bytes(f"{name}\0{value}\0") for name, value in parameters.items())
+    body = b"".join(encoded(f"{name}\0{value}\0") for name, value in parameters.items())
     return Start(PROTOCOL_3_0, body + b"\0")
 
 
@@ -73,18 +73,21 @@ async def read_password(client: Line) -> str:
     return (await client.read(length - 4)).rstrip(b"\0").decode("utf-8", "replace")
 
 
-def error(state: str, message: str, *, severity: str = "FATAL") -> bytes:
+def error(state: str, message: str, *, severity: str = "FATAL", hint: str | None = None) -> bytes:
     """An error response."""
     fields = {"S": severity, "V": severity, "C": state, "M": message}
-    body = b"".join(_bytes(f"{code}{text}\0") for code, text in fields.items()) + b"\0"
+    if hint is not None:
+        fields["H"] = hint
+    body = b"".join(encoded(f"{code}{text}\0") for code, text in fields.items()) + b"\0"
     return struct.pack("!cI", b"E", len(body) + 4) + body
 
 
 def negotiation(unknown: Sequence[str]) -> bytes:
     """NegotiateProtocolVersion: 3.0 is the newest, and these options are not known."""
-    body = b"".join(_bytes(f"{name}\0") for name in unknown)
+    body = b"".join(encoded(f"{name}\0") for name in unknown)
     return struct.pack("!cIII", b"v", len(body) + 12, PROTOCOL_3_0, len(unknown)) + body
 
 
-def _bytes(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """A string of the protocol, without its end."""
     return text.encode("utf-8", "surrogateescape")
