@@ -98,8 +98,8 @@ async def remove(number: int) -> User | None:
 
 async def one(statement: str, *values: Any) -> User | None:
     try:
-        async with db.connection() as connection:
-            row = await connection.fetchrow(statement, *values)
+        # Again, where somebody else was first (on Aurora DSQL, which has no locks).
+        row = await db.run(lambda each: each.fetchrow(statement, *values), single=True)
     except asyncpg.UniqueViolationError:
         raise EmailTaken from None
     return None if row is None else user_of(row)

@@ -27,7 +27,7 @@ from sunup import Handler, after_commit, exactly_once
 from sunup.asyncpg import Database as AsyncpgDatabase
 from sunup.psycopg import Database as PsycopgDatabase
 from sunup.psycopg.connection import Connection as PsycopgConnection
-from sunup.receipts.texts import claim
+from sunup.receipts.texts import ClaimText
 
 from .apps import TABLES, Client, content, serving
 from .conftest import INSERT, Admin, Start, names, succeeds
@@ -1237,12 +1237,12 @@ def test_a_claim_that_is_answered_when_its_request_has_ended_takes_nothing(
         return rows
 
     monkeypatch.setattr(PsycopgConnection, "begin_with", slowly)
-    text = claim(b"k" * 32, b"f" * 32, "ab", wait=1.0, idle=60.0, keep=60)
+    claim = ClaimText(b"k" * 32, b"f" * 32, "ab", wait=1.0, idle=60.0, keep=60)
     outcome: list[BaseException] = []
 
     def begin() -> None:
         try:
-            unit.begin(text, None)
+            unit.begin(claim, None)
         except BaseException as error:
             outcome.append(error)
 

@@ -7,6 +7,7 @@ async with db.connection() as connection:
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -103,6 +104,7 @@ class Database:
             lost = MEANING.while_using(error, closed=connection.is_closed())
             pool.release(connection, keep=lost is None)
             if lost is None:
+                _note_conflict(error)
                 raise
             request.note_failure(lost)
             if was_cancelled(error):
@@ -132,12 +134,16 @@ class Database:
             self.connection() as connection,
             connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
         ):
-            if readonly and unit is not None:
+            if readonly and unit is not None and not unit.engine.optimistic:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
 
     async def run(
-        self, work: Callable[[Connection], Awaitable[T]], *, isolation: Isolation | None = None
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        *,
+        isolation: Isolation | None = None,
+        single: bool = False,
     ) -> T:
         """Run `work(connection)` in a transaction, and all of it again where others were first.
 
@@ -145,25 +151,29 @@ class Database:
         (SQLSTATE 40001, 40P01: each conflict on Aurora DSQL, `repeatable_read` and `serializable`
         elsewhere), or the connection broke before its COMMIT was sent. Until the request's
         deadline, 60 s without one, with random pauses. So `work` must do nothing but what the
-        transaction undoes, and not commit by itself.
+        transaction undoes, and not commit by itself. `single`: it is one statement, which needs
+        no transaction, and so no round trips for one.
 
         Raises what `work` raises, `TransactionConflict` when there is no time left, and
         `ConnectionLost` where the answer to COMMIT was lost: it may have been committed. In a
         request with a receipt all is one transaction, and the whole request is run again.
         """
-        if request.unit_of(self) is not None:
-            async with self.transaction(isolation=isolation) as connection:
-                return await work(connection)
-        from sunup.connecting.retrying import Retries
-
-        retries = Retries()
+        joined = request.unit_of(self) is not None
+        began, retries = time.time(), None
         while True:
-            finished = False
+            finished = single
             try:
-                async with self.transaction(isolation=isolation) as connection:
+                async with (
+                    self.connection() if single else self.transaction(isolation=isolation)
+                ) as connection:
                     result = await work(connection)
                     finished = True
             except Exception as error:
+                if joined:
+                    raise
+                from sunup.connecting.retrying import Retries
+
+                retries = retries or Retries(began)
                 pause = retries.pause_after(error, finished=finished)
                 if pause is None:
                     raise
@@ -215,3 +225,9 @@ class Database:
         mine = self._pools.get()
         for loop in [each for each in mine if each.is_closed()]:
             mine.pop(loop).abandon()
+
+
+def _note_conflict(error: Exception) -> None:
+    from sunup.connecting.retrying import note_conflict  # seldom needed
+
+    note_conflict(error)

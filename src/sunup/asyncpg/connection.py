@@ -10,7 +10,7 @@ import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
-from sunup.connecting.session import ENDED, GONE, Session
+from sunup.connecting.session import ENDED, GONE, SPOILED, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
@@ -116,7 +116,9 @@ class Connection(asyncpg.Connection):
         await self._top_xact.commit()
 
     def check_joined(self) -> None:
-        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
+        """Raise `InterfaceError` where a request's one transaction cannot be committed."""
+        if self.session.spoiled:
+            raise asyncpg.InterfaceError(SPOILED)
         if self._top_xact is None or not self._protocol.is_in_transaction():
             raise asyncpg.InterfaceError(ENDED)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from sunup import deadline, request
-from sunup.connecting.session import FAILED, KEEP, NOBODY, UNDO
+from sunup.connecting.session import FAILED, KEEP, NOBODY, SPOILED, UNDO
 from sunup.connecting.waking import patience
+from sunup.engines import AURORA
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
-from sunup.statements import Change
 
 from .connection import Connection
 from .meaning import MEANING, was_cancelled
@@ -38,6 +38,7 @@ class Unit:
         self.database = database
         # What a block failed with last, or the commit: running all again may help.
         self.failure: BaseException | None = None
+        self.engine = AURORA
         self._take = take
         self._give = give
         self._loop = asyncio.get_running_loop()
@@ -50,22 +51,21 @@ class Unit:
         # What the next block begins with.
         self._ahead = ""
 
-    async def begin(self, text: str, isolation: str | None) -> bool:
-        """Begin the transaction with these statements; whether the last one returned a row.
+    async def begin(self, claim: Any, isolation: str | None) -> bool:
+        """Begin the transaction with a claim's statements; whether the last one returned a row.
 
         Raises `DatabaseUnavailable`, and what the server says.
         """
         connection = self._connection = await self._take()
         request.note_failure(None)
+        self.engine = connection.session.engine
         try:
-            tag = await connection.begin_with(text, isolation or self.isolation)
+            tag = await connection.begin_with(claim.text(self.engine), isolation or self.isolation)
         except BaseException as error:
             meant = self._meant(error, connection)
             await self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
             raise meant from None
-        connection.session.joined = True
-        connection.session.only_for = NOBODY
-        connection.session.unkept = Change.NOTHING
+        connection.session.join(claim.restart(self.engine))
         self._ahead = ""
         return tag.endswith(" 1")
 
@@ -171,6 +171,8 @@ class Unit:
         await self._wait_for_turn(patience())
         try:
             connection = self._mine()
+            if connection.session.spoiled:
+                raise asyncpg.InterfaceError(SPOILED)  # noqa: TRY301
             if self._ahead:
                 with _ours(connection):
                     await self._send_ahead(connection)
@@ -200,9 +202,17 @@ class Unit:
             raise asyncpg.InFailedSQLTransactionError(FAILED)
 
     async def _send_ahead(self, connection: Connection) -> None:
-        await connection.unmeasured(self._ahead)
-        connection.session.sent(self._ahead)
-        self._ahead = ""
+        ahead, self._ahead = self._ahead, ""
+        session = connection.session
+        session.joined = ahead != session.restart
+        try:
+            await connection.unmeasured(ahead)
+        except asyncpg.UniqueViolationError:
+            # Somebody has repeated the request, and was faster.
+            raise asyncpg.SerializationError("the key was claimed meanwhile") from None
+        finally:
+            session.joined = True
+        session.sent(ahead)
 
     def _mine(self) -> Connection:
         if self._connection is None:

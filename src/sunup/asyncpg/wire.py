@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from sunup.connecting.meaning import is_uncertain
-from sunup.connecting.session import AT_REST, JOINED, Session
+from sunup.connecting.session import AT_REST, JOINED, UNDONE, Session
 from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
 
@@ -67,6 +67,9 @@ class Wire:
         effect = effect_of(query)
         if self.session.joined and (found := _SAVEPOINT.match(query)):
             self._note_savepoint(found[1], found[2])
+            if self.session.engine.optimistic:
+                self.session.undone = self.session.undone or found[1] == "ROLLBACK TO"
+                return found[1].partition(" ")[0]
         if effect.begins:
             await self._settled()
             milliseconds = self.session.timeout_to_set()
@@ -146,6 +149,8 @@ class Wire:
             raise asyncpg.InterfaceError(AT_REST)
         if session.joined and effect.ends:
             raise asyncpg.InterfaceError(JOINED)
+        if session.undone:
+            raise asyncpg.InterfaceError(UNDONE)
         if self._is_cancelling():
             await self._settled()
         before: bool = is_in_transaction()

@@ -27,11 +27,11 @@ _RESERVE = 0.05
 
 
 class Retries:
-    """Of one piece of work."""
+    """Of one piece of work, which has begun at `began` (seconds since the epoch)."""
 
-    def __init__(self) -> None:
-        self._began = time.time()
-        self._end = self._began + patience()
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._end = max(began, time.time() + patience())
         self._runs = 0
 
     def pause_after(self, error: Exception, *, finished: bool) -> float | None:
@@ -62,6 +62,15 @@ class Retries:
         return pause
 
 
+def note_conflict(error: Exception) -> None:
+    """Have the request answered with 503, where the app lets a conflict pass.
+
+    That is unless something else was executed, or the app's database works again.
+    """
+    if refused_for_others(error):
+        request.note_failure(TransactionConflict(plain_text(error)), error)
+
+
 def refused_for_others(error: BaseException) -> bool:
     """Whether the same transaction, run again, may succeed: it has left nothing behind."""
     ahead: list[object] = [error]
@@ -69,6 +78,8 @@ def refused_for_others(error: BaseException) -> bool:
         each = ahead.pop()
         if not isinstance(each, BaseException):
             continue
+        if isinstance(each, TransactionConflict):
+            return True
         if sqlstate_of(each) in AGAIN or type(each).__name__ in _OUTDATED:
             return True
         # Not its context: that may be an older failure, which the caller is just handling.

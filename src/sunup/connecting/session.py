@@ -23,6 +23,15 @@ FAILED = (
     "a statement of this block failed, and with it all that the block did: with a receipt the "
     "request is one transaction; put what may fail into `connection.transaction()`"
 )
+SPOILED = (
+    "a block of this request failed after an earlier one had changed something, and Aurora DSQL "
+    "has no savepoints to keep the earlier one's work: with a receipt, do first what may fail, or "
+    "put both into one block"
+)
+UNDONE = (
+    "a `connection.transaction()` of this block was rolled back, and Aurora DSQL has no savepoints "
+    "to go on from: leave the block"
+)
 # Between two blocks of such a request: the first to keep what was done, the second to undo what the
 # last block did.
 SAVEPOINT = "savepoint sunup"
@@ -61,14 +70,18 @@ class Session:
         "changed",
         "engine",
         "joined",
+        "kept",
         "localized",
         "only_for",
         "parsed",
         "particular",
         "replace",
+        "restart",
+        "spoiled",
         "startup_timeout",
         "timeout",
         "touched",
+        "undone",
         "unkept",
     )
 
@@ -87,6 +100,12 @@ class Session:
         self.aborted = False
         # What was changed since the last savepoint between two blocks.
         self.unkept = Change.NOTHING
+        # Without savepoints: what the blocks before have changed; what begins the transaction
+        # anew, as long as that is nothing; a later block has failed after that; a part of this one
+        # has.
+        self.kept = Change.NOTHING
+        self.restart = ""
+        self.spoiled = self.undone = False
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
         self.parsed = False
@@ -170,8 +189,11 @@ class Session:
     def block_ended(self, step: str) -> str:
         """In a request's one transaction: `KEEP` or `UNDO`, and what puts the settings back.
 
-        Ahead of the new savepoint, so that the next `UNDO` does not undo that, too.
+        Ahead of the new savepoint, so that the next `UNDO` does not undo that, too. Without
+        savepoints all is undone, and begun anew.
         """
+        if self.engine.optimistic:
+            return self._ended_without_savepoint(step)
         if not (self.touched or self.localized):
             return step
         begin, end = (f"release {SAVEPOINT}", SAVEPOINT) if step == KEEP else (step, "")
@@ -184,9 +206,30 @@ class Session:
         idle = f"set local idle_in_transaction_session_timeout = {int(may_idle() * 1000)}"
         return f"{begin}; {self.engine.reset}; {more}{idle}; {end}"
 
+    def _ended_without_savepoint(self, step: str) -> str:
+        undo, self.undone = self.undone or step == UNDO, False
+        if not undo:
+            self.kept, self.unkept = max(self.kept, self.unkept), Change.NOTHING
+            return self.engine.reset if self.touched else ""
+        if self.kept:
+            self.spoiled = True
+            return ""
+        return self.restart
+
+    def join(self, restart: str) -> None:
+        """Its transaction is a request's whole work from now on; `restart` begins it anew."""
+        self.joined = True
+        self.only_for = NOBODY
+        self.unkept = self.kept = Change.NOTHING
+        self.spoiled = self.undone = False
+        self.restart = restart
+
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""
         self.unkept = Change.NOTHING
+        if ahead and ahead == self.restart:
+            self.changed = Change.NOTHING
+            self.aborted = self.touched = False
         if self.engine.reset and self.engine.reset in ahead:
             self.was_reset()
 

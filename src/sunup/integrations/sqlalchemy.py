@@ -23,6 +23,7 @@ from sqlalchemy import event, exc, pool
 from sunup import request
 from sunup.connecting import timing
 from sunup.connecting.meaning import Meaning
+from sunup.connecting.retrying import note_conflict
 from sunup.connecting.waking import patience
 from sunup.engines import Engine
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
@@ -291,6 +292,8 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)
+    else:
+        note_conflict(error)
     return lost
 
 

@@ -37,7 +37,7 @@ def run_transaction(sessions: Begins[S], work: Callable[[S], T]) -> T:
     if request.run_here() is not None:
         with sessions.begin() as session:
             return work(session)
-    retries = Retries()
+    retries = Retries(time.time())
     while True:
         finished = False
         try:
@@ -58,7 +58,7 @@ async def run_async_transaction(sessions: BeginsAsync[S], work: Callable[[S], Aw
     if request.run_here() is not None:
         async with sessions.begin() as session:
             return await work(session)
-    retries = Retries()
+    retries = Retries(time.time())
     while True:
         finished = False
         try:

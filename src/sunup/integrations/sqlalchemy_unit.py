@@ -169,8 +169,12 @@ class Joined(PoolProxiedConnection):
         if self._kept:
             self._kept = False
             if not self._blocking:
-                await_only(self.driver_connection.unmeasured(KEEP))
-                self.driver_connection.session.sent(KEEP)
+                session = self.driver_connection.session
+                if session.engine.optimistic:
+                    session.block_ended(KEEP)  # sends nothing
+                else:
+                    await_only(self.driver_connection.unmeasured(KEEP))
+                    session.sent(KEEP)
         return self.dbapi_connection.cursor(*arguments, **options)
 
     def commit(self) -> None:

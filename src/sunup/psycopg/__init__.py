@@ -103,6 +103,7 @@ class Database:
             lost = MEANING.while_using(error, closed=connection.closed)
             pool.release(connection, keep=lost is None)
             if lost is None:
+                _note_conflict(error)
                 raise
             request.note_failure(lost)
             raise lost from error
@@ -131,12 +132,8 @@ class Database:
         `ConnectionLost` where the answer to COMMIT was lost: it may have been committed. In a
         request with a receipt all is one transaction, and the whole request is run again.
         """
-        if request.unit_of(self) is not None:
-            with self._begun(isolation) as connection:
-                return work(connection)
-        from sunup.connecting.retrying import Retries
-
-        retries = Retries()
+        joined = request.unit_of(self) is not None
+        began, retries = time.time(), None
         while True:
             finished = False
             try:
@@ -144,6 +141,11 @@ class Database:
                     result = work(connection)
                     finished = True
             except Exception as error:
+                if joined:
+                    raise
+                from sunup.connecting.retrying import Retries
+
+                retries = retries or Retries(began)
                 pause = retries.pause_after(error, finished=finished)
                 if pause is None:
                     raise
@@ -185,3 +187,9 @@ class Database:
 
     def _make_pool(self) -> Pool:
         return Pool(self.settings, self._credentials, self._connect)
+
+
+def _note_conflict(error: Exception) -> None:
+    from sunup.connecting.retrying import note_conflict  # seldom needed
+
+    note_conflict(error)

@@ -10,13 +10,13 @@ from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
 from sunup.connecting.meaning import is_uncertain
-from sunup.connecting.session import AT_REST, JOINED, Session
+from sunup.connecting.session import AT_REST, JOINED, UNDONE, Session
 from sunup.connecting.waking import retires
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
 from sunup.statements import Effect, effect_of_all
 
-from .cursor import ServerCursor, text_of
+from .cursor import ServerCursor
 from .joining import Joining
 from .lock import Lock
 from .meaning import MEANING
@@ -166,6 +166,10 @@ class Connection(Joining):
             raise psycopg.InterfaceError(AT_REST) if refused else deadline.DeadlineExceeded
         if self.ahead and session.joined and not session.active:
             self._send_ahead()
+        if session.undone and session.joined:
+            gen.close()
+            self.texts.clear()
+            raise psycopg.InterfaceError(UNDONE)
         if session.joined and effect_of_all(self.texts).ends:
             gen.close()
             self.texts.clear()
@@ -257,11 +261,6 @@ class Connection(Joining):
             session.refused(effect, before=before or effect.begins, after=after)
         elif not MEANING.was_not_executed(error):
             session.lost(effect, before=before or effect.begins)
-
-    def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
-        # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
-        self.texts.append(text_of(command, self))
-        return super()._exec_command(command, *arguments, **options)
 
     def _driver_state(self) -> tuple[object, ...]:
         return (

@@ -1,14 +1,28 @@
 """What a connection does while its transaction is a request's whole work: see `unit`."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg import errors, generators, pq
 
-from sunup.connecting.session import ENDED, FAILED, GONE, KEEP, UNDO, Session
+from sunup.connecting.session import (
+    ENDED,
+    FAILED,
+    GONE,
+    KEEP,
+    SPOILED,
+    UNDO,
+    Session,
+)
+
+from .cursor import text_of
 
 _PARAMETER = re.compile(r"\$\d+")
+
+# What psycopg sends for a transaction within another.
+_SAVEPOINT = re.compile(r'(SAVEPOINT|RELEASE|ROLLBACK TO) "_pg3_')
 
 
 class Joining(psycopg.Connection[tuple[Any, ...]]):
@@ -51,13 +65,25 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         if self._unmeasured(text, values).rowcount != 1:
             raise psycopg.InterfaceError(GONE)
 
+    def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
+        # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
+        text = text_of(command, self)
+        session = self.session
+        if session.joined and session.engine.optimistic and _SAVEPOINT.match(text):
+            session.undone = session.undone or text.startswith("ROLLBACK")
+            return _nothing()
+        self.texts.append(text)
+        return super()._exec_command(command, *arguments, **options)
+
     def _unmeasured(self, text: str, values: tuple[Any, ...]) -> Any:
         self.texts.append("select 1")  # what is not the app's is no change of its
         cursor: Any = psycopg.Cursor(self, row_factory=psycopg.rows.tuple_row)
         return cursor.execute(_PARAMETER.sub("%s", text), values, binary=True)
 
     def check_joined(self) -> None:
-        """Raise `InterfaceError` where a request's one transaction has ended before its time."""
+        """Raise `InterfaceError` where a request's one transaction cannot be committed."""
+        if self.session.spoiled:
+            raise psycopg.InterfaceError(SPOILED)
         if self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
             raise psycopg.InterfaceError(ENDED)
 
@@ -119,11 +145,29 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
                 raise errors.error_from_result(result, encoding="utf-8")
         return results
 
+    def begin_anew(self) -> None:
+        """Without savepoints: undo all, and claim the key again. A serialization failure, too."""
+        self.ahead = UNDO
+        self._send_ahead()
+
     def _send_ahead(self) -> None:
         ahead, self.ahead = self.ahead, ""
-        texts, self.texts = self.texts, [ahead]
-        self.wait(self._several(ahead))
-        self.session.sent(ahead)
+        session = self.session
+        if session.engine.optimistic and ahead in (KEEP, UNDO):
+            ahead = session.block_ended(ahead)
+        if not ahead:
+            return
+        begins_anew = ahead == session.restart
+        # What is not the app's is no change of its.
+        texts, self.texts = self.texts, ["select 1" if begins_anew else ahead]
+        try:
+            self.wait(self._several(ahead))
+        except errors.UniqueViolation:
+            if not begins_anew:
+                raise
+            # Somebody has repeated the request, and was faster.
+            raise errors.SerializationFailure("the key was claimed meanwhile") from None
+        session.sent(ahead)
         self.texts = texts
 
     def put_factories_back(self) -> None:
@@ -135,3 +179,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         self.prepared_max, self.server_cursor_factory = state[7:9]
         del self._notice_handlers[state[9] :]
         del self._notify_handlers[state[10] :]
+
+
+def _nothing() -> Iterator[Any]:
+    """What sends nothing; a generator, as psycopg's own."""
+    yield from ()

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from sunup import deadline, request
-from sunup.connecting.session import KEEP, NOBODY
+from sunup.connecting.session import KEEP, NOBODY, SPOILED
 from sunup.connecting.waking import patience
+from sunup.engines import AURORA
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
-from sunup.statements import Change
 
 from .connection import Connection
 from .meaning import MEANING
@@ -41,6 +43,7 @@ class Unit:
         self.database = database
         # What a block failed with last, or the commit: running all again may help.
         self.failure: BaseException | None = None
+        self.engine = AURORA
         self._take = take
         self._give = give
         self._connection: Connection | None = None
@@ -52,16 +55,16 @@ class Unit:
         self.holder: Any = None
         self._user: int | None = None
 
-    def begin(self, text: str, isolation: str | None) -> bool:
-        """Begin the transaction with these statements; whether the last one returned a row.
+    def begin(self, claim: Any, isolation: str | None) -> bool:
+        """Begin the transaction with a claim's statements; whether the last one returned a row.
 
         Raises `DatabaseUnavailable`, and what the server says.
         """
         # Who ends it meanwhile, in another thread, closes the connection: it has a turn.
         with self._turn:
-            return self._begin(text, isolation)
+            return self._begin(claim, isolation)
 
-    def _begin(self, text: str, isolation: str | None) -> bool:
+    def _begin(self, claim: Any, isolation: str | None) -> bool:
         connection = self._take()
         with self._guard:
             ended = self._ended
@@ -71,8 +74,9 @@ class Unit:
             self._give(connection, keep=True)
             raise ConnectionsBusy("the request has ended")
         request.note_failure(None)
+        self.engine = connection.session.engine
         try:
-            rows = connection.begin_with(text, isolation)
+            rows = connection.begin_with(claim.text(self.engine), isolation)
         except BaseException as error:
             meant = self._meant(error, connection)
             self._give_back(keep=not isinstance(meant, DatabaseUnavailable))
@@ -80,9 +84,7 @@ class Unit:
         with self._guard:
             if self._connection is not connection:
                 raise ConnectionsBusy("the request has ended")
-            connection.session.joined = True
-            connection.session.only_for = NOBODY
-            connection.session.unkept = Change.NOTHING
+            connection.session.join(claim.restart(self.engine))
             connection.ahead = ""
         return rows == 1
 
@@ -195,6 +197,8 @@ class Unit:
         self._wait_for_turn(patience())
         try:
             connection = self._mine()
+            if connection.session.spoiled:
+                raise psycopg.InterfaceError(SPOILED)  # noqa: TRY301
         except BaseException:
             self._turn.release()
             raise

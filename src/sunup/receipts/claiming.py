@@ -9,7 +9,7 @@ import os
 import time
 
 from sunup import deadline
-from sunup.connecting.retrying import AGAIN
+from sunup.connecting.retrying import AGAIN, refused_for_others
 from sunup.connecting.session import may_idle
 from sunup.failures import ConnectionLost, DatabaseUnavailable, sqlstate_of
 from sunup.request import Request
@@ -40,6 +40,10 @@ class InUse(Exception):
     """Somebody else's claim did not end in time."""
 
 
+class Conflict(Exception):
+    """Another transaction with the same key was committed first."""
+
+
 class Claiming:
     """Of one request: `run` names the claim, `met` the run whose receipt it has met."""
 
@@ -59,7 +63,7 @@ class Claiming:
         claim, keep, expired = self._claim, self._policy.keep, False
         for _ in range(_CLAIMS):
             self.run = os.urandom(8).hex()
-            text = texts.claim(
+            text = texts.ClaimText(
                 claim.key,
                 claim.fingerprint,
                 self.run,
@@ -106,12 +110,33 @@ class Claiming:
         pause = PAUSE
         while True:
             try:
-                return await self.claimed(unit, self.time_left(), lost)
+                known = await self.claimed(unit, self.time_left(), lost)
+                if known is None and unit.engine.optimistic:
+                    await self._fence(unit)
+            except Conflict:
+                pass  # the first one's COMMIT, most likely: its receipt is met now
             except DatabaseUnavailable:
                 if self.time_left() <= 0:
                     raise
-                await sleep(min(pause, self.time_left()))
-                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return known
+            if self.time_left() <= 0:
+                raise InUse
+            await sleep(min(pause, self.time_left()))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _fence(self, unit: Unit) -> None:
+        """Where a claim waits for nobody: commit it, so that the first one's COMMIT fails.
+
+        As a receipt that has expired. Raises `Conflict` where that was committed before.
+        """
+        statement = kept.fence(self._claim, self.run)
+        try:
+            await unit.commit(statement)
+        except Exception as error:
+            if refused_for_others(error):
+                raise Conflict from None
+            raise
 
     def time_left(self) -> float:
         """Seconds in which something may still be begun."""

@@ -85,7 +85,7 @@ class Flow:
                 return outcome
             await self._unit.roll_back()
             if not self._may_run_again(failure):
-                return outcome
+                return await self._of_another(failure) or outcome
             logger.info("the work is run again, after %s", type(failure).__name__)
             await self._sleep(random.uniform(0, min(pause, self._claiming.time_left())))  # noqa: S311
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -97,6 +97,19 @@ class Flow:
                 return Outcome(problems.still_running())
             if known is not None:
                 return known  # somebody repeated the request meanwhile
+
+    async def _of_another(self, failure: BaseException) -> Outcome | None:
+        """What the client is told whose request was repeated meanwhile, where nobody waits.
+
+        Of two that claim one key on Aurora DSQL the second one's COMMIT fails.
+        """
+        if not (self._unit.engine.optimistic and refused_for_others(failure)):
+            return None
+        self._unit = self._new_unit()
+        try:
+            return await self._claimed(0)
+        except (InUse, DatabaseUnavailable):
+            return None
 
     async def _once(self, work: Work) -> tuple[Outcome, BaseException | None]:
         """The outcome of one run; and why it failed, where it did."""
@@ -204,7 +217,7 @@ class Flow:
         """Whatever happens here, even the request's deadline: its answer goes out."""
         steps = list(run.after_commit)
         if self._claim.key[0] < 256 // _REMOVES:
-            text = texts.remove_expired(self._policy.keep + 3600)
+            text = texts.remove_expired(self._policy.keep + 3600, self._unit.engine)
             steps.insert(0, lambda: self._unit.after(text))
         while steps:
             try:
@@ -213,8 +226,12 @@ class Flow:
                     await result
             except (SystemExit, KeyboardInterrupt):
                 raise
-            except Exception:
-                logger.exception("what follows a commit failed; the request stays executed")
+            except Exception as error:
+                if refused_for_others(error) and self._unit.engine.optimistic:
+                    # Of two that clean up at once.
+                    logger.info("after the commit: %s", type(error).__name__)
+                else:
+                    logger.exception("what follows a commit failed; the request stays executed")
             except BaseException as error:
                 if deadline.remaining() <= 0:
                     logger.warning("%s after the commit; %d more not begun", error, len(steps))

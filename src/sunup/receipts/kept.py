@@ -34,6 +34,11 @@ def stored(claim: Claim, answer: Answer, largest: int, run: str) -> texts.Statem
     return texts.store(claim.key, answer.status, text, body)
 
 
+def fence(claim: Claim, run: str) -> texts.Statement:
+    """What takes a key's place for good, and whoever claims it next gets it."""
+    return texts.release(claim.key, 0, json.dumps({"run": run, "headers": []}))
+
+
 def run_of(headers: str | None) -> str | None:
     """Which run of the work a receipt is of."""
     return None if headers is None else json.loads(headers)["run"]

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from sunup import request as requests
 from sunup.adapter.http import Answer
 from sunup.connecting.process import Local
+from sunup.engines import Engine
 
 from . import problems
 from .claims import Claim, claim_of, request_id
 from .flow import Flow
 from .header import BadKey, key_of
 from .policy import Policy, matches
-from .texts import Statement
+from .texts import ClaimText, Statement
 from .unit import Outcome, Unit
 
 # Bytes of a request's body, all of which is read before the app is called: an HTTP API's limit.
@@ -134,6 +135,16 @@ class Blocking:
         return getattr(self._unit, name)
 
     @property
+    def engine(self) -> Engine:
+        """What kind of server it is on, once it was begun."""
+        found: Engine = self._unit.engine
+        return found
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self._unit.engine = engine
+
+    @property
     def failure(self) -> BaseException | None:
         """Why the last block failed, or the commit."""
         found: BaseException | None = self._unit.failure
@@ -146,9 +157,9 @@ class Blocking:
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
-    async def begin(self, text: str, isolation: str | None) -> bool:
+    async def begin(self, claim: ClaimText, isolation: str | None) -> bool:
         """See `Unit`."""
-        return bool(await self._call(self._unit.begin, text, isolation))
+        return bool(await self._call(self._unit.begin, claim, isolation))
 
     async def fetchrow(self, statement: Statement) -> Any:
         """See `Unit`."""

@@ -8,6 +8,7 @@ session's search_path.
 from typing import Any, NamedTuple
 
 from sunup.connecting.session import SAVEPOINT
+from sunup.engines import Engine
 
 TABLE = "sunup_receipts"
 
@@ -43,6 +44,16 @@ select set_config('lock_timeout', current_setting('sunup.lock_timeout'), true);
 select where current_setting('sunup.claimed', true) = '{run}'
 """
 
+# On Aurora DSQL nobody waits, and nothing can be set: of two that claim one key, the COMMIT of the
+# second fails.
+_CLAIM_OPTIMISTIC = """
+{first}insert into {table} (key, fingerprint) values ({key}, {fingerprint})
+ on conflict (key) do nothing returning 1
+"""
+_CLAIM_ANEW = """
+rollback; begin; {first}insert into {table} (key, fingerprint) values ({key}, {fingerprint})
+"""
+
 _DELETE_EXPIRED = """
 delete from {table} where key = {key} and created_at < now() - interval '{keep} seconds';
 """
@@ -54,6 +65,11 @@ delete from {table} where key in (
  order by created_at limit {batch} for update skip locked)
 """
 
+
+_REMOVE_EXPIRED_OPTIMISTIC = """
+delete from {table} where key in (
+ select key from {table} where created_at < now() - interval '{keep} seconds' limit {batch})
+"""
 
 # Nothing but COMMIT follows in its transaction.
 BY_INDEX = "set local enable_seqscan = off"
@@ -80,33 +96,47 @@ def read(key: bytes, keep: int) -> Statement:
     return Statement(_READ.format(keep=keep), (key,))
 
 
-def claim(
-    key: bytes,
-    fingerprint: bytes,
-    run: str,
-    *,
-    wait: float,
-    idle: float,
-    keep: int,
-    expired: bool = False,
-) -> str:
-    """Claim a key, waiting for another's claim for up to `wait` seconds (SQLSTATE 55P03 then).
+class ClaimText:
+    """How a key is claimed.
 
-    The app may do something else for `idle` seconds between two statements.
-    `run` names this run of the work, in hexadecimal digits. `expired`: a receipt that was seen to
-    have expired is removed first.
+    `wait` is how long another's claim is waited for (SQLSTATE 55P03 then), `idle` how long the app
+    may do something else between two statements, both in seconds. `run` names this run of the work,
+    in hexadecimal digits. `expired`: a receipt that was seen to have expired is removed first.
     """
-    first = _DELETE_EXPIRED.format(table=TABLE, key=literal(key), keep=keep) if expired else ""
-    return _CLAIM.format(
-        table=TABLE,
-        key=literal(key),
-        fingerprint=literal(fingerprint),
-        run=run,
-        wait=max(1, int(wait * 1000)),
-        idle=max(1, int(idle * 1000)),
-        first=first,
-        savepoint=SAVEPOINT,
-    )
+
+    def __init__(
+        self,
+        key: bytes,
+        fingerprint: bytes,
+        run: str,
+        *,
+        wait: float,
+        idle: float,
+        keep: int,
+        expired: bool = False,
+    ) -> None:
+        first = _DELETE_EXPIRED.format(table=TABLE, key=literal(key), keep=keep) if expired else ""
+        self._values = {
+            "table": TABLE,
+            "key": literal(key),
+            "fingerprint": literal(fingerprint),
+            "run": run,
+            "wait": max(1, int(wait * 1000)),
+            "idle": max(1, int(idle * 1000)),
+            "first": first,
+            "savepoint": SAVEPOINT,
+        }
+
+    def text(self, engine: Engine) -> str:
+        """The statements; the last one returns a row where the key was claimed."""
+        text = _CLAIM_OPTIMISTIC if engine.optimistic else _CLAIM
+        return text.format(**self._values)
+
+    def restart(self, engine: Engine) -> str:
+        """Without savepoints: begin anew. A unique violation, where it was claimed meanwhile."""
+        if not engine.optimistic:
+            return ""
+        return _CLAIM_ANEW.format(**self._values).strip()
 
 
 def store(key: bytes, status: int, headers: str, body: bytes | None) -> Statement:
@@ -122,9 +152,10 @@ def release(key: bytes, status: int, headers: str) -> Statement:
     return Statement(_RELEASE, (status, headers, key))
 
 
-def remove_expired(keep: int) -> str:
+def remove_expired(keep: int, engine: Engine) -> str:
     """Remove a batch of expired rows, but for those that somebody else just removes or claims."""
-    return _REMOVE_EXPIRED.format(table=TABLE, keep=keep, batch=BATCH)
+    text = _REMOVE_EXPIRED_OPTIMISTIC if engine.optimistic else _REMOVE_EXPIRED
+    return text.format(table=TABLE, keep=keep, batch=BATCH)
 
 
 def literal(value: bytes) -> str:

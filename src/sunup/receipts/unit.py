@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from sunup.adapter.http import Answer
+from sunup.engines import Engine
 
-from .texts import Statement
+from .texts import ClaimText, Statement
 
 
 class Unit(Protocol):
@@ -16,8 +17,11 @@ class Unit(Protocol):
     # Why the last block failed, or the commit.
     failure: BaseException | None
 
-    async def begin(self, text: str, isolation: str | None) -> bool:
-        """Begin with these statements; whether the last one returned a row."""
+    # Of its connection, once it was begun.
+    engine: Engine
+
+    async def begin(self, claim: ClaimText, isolation: str | None) -> bool:
+        """Begin with a claim's statements; whether the last one returned a row."""
 
     async def fetchrow(self, statement: Statement) -> Any:
         """A row; None where there is none."""

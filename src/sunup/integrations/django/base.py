@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from sunup import nearby, request
 from sunup.connecting import timing
+from sunup.connecting.retrying import note_conflict
 from sunup.connecting.waking import PING_TIMEOUT
 from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
@@ -210,6 +211,8 @@ class _ErrorWrapper(DatabaseErrorWrapper):
                 request.note_failure(lost, exc_value)
                 # A read-only server still answers: it is useless all the same.
                 self._wrapper.lost = True
+            elif isinstance(exc_value, Exception):
+                note_conflict(exc_value)
         super().__exit__(exc_type, exc_value, traceback)
 
 

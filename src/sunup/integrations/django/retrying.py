@@ -23,7 +23,7 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
     if request.run_here() is not None:
         with transaction.atomic(using=using):
             return work()
-    retries = Retries()
+    retries = Retries(time.time())
     while True:
         try:
             with transaction.atomic(using=using, durable=True):

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from sunup import request
+from sunup.engines import AURORA
 from sunup.failures import DatabaseUnavailable
 from sunup.psycopg.meaning import MEANING
 
@@ -35,6 +36,7 @@ class Unit:
         self.failure: BaseException | None = None
         self._using = using
         self._atomic: Any = None
+        self.engine = AURORA
 
     @property
     def _wrapper(self) -> DatabaseWrapper:
@@ -42,8 +44,8 @@ class Unit:
         assert isinstance(wrapper, DatabaseWrapper)
         return wrapper
 
-    def begin(self, text: str, isolation: str | None) -> bool:
-        """Begin the transaction with these statements; whether the last one returned a row.
+    def begin(self, claim: Any, isolation: str | None) -> bool:
+        """Begin the transaction with a claim's statements; whether the last one returned a row.
 
         In a test that is in a transaction already it is a savepoint.
         """
@@ -53,6 +55,8 @@ class Unit:
         atomic.__enter__()
         self._atomic = atomic
         connection = wrapper.connection
+        self.engine = connection.session.engine
+        text = claim.text(self.engine)
         try:
             if connection.info.transaction_status == 0:
                 rows = connection.begin_with(text, isolation)
@@ -62,7 +66,8 @@ class Unit:
             meant = self._meant(error)
             self.roll_back()
             raise meant from None
-        connection.session.joined = True
+        connection.session.join(claim.restart(self.engine))
+        connection.session.only_for = None
         return bool(rows == 1)
 
     def fetchrow(self, statement: Any) -> Any:
@@ -77,7 +82,10 @@ class Unit:
         """
         wrapper = self._wrapper
         connection = wrapper.connection
-        if wrapper.needs_rollback or (connection is not None and connection.session.aborted):
+        failed = wrapper.needs_rollback or (connection is not None and connection.session.aborted)
+        if failed and self.engine.optimistic and connection is not None:
+            failed = not self._begun_anew(wrapper)
+        if failed:
             raise transaction.TransactionManagementError(FAILED)
         outermost = len(wrapper.atomic_blocks) == 1
         sent = False
@@ -103,6 +111,18 @@ class Unit:
             atomic.__exit__(None, None, None)  # nothing is left to commit
         except Exception as error:
             logger.warning("after the commit: %s", type(error).__name__)
+
+    def _begun_anew(self, wrapper: DatabaseWrapper) -> bool:
+        """Without savepoints: whether a block that failed was all that has changed something."""
+        connection = wrapper.connection
+        if connection.session.changed or connection.closed:
+            return False
+        try:
+            connection.begin_anew()
+        except Exception as error:
+            raise self._meant(error) from None
+        wrapper.needs_rollback = False
+        return True
 
     def _hand_over(self, wrapper: DatabaseWrapper) -> None:
         """Have the functions of `on_commit` called as those of `after_commit` are."""
