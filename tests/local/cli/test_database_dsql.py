@@ -1,16 +1,22 @@
-"""`sunup database` for Aurora DSQL, whose control plane is moto's."""
+"""`sunup database` for Aurora DSQL: its control plane is moto's, what is in it is emulated."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+import psycopg
 import pytest
 
+from sunup.local.cloud.dsql import database as making
 from sunup.local.cloud.dsql.cluster import Clusters
+from sunup.local.emulator import DsqlOptions, Emulator
+from sunup.local.testing import Emulate
 from tests.local.cli.cloud import DSQL_REGION, like_dsql, moto_server
 from tests.local.cli.conftest import Cli
+from tests.local.emulator.dsql.clients import connect, password
 
 ELSEWHERE = "abcdefghijklmnopqrstuvwxyz"
 
@@ -122,3 +128,119 @@ def test_a_role_that_may_do_everything_is_not_the_app_s(
     (app_dir / ".env").write_text(f"DB_HOST={host}\nDB_USER=admin\n")
     status, _, err = cli("database", "create", app_dir)
     assert (status, "the app's role would be admin" in err) == (1, True)
+
+
+@pytest.fixture
+def dsql(
+    emulate: Emulate,
+    control: Any,
+    app_dir: Path,
+    database: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Emulator]:
+    """Each cluster's endpoint is this emulated one; `.env` has the keys that sign for it."""
+    aws = emulate(None, engine="dsql", dsql=DsqlOptions(region=DSQL_REGION, wake_seconds=4))
+    like_dsql(monkeypatch, host="localhost")
+    monkeypatch.setattr(making, "PORT", aws.dsql.port)
+    keys = aws.iam.current.environment()
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    (app_dir / ".env").write_text(f"DB_SSLROOTCERT={aws.environ['DB_SSLROOTCERT']}\n")
+    yield aws
+    # Roles are the server's, which other tests share.
+    with psycopg.connect(
+        host=database["DB_HOST"], user="postgres", dbname=database["DB_NAME"], autocommit=True
+    ) as server:
+        server.execute("drop owned by users_app")
+        server.execute("drop role users_app")
+
+
+def as_admin(dsql: Emulator) -> "psycopg.Connection[Any]":
+    return connect(dsql, password=password(dsql, region=DSQL_REGION))
+
+
+def told(out: str) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+) +(.*)$", out, re.MULTILINE))
+
+
+def test_create_makes_cluster_role_mapping_and_files_and_nothing_twice(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli
+) -> None:
+    create = ("database", "create", app_dir, "--engine", "dsql", "--region", DSQL_REGION)
+    status, out, err = cli(*create)
+    assert (status, err) == (0, "")
+    (identifier,) = [each["identifier"] for each in control.list_clusters()["clusters"]]
+    assert told(out)["Cluster"] == f"{identifier} in us-east-1: creation started"
+    assert told(out)["Database"] == "postgres: role users_app, users-function may be users_app"
+    assert told(out)["Written"] == ".env, terraform/terraform.tfvars"
+    described = control.get_cluster(identifier=identifier)
+    assert described["deletionProtectionEnabled"]
+    assert described["tags"]["sunup:app"] == "users"
+    env = (app_dir / ".env").read_text()
+    for line in (
+        "DB_HOST=localhost", "DB_ENGINE=dsql", "DB_NAME=postgres", "DB_USER=users_app",
+        "DB_MIGRATION_USER=admin", "AWS_REGION=us-east-1",
+    ):  # fmt: skip
+        assert f"{line}\n" in env
+    tfvars = (app_dir / "terraform" / "terraform.tfvars").read_text()
+    assert 'db_engine = "dsql"\n' in tfvars
+    assert 'db_host = "localhost"\n' in tfvars
+    assert 'db_user = "users_app"\n' in tfvars
+    with as_admin(dsql) as admin:
+        arn = "arn:aws:iam::123456789012:role/users-function"
+        query = "select pg_role_name, arn from sys.iam_pg_role_mappings where pg_role_name <> 'app'"
+        assert admin.execute(query).fetchall() == [("users_app", arn)]
+    # Once more: found by its tag, nothing is made or granted again.
+    status, out, _ = cli(*create)
+    assert status == 0
+    assert told(out)["Cluster"] == f"{identifier} in us-east-1: exists"
+    assert told(out)["Database"] == "postgres: nothing to do"
+    assert (app_dir / ".env").read_text() == env
+
+
+def test_tables_that_are_there_are_the_app_s_to_use_but_not_those_of_migrations(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli
+) -> None:
+    with as_admin(dsql) as admin:
+        admin.execute("create table orders (id uuid primary key)")
+        admin.execute("create table alembic_version (version_num text primary key)")
+        admin.execute("create sequence numbers cache 1")
+    also = "arn:aws:iam::123456789012:role/team/developers"
+    status, out, err = cli("database", "create", app_dir, "--engine", "dsql", "--grant", also)
+    assert (status, err) == (0, "")
+    assert told(out)["Database"] == (
+        "postgres: role users_app, users-function may be users_app, developers may be users_app, "
+        "rights on alembic_version, numbers, orders"
+    )
+    with as_admin(dsql) as admin:
+        row = admin.execute(
+            "select has_table_privilege('users_app', 'orders', 'select, insert, update, delete'),"
+            " has_table_privilege('users_app', 'orders', 'truncate'),"
+            " has_table_privilege('users_app', 'alembic_version', 'select'),"
+            " has_table_privilege('users_app', 'alembic_version', 'insert, update, delete'),"
+            " has_sequence_privilege('users_app', 'numbers', 'usage')"
+        ).fetchone()
+    assert row == (True, False, True, False, True)
+    assert told(cli("database", "create", app_dir)[1])["Database"] == "postgres: nothing to do"
+
+
+def test_an_existing_cluster_is_changed_where_an_option_says_so(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli
+) -> None:
+    identifier = made(control)
+    status, out, _ = cli(
+        "database", "create", app_dir, "--engine", "dsql", "--cluster", identifier,
+        "--no-deletion-protection", "--json",
+    )  # fmt: skip
+    assert status == 0
+    content = json.loads(out)
+    assert (content["app_user"], content["migration_user"]) == ("users_app", "admin")
+    assert not control.get_cluster(identifier=identifier)["deletionProtectionEnabled"]
+    assert len(control.list_clusters()["clusters"]) == 1
+
+
+def test_a_cluster_that_wakes_is_waited_for(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli
+) -> None:
+    dsql.do("aurora/pause")
+    assert cli("database", "create", app_dir, "--engine", "dsql")[0] == 0

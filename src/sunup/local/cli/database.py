@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from sunup.engines import AURORA, DSQL, recognised
+from sunup.engines import AURORA, DSQL
 from sunup.local import project
 from sunup.local.cloud.cluster import Wanted
+from sunup.local.cloud.dsql.cluster import is_used
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
@@ -204,5 +205,4 @@ def _is_dsql(found: Project, engine: Which | None) -> bool:
     """As it was asked for; else what is used here."""
     if engine is not None:
         return engine is Which.dsql
-    known = recognised(found.environ.get("DB_HOST", ""))
-    return DSQL.name in (found.environ.get("DB_ENGINE"), known and known[0].name)
+    return is_used(found.environ)

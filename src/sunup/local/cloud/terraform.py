@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sunup.engines import DSQL, recognised
+from sunup.engines import DSQL
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 from sunup.settings import region_of
 
 from . import plan as planning
+from .dsql import cluster as dsql
 from .plan import Plan
 
 # Terraform's variables that follow from the settings of the app.
@@ -134,11 +135,8 @@ class Terraform:
     def _of_settings(self) -> dict[str, str]:
         environ = self._project.environ
         found = {name: environ.get(variable) for name, variable in _OF_SETTINGS.items()}
-        host = environ.get("DB_HOST", "")
-        found["region"] = region_of(host) or found["region"]
-        engine = recognised(host)
-        if DSQL.name in (environ.get("DB_ENGINE"), engine and engine[0].name):
-            found["db_engine"] = DSQL.name
+        found["region"] = region_of(environ.get("DB_HOST", "")) or found["region"]
+        found["db_engine"] = DSQL.name if dsql.is_used(environ) else None
         return {name: value for name, value in found.items() if value}
 
     def _environment(self, command: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ def quiet(_: str) -> None: ...
 
 
 def test_a_new_cluster_is_protected_tagged_and_waited_for(control: Any) -> None:
-    clusters, told = Clusters(control, 0.01), []
+    clusters = Clusters(control, 0.01)
+    told: list[str] = []
     begun = clusters.create("shop", deletion_protection=True)
     made = clusters.wait(begun.identifier, told.append)
     assert (told[0], told[-1]) == ("Cluster CREATING", "Cluster ACTIVE")

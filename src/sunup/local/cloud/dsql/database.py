@@ -22,7 +22,7 @@ from sunup.local.project import MIGRATION_USER, Project
 from sunup.settings import Settings
 
 from . import roles
-from .cluster import ADMIN, DATABASE, PORT, Cluster, Clusters
+from .cluster import ADMIN, DATABASE, PORT, Cluster, Clusters, is_used, of_host
 
 _LONGEST_FIRST_LOGIN = 60.0
 
@@ -53,16 +53,10 @@ def identifier(project: Project, asked: str | None) -> str | None:
     return found
 
 
-def of_host(host: str) -> str | None:
-    """The identifier in an endpoint; None where it is not one of Aurora DSQL."""
-    found = recognised(host)
-    return host.lower().partition(".")[0] if found is not None and found[0] is DSQL else None
-
-
 def app_user(project: Project) -> str:
     """The app's role: the stage's, that of `.env`, or one of the app's name. `CommandError`."""
     asked = project.text("app_user") if project.stage else None
-    there = project.environ.get("DB_USER") if of_host(project.environ.get("DB_HOST", "")) else None
+    there = project.environ.get("DB_USER") if is_used(project.environ) else None
     user = asked or there or f"{aurora.identifier(project.name, '_')}_app"
     aurora.check_name(user, "a role", 63)
     if user == ADMIN:

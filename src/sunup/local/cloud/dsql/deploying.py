@@ -14,8 +14,7 @@ from sunup.local.progress import Progress
 from sunup.local.project import Project
 
 from . import roles
-from .cluster import ADMIN
-from .database import of_host
+from .cluster import ADMIN, of_host
 
 _CLUSTER = "aws_dsql_cluster."
 
