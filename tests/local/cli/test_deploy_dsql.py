@@ -3,12 +3,14 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sunup.local.cloud.dsql import roles
+from sunup.local import project
+from sunup.local.cloud.dsql import deploying, roles
 from sunup.local.emulator import DsqlOptions, Emulator
 from sunup.local.testing import Emulate
 from tests.local.cli import test_deploy as on_aurora
@@ -36,8 +38,8 @@ def api(emulate: Emulate, app_dir: Path) -> Emulator:
     shutil.rmtree(app_dir / "migrations")
     (app_dir / "lambda_function.py").write_text("def handler(event, context): ...\n")
     (app_dir / "requirements.txt").write_text("")
-    project = app_dir / "pyproject.toml"
-    project.write_text(re.sub(r"dependencies = .*", "dependencies = []", project.read_text()))
+    declared = app_dir / "pyproject.toml"
+    declared.write_text(re.sub(r"dependencies = .*", "dependencies = []", declared.read_text()))
     variables = {**aws.environ, "DB_MIGRATION_USER": "admin"}
     (app_dir / ".env").write_text("\n".join(f"{k}={v}" for k, v in variables.items()))
     (app_dir / "terraform" / "terraform.tfvars").write_text('region = "eu-central-1"\n')
@@ -159,6 +161,20 @@ def test_without_migrations_the_database_is_left_alone(
     assert status == 0, err
     assert "Granted" not in rows(out)
     assert not may_use(admin, "later")
+
+
+def test_what_the_admin_migrates_without_a_deployment_is_the_app_s_to_use_too(
+    api: Emulator, admin: Admin, app_dir: Path
+) -> None:
+    table(admin, "notes")
+    found = project.find(app_dir)
+    assert deploying.rights(found) == ["notes", "users_id_seq"]
+    assert may_use(admin, "notes")
+    assert deploying.rights(found) == []
+    # Where somebody else migrates, or the role is not made yet, nothing is granted.
+    for changed in ({"DB_MIGRATION_USER": "app"}, {"DB_USER": "nobody_app"}, {"DB_USER": "admin"}):
+        other = replace(found, environ={**found.environ, **changed})
+        assert deploying.rights(other) == []
 
 
 def test_a_terraform_without_the_role_s_arn_is_told(

@@ -38,6 +38,21 @@ def not_prepared(project: Project, outputs: Mapping[str, object]) -> CommandErro
     )
 
 
+def rights(project: Project) -> list[str]:
+    """Let the app's role use what `admin` has migrated; the names of what it had no right to.
+
+    Nothing for another engine, for another who migrates, and where the role is not made yet.
+    Raises `CommandError` and `DatabaseUnavailable`.
+    """
+    settings, admin = project.settings, project.migration_settings
+    if settings.engine is not DSQL or admin.user != ADMIN or settings.user == ADMIN:
+        return []
+    with roles.connected(admin, project.credentials) as connection:
+        if roles.may_log_in(connection, settings.user) is None:
+            return []
+        return roles.grant(connection, settings.user)
+
+
 def grant(
     project: Project, plan: Plan, outputs: Mapping[str, object], progress: Progress
 ) -> list[str]:

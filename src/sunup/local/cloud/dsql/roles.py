@@ -29,8 +29,8 @@ _TRIES = 8
 # Theirs alone who migrate: Alembic's table, and sunup's.
 _OF_MIGRATIONS = "^(alembic_version|sunup_migrat.*)$"
 
-_MAPPED = "select arn from sys.iam_pg_role_mappings where pg_role_name = %s"
-_ROLE = "select rolcanlogin from pg_roles where rolname = %s"
+_MAPPED = "select arn from sys.iam_pg_role_mappings where pg_role_name = %(role)s"
+_ROLE = "select rolcanlogin from pg_roles where rolname = %(role)s"
 
 _RIGHTS = {
     "table": "select, insert, update, delete on table",
@@ -75,29 +75,30 @@ def connected(admin: Settings, credentials: CredentialSource) -> Iterator[Connec
 
 def may_log_in(connection: Connection, role: str) -> bool | None:
     """Whether the role may; None where there is none of that name."""
-    row = connection.execute(_ROLE, (role,)).fetchone()
-    return None if row is None else bool(row[0])
+    rows = _execute(connection, sql.SQL(_ROLE), {"role": role})
+    return bool(rows[0][0]) if rows else None
 
 
 def create(connection: Connection, role: str) -> bool:
-    """Make the role where it is missing; whether it was."""
+    """Make the role where it is missing; whether it was, or could not log in."""
     found = may_log_in(connection, role)
-    if found is None:
-        _execute(connection, sql.SQL("create role {} with login").format(sql.Identifier(role)))
-    elif not found:
-        _execute(connection, sql.SQL("alter role {} with login").format(sql.Identifier(role)))
-    return not found
+    if found:
+        return False
+    verb = sql.SQL("create" if found is None else "alter")
+    _execute(connection, sql.SQL("{} role {} with login").format(verb, sql.Identifier(role)))
+    return True
 
 
 def mapped(connection: Connection, role: str) -> set[str]:
     """The ARNs of the IAM roles and users that may be the role."""
-    return {str(row[0]) for row in connection.execute(_MAPPED, (role,))}
+    return {str(row[0]) for row in _execute(connection, sql.SQL(_MAPPED), {"role": role})}
 
 
 def allow(connection: Connection, role: str, arn: str) -> bool:
     """Let an IAM role be the role; False: it may already.
 
-    `AWS IAM GRANT` (User Guide, "Using database roles and IAM authentication").
+    `AWS IAM GRANT` (User Guide, "Using database roles and IAM authentication"). The IAM role has to
+    exist (the same, "Troubleshooting": "IAM role ... does not exist").
     """
     if arn in mapped(connection, role):
         return False
@@ -109,7 +110,8 @@ def allow(connection: Connection, role: str, arn: str) -> bool:
 def lacked(connection: Connection, role: str) -> dict[str, str]:
     """What in public the role has not its rights to: names, and of which kind each is."""
     values = {"role": role, "of_migrations": _OF_MIGRATIONS}
-    return {str(name): str(kind) for name, kind in connection.execute(_LACKED, values)}
+    rows = _execute(connection, sql.SQL(_LACKED), values)
+    return {str(name): str(kind) for name, kind in rows}
 
 
 def grant(connection: Connection, role: str) -> list[str]:
@@ -118,21 +120,25 @@ def grant(connection: Connection, role: str) -> list[str]:
     for kind, rights in _RIGHTS.items():
         names = [sql.Identifier("public", each) for each in found if found[each] == kind]
         if names:
+            objects, user = sql.SQL(", ").join(names), sql.Identifier(role)
             start = sql.SQL("grant {} {} to {}")
-            objects = sql.SQL(", ").join(names)
-            user = sql.Identifier(role)
             _execute(connection, start.format(sql.SQL(rights), objects, user))
     return list(found)
 
 
-def _execute(connection: Connection, statement: sql.Composed) -> None:
-    """Again while it loses to another transaction: it has changed nothing then."""
+def _execute(
+    connection: Connection, statement: sql.Composable, values: dict[str, str] | None = None
+) -> list[tuple[Any, ...]]:
+    """The rows of a statement; again while it loses to others: it has changed nothing then.
+
+    Reading, too, fails once after a change of the catalog.
+    """
     for attempt in range(1, _TRIES + 1):
         try:
-            connection.execute(statement)
+            cursor = connection.execute(statement.as_string(connection).encode(), values)
+            return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             if sqlstate_of(error) != "40001" or attempt == _TRIES:
                 raise
-            time.sleep(random.uniform(0.5, 1) * min(2.0, 0.05 * 2**attempt))  # noqa: S311
-        else:
-            return
+        time.sleep(random.uniform(0.5, 1) * min(2.0, 0.05 * 2**attempt))  # noqa: S311
+    raise AssertionError  # the last attempt raises
