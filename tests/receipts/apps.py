@@ -43,6 +43,11 @@ async def work(insert: Insert, path: str, query: str, body: bytes) -> tuple[int,
             await insert(name)
         except Taken:
             return 409, b"taken"
+    if path == "refused":
+        try:
+            await insert(name)
+        except Taken:
+            return 409, b"taken"
     if path == "over":
         await insert(name)
         with suppress(Taken):

@@ -68,7 +68,8 @@ class Wire:
         if self.session.joined and (found := _SAVEPOINT.match(query)):
             self._note_savepoint(found[1], found[2])
             if self.session.engine.optimistic:
-                self.session.undone = self.session.undone or found[1] == "ROLLBACK TO"
+                if found[1] == "ROLLBACK TO":
+                    self.session.undo_block()
                 return found[1].partition(" ")[0]
         if effect.begins:
             await self._settled()

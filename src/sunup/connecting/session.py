@@ -216,6 +216,11 @@ class Session:
             return ""
         return self.restart
 
+    def undo_block(self) -> None:
+        """Without savepoints: what this block has done is undone when it ends."""
+        self.undone = True
+        self.aborted = False
+
     def join(self, restart: str) -> None:
         """Its transaction is a request's whole work from now on; `restart` begins it anew."""
         self.joined = True

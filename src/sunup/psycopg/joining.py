@@ -70,7 +70,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         text = text_of(command, self)
         session = self.session
         if session.joined and session.engine.optimistic and _SAVEPOINT.match(text):
-            session.undone = session.undone or text.startswith("ROLLBACK")
+            if text.startswith("ROLLBACK"):
+                session.undo_block()
             return _nothing()
         self.texts.append(text)
         return super()._exec_command(command, *arguments, **options)
@@ -101,7 +102,10 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             super().commit()
         elif self._num_transactions:
             super().commit()  # psycopg's own refusal
-        elif self.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+        elif (
+            self.pgconn.transaction_status == pq.TransactionStatus.INERROR
+            and not self.session.undone
+        ):
             raise errors.InFailedSqlTransaction(FAILED)
         elif not self.ahead:
             self.ahead = KEEP

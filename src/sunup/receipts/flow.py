@@ -3,10 +3,11 @@
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import isawaitable
 
 from sunup import deadline, request
-from sunup.connecting.retrying import refused_for_others
+from sunup.connecting.retrying import note_conflict, refused_for_others
 from sunup.failures import (
     ConnectionLost,
     DatabaseReadOnly,
@@ -105,11 +106,14 @@ class Flow:
         """
         if not (self._unit.engine.optimistic and refused_for_others(failure)):
             return None
+        assert isinstance(failure, Exception)
         self._unit = self._new_unit()
-        try:
-            return await self._claimed(0)
-        except (InUse, DatabaseUnavailable):
-            return None
+        known = None
+        with suppress(InUse, DatabaseUnavailable):
+            known = await self._claimed(0)
+        if known is None:
+            note_conflict(failure)
+        return known
 
     async def _once(self, work: Work) -> tuple[Outcome, BaseException | None]:
         """The outcome of one run; and why it failed, where it did."""
@@ -178,6 +182,7 @@ class Flow:
         current = self._current
         if not isinstance(error, ConnectionLost) or error.nothing_executed:
             self._nothing_stayed()
+            note_conflict(error)
             return Outcome(None, error), error
         current.receipt = "resolved"
         logger.warning("the answer to COMMIT was lost; the receipt is looked up")

@@ -196,11 +196,15 @@ def migrations(examination: Examination) -> Findings:
     if by_state["pending"]:
         detail = f"not applied: {', '.join(by_state['pending'])}"
         yield Finding("migrations", "failure", detail, "sunup migrate up")
-    if not by_state["changed"] and not by_state["pending"]:
+    half = by_state["begun"] + by_state["undoing"]
+    if half:
+        detail = f"half applied: {', '.join(half)}"
+        yield Finding("migrations", "failure", detail, "sunup migrate up goes on with it")
+    if not by_state["changed"] and not by_state["pending"] and not half:
         yield Finding("migrations", "ok", f"all {len(states)} applied")
 
 
-_STATES = ("applied", "pending", "changed")
+_STATES = ("applied", "pending", "changed", "begun", "undoing")
 
 
 def _connected(examination: Examination, settings: Settings) -> Connection:

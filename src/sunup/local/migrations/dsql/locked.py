@@ -1,0 +1,43 @@
+"""The lock of one run, for as long as its block."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from sunup.connecting.credentials import CredentialSource
+from sunup.settings import Settings
+
+from .dialect import dialect_of
+from .lease import Lease, Other
+
+
+@contextmanager
+def locked(
+    connection: Connection,
+    settings: Settings,
+    credentials: CredentialSource | None,
+    on_wait: Callable[[], None],
+    tell: Callable[[str], None],
+) -> Iterator[None]:
+    """Let `connection` hold the lock.
+
+    `on_wait` is called when another run has it, `tell` is told which one.
+
+    Raises `DatabaseUnavailable` and what psycopg raises.
+    """
+    lease = Lease(settings, credentials)
+
+    def wait(other: Other) -> None:
+        on_wait()
+        tell(f"Another run is migrating ({other.who}, since {other.since}); waiting for it")
+
+    def taken_over(other: Other) -> None:
+        tell(f"The run of {other.who} gave no sign of life for {other.age:.0f} s: taken over")
+
+    try:
+        lease.take(wait, taken_over)
+        dialect_of(connection).lease = lease
+        yield
+    finally:
+        lease.give_back()
