@@ -29,13 +29,12 @@ IDENTIFIER = "abcdefghijklmnopqrstuvwxyz"
 def api(emulate: Emulate, app_dir: Path) -> Emulator:
     """The deployed API on Aurora DSQL, whose function may not be the app's role yet.
 
-    As in `test_deploy`, what is deployed is small, and has no migrations.
+    As in `test_deploy`, what is deployed is small.
     """
     users = shutil.copytree(app_dir, app_dir.with_name("deployed"))
     aws = emulate(users, engine="dsql", dsql=DsqlOptions(caller=ROLE, wake_seconds=4))
     for path in app_dir.glob("*.py"):
         path.unlink()
-    shutil.rmtree(app_dir / "migrations")
     (app_dir / "lambda_function.py").write_text("def handler(event, context): ...\n")
     (app_dir / "requirements.txt").write_text("")
     declared = app_dir / "pyproject.toml"
@@ -103,7 +102,7 @@ def test_the_first_deployment_lets_the_function_in_before_it_is_live(
     assert (status, rows(out)["Granted"]) == (0, "nothing to do"), err
 
 
-def test_what_a_migration_made_is_the_app_s_to_use_with_the_next_release(
+def test_what_a_migration_makes_is_the_app_s_to_use_with_the_release(
     api: Emulator,
     admin: Admin,
     terraform: FakeTerraform,
@@ -111,12 +110,20 @@ def test_what_a_migration_made_is_the_app_s_to_use_with_the_next_release(
     app_dir: Path,
     cli: Cli,
 ) -> None:
+    admin("alter default privileges revoke all on tables from app")  # the emulator's own
     terraform.answers(outputs(api, lambda_iam_role_arn=ROLE))
     assert cli("deploy", app_dir, "--yes")[0] == 0
-    table(admin, "later")
-    assert not may_use(admin, "later")
-    assert rows(cli("deploy", app_dir, "--yes")[1])["Granted"] == "app may use later"
-    assert may_use(admin, "later")
+    (app_dir / "migrations/versions/0003_notes.py").write_text(on_aurora.ADDS_A_TABLE)
+    status, out, err = cli("deploy", app_dir, "--yes")
+    assert status == 0, err
+    assert rows(out)["Migrations"] == "1 pending: postgres on localhost, as admin"
+    assert rows(out)["Applied"] == "0003"
+    assert rows(out)["Granted"].startswith("app may use notes")
+    assert may_use(admin, "notes")
+    # What belongs to migrations alone is not written by the app.
+    ours = "('alembic_version'), ('sunup_migrations'), ('sunup_lock'), ('sunup_progress')"
+    query = "has_table_privilege('app', name, 'insert, update, delete')"
+    assert admin(f"select name from (values {ours}) as t(name) where {query}") == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -6,8 +6,6 @@ after which the next statement of every other session fails once (OC001; Aurora 
 works ("Supported SQL"), so what migrations make is granted after them.
 """
 
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,18 +14,17 @@ import psycopg
 from psycopg import sql
 
 from sunup.connecting.credentials import CredentialSource
-from sunup.failures import plain_text, sqlstate_of
+from sunup.failures import plain_text
 from sunup.local.errors import CommandError
+from sunup.local.migrations.dsql import tables
+from sunup.local.migrations.dsql.conflicts import retried
 from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# How often a statement that lost to another transaction is executed again.
-_TRIES = 8
-
 # Theirs alone who migrate: Alembic's table, and sunup's.
-_OF_MIGRATIONS = "^(alembic_version|sunup_migrat.*)$"
+_OF_MIGRATIONS = f"^({'|'.join(('alembic_version', 'sunup_migrations', *tables.ALL))})$"
 
 _MAPPED = "select arn from sys.iam_pg_role_mappings where pg_role_name = %(role)s"
 _ROLE = "select rolcanlogin from pg_roles where rolname = %(role)s"
@@ -133,12 +130,10 @@ def _execute(
 
     Reading, too, fails once after a change of the catalog.
     """
-    for attempt in range(1, _TRIES + 1):
-        try:
-            cursor = connection.execute(statement.as_string(connection).encode(), values)
-            return cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            if sqlstate_of(error) != "40001" or attempt == _TRIES:
-                raise
-        time.sleep(random.uniform(0.5, 1) * min(2.0, 0.05 * 2**attempt))  # noqa: S311
-    raise AssertionError  # the last attempt raises
+    text = statement.as_string(connection).encode()
+
+    def once() -> list[tuple[Any, ...]]:
+        cursor = connection.execute(text, values)
+        return cursor.fetchall() if cursor.description else []
+
+    return retried(once)
