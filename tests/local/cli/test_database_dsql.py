@@ -244,3 +244,25 @@ def test_a_cluster_that_wakes_is_waited_for(
 ) -> None:
     dsql.do("aurora/pause")
     assert cli("database", "create", app_dir, "--engine", "dsql")[0] == 0
+
+
+def test_a_function_that_is_not_there_yet_is_let_in_by_the_deployment(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli, database: dict[str, str]
+) -> None:
+    """Aurora DSQL looks the IAM role up (User Guide, "Troubleshooting"); the emulator does not."""
+    with psycopg.connect(
+        host=database["DB_HOST"], user="postgres", dbname=database["DB_NAME"], autocommit=True
+    ) as server:
+        server.execute(
+            "create or replace function sys.iam_grant(name text, caller text) returns void"
+            " language plpgsql as $$ begin raise exception using errcode = '42704',"
+            " message = format('IAM role %s does not exist', caller); end $$"
+        )
+    status, out, err = cli("database", "create", app_dir, "--engine", "dsql")
+    assert (status, told(out)["Database"]) == (0, "postgres: role users_app")
+    assert "Note: users-function cannot be users_app yet (IAM role " in err
+    assert "sunup deploy sees to it" in err
+    # One that was asked for is a failure.
+    also = "arn:aws:iam::123456789012:role/nobody"
+    status, _, err = cli("database", "create", app_dir, "--grant", also)
+    assert (status, f"IAM role {also} does not exist" in err) == (1, True)
