@@ -239,6 +239,32 @@ def test_an_existing_cluster_is_changed_where_an_option_says_so(
     assert len(control.list_clusters()["clusters"]) == 1
 
 
+def test_a_stage_has_a_cluster_of_its_own_and_its_own_files(
+    dsql: Emulator, control: Any, app_dir: Path, cli: Cli
+) -> None:
+    """There is one database in a cluster, which two stages would share."""
+    made(control)
+    project = app_dir / "pyproject.toml"
+    project.write_text(project.read_text() + "\n[tool.sunup.stages.prod]\napp_user = 'users_app'\n")
+    (app_dir / ".env").rename(app_dir / ".env.prod")
+    status, out, err = cli("--stage", "prod", "database", "create", app_dir, "--engine", "dsql")
+    assert (status, err) == (0, "")
+    assert "creation started" in told(out)["Cluster"]
+    assert "users-prod-function may be users_app" in told(out)["Database"]
+    assert told(out)["Written"] == ".env.prod, terraform/prod.tfvars"
+    assert len(control.list_clusters()["clusters"]) == 2
+    out = cli("--stage", "prod", "database", "show", app_dir)[1]
+    assert "sunup:app=users-prod" in out
+
+
+def test_an_older_terraform_is_told(dsql: Emulator, control: Any, app_dir: Path, cli: Cli) -> None:
+    (app_dir / "terraform" / "dsql.tf").unlink()
+    variables = app_dir / "terraform" / "variables.tf"
+    variables.write_text(variables.read_text().replace('variable "db_engine"', 'variable "x"'))
+    status, _, err = cli("database", "create", app_dir, "--engine", "dsql")
+    assert (status, "knows no Aurora DSQL yet" in err) == (0, True)
+
+
 def test_a_cluster_that_wakes_is_waited_for(
     dsql: Emulator, control: Any, app_dir: Path, cli: Cli
 ) -> None:

@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from sunup.local import project
@@ -100,6 +102,49 @@ def test_the_first_deployment_lets_the_function_in_before_it_is_live(
     # Another has nothing to grant: nobody's session fails for it.
     status, out, err = cli("deploy", app_dir, "--yes")
     assert (status, rows(out)["Granted"]) == (0, "nothing to do"), err
+
+
+def test_an_iam_role_that_aurora_dsql_does_not_know_yet_is_waited_for(
+    api: Emulator,
+    admin: Admin,
+    terraform: FakeTerraform,
+    client: Any,
+    app_dir: Path,
+    cli: Cli,
+    database: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """IAM's changes take a moment to be known; the emulated one knows at once."""
+    with psycopg.connect(
+        host=database["DB_HOST"], user="postgres", dbname=database["DB_NAME"], autocommit=True
+    ) as server:
+        server.execute("alter function sys.iam_grant rename to iam_grant_later")
+        server.execute(
+            "create function sys.iam_grant(name text, caller text) returns void"
+            " language plpgsql as $$ begin"
+            f" if clock_timestamp() < to_timestamp({time.time() + 15}) then"
+            " raise exception using errcode = '42704',"
+            " message = format('IAM role %s does not exist', caller); end if;"
+            " perform sys.iam_grant_later(name, caller); end $$"
+        )
+    monkeypatch.setattr(deploying, "_PAUSE", 0.2)
+    terraform.answers(outputs(api, lambda_iam_role_arn=ROLE))
+    status, out, err = cli("deploy", app_dir, "--yes")
+    assert (status, mapped(admin)) == (0, [ROLE]), err
+    # For ever it is not.
+    admin(f"AWS IAM REVOKE app FROM '{ROLE}'")
+    monkeypatch.setattr(deploying, "_LONGEST_IAM", 0)
+    server_says = "create or replace function sys.iam_grant(name text, caller text) returns void"
+    with psycopg.connect(
+        host=database["DB_HOST"], user="postgres", dbname=database["DB_NAME"], autocommit=True
+    ) as server:
+        server.execute(
+            f"{server_says} language plpgsql as $$ begin raise exception using errcode = '42704',"
+            " message = format('IAM role %s does not exist', caller); end $$"
+        )
+    status, out, err = cli("deploy", app_dir, "--yes")
+    assert (status, f"IAM role {ROLE} does not exist" in err) == (1, True)
+    assert "Release" not in rows(out)
 
 
 def test_what_a_migration_makes_is_the_app_s_to_use_with_the_release(

@@ -11,10 +11,11 @@ from rich.console import Console
 from sunup.local.aws import Aws
 from sunup.local.cloud.dsql import database as making
 from sunup.local.cloud.dsql.cluster import PORT, Cluster, Clusters
+from sunup.local.cloud.terraform import Terraform
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from .waiting import Terminal, waiting
+from .waiting import ERRORS, Terminal, waiting
 
 _WHY = {
     "--min-acu": "it has no capacity to set: it is paid by what statements use",
@@ -52,6 +53,12 @@ def create(
                 "For example arn:aws:iam::123456789012:role/developers. A session's own ARN "
                 "(assumed-role) is not meant.",
             )
+    if list(found.terraform.glob("*.tf")) and "db_engine" not in Terraform(found).declared:
+        ERRORS.print(
+            f"Note: the Terraform in {found.terraform} knows no Aurora DSQL yet: take over what a "
+            "project made by sunup new has.",
+            style="yellow", soft_wrap=True, markup=False,
+        )  # fmt: skip
     wanted = making.Wanted(cluster, deletion_protection, also)
     clusters = Clusters(Aws(found.environ, region).client("dsql"))
     made = making.create(found, clusters, wanted, Terminal(errors_only=as_json))

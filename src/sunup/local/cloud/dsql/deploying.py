@@ -4,7 +4,11 @@ Which IAM role may be which role is said in the database, and the function's exi
 Terraform was applied; what migrations made needs rights. Both come before the release.
 """
 
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping
+
+import psycopg
 
 from sunup.engines import DSQL
 from sunup.local.cloud.plan import Plan
@@ -17,6 +21,10 @@ from . import roles
 from .cluster import ADMIN, of_host
 
 _CLUSTER = "aws_dsql_cluster."
+
+# Seconds until each part of AWS knows a new IAM role, at the most; and between two looks.
+_LONGEST_IAM = 60.0
+_PAUSE = 2.0
 
 
 def begins(project: Project, plan: Plan) -> bool:
@@ -75,13 +83,31 @@ def grant(
     user = (plan.environment or {}).get("DB_USER") or settings.user
     admin = project.as_user(ADMIN)
     with (
-        progress.waiting(waking(admin.user)),
+        progress.waiting(waking(admin.user)) as tell,
         roles.connected(admin, project.credentials) as connection,
     ):
         made = [f"role {user}"] if roles.create(connection, user) else []
-        if roles.allow(connection, user, arn):
+        if _allowed(connection, user, arn, tell):
             made.append(f"{arn.rpartition('/')[2]} may be {user}")
         granted = roles.grant(connection, user)
     made += [f"{user} may use {', '.join(granted)}"] if granted else []
     progress.done("Granted", "; ".join(made) or "nothing to do")
     return made
+
+
+def _allowed(
+    connection: roles.Connection, user: str, arn: str, tell: Callable[[str], None]
+) -> bool:
+    """As `roles.allow`, and patient: the IAM role may have been made a moment ago.
+
+    IAM User Guide, "Changes that I make are not always immediately visible".
+    """
+    end = time.monotonic() + _LONGEST_IAM
+    while True:
+        try:
+            return roles.allow(connection, user, arn)
+        except psycopg.Error as error:
+            if not re.search(r"IAM role .*does not exist", str(error)) or time.monotonic() > end:
+                raise
+        tell(f"Waiting until {arn.rpartition('/')[2]} is known everywhere")
+        time.sleep(_PAUSE)
