@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sunup.engines import DSQL
 from sunup.local import project
+from sunup.local.cloud.dsql import deploying as dsql
 from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
 from sunup.local.migrations import running as migrations
@@ -78,6 +79,7 @@ def up(
         with waiting(waking(settings.user)) as tell:
             applied = of_project.upgrade(found, on_retry=tell)
         typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+        _let_the_app_use_it(found)
         return
     if check and settings.engine is DSQL:
         with waiting(waking(settings.user)):
@@ -95,6 +97,14 @@ def up(
             on_retry=tell,
         )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+    _let_the_app_use_it(found)
+
+
+def _let_the_app_use_it(found: project.Project) -> None:
+    """On Aurora DSQL nothing does so by itself, as default privileges do on Aurora."""
+    granted = dsql.rights(found)
+    if granted:
+        typer.echo(f"Granted {found.settings.user} its rights on {', '.join(granted)}.")
 
 
 def _by_alembic(app_dir: Path, instead: str) -> None:
