@@ -15,6 +15,7 @@ from sunup.connecting.session import (
     UNDO,
     Session,
 )
+from sunup.statements import effect_of_all
 
 from .cursor import text_of
 
@@ -67,6 +68,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         step = self.without_savepoint(text)
         if step is not None:
             return step
+        if self.session.savepoints.spoiled and not effect_of_all([text]).rolls_back:
+            raise psycopg.InterfaceError(SPOILED)
         self.texts.append(text)
         return super()._exec_command(command, *arguments, **options)
 
