@@ -12,14 +12,8 @@ import pytest
 from sunup.local.emulator import Emulator
 from sunup.local.emulator.dsql import tokens
 from sunup.local.emulator.tokens import AccessKey, Iam
-from sunup.local.testing import Emulate
 
 from .clients import connect, connect_asyncpg, password, works
-
-
-@pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    return emulate(engine="dsql")
 
 
 async def test_psycopg_and_asyncpg_log_in_as_admin_and_as_the_app(aws: Emulator) -> None:
@@ -78,6 +72,8 @@ async def test_a_refusal_s_sqlstate_is_08006(aws: Emulator) -> None:
         await connect_asyncpg(aws)
     assert caught.value.sqlstate == "08006"
     assert "revoked" in str(caught.value.as_dict()["hint"])
+    aws.do("credentials/rotate")
+    assert works(aws)
 
 
 def test_without_tls_or_without_a_server_name_nobody_gets_in(aws: Emulator) -> None:

@@ -14,9 +14,11 @@ from .transaction import Transaction
 # Seconds between two looks at who waits; sooner when a session has come to rest.
 _STEP = 0.01
 
+# Who waits itself, waits for one of the others.
 _BLOCKED = """
 select waits, holds
 from unnest(%s::int[]) as waits, unnest(pg_blocking_pids(waits)) as holds
+where holds <> all (%s::int[])
 """
 
 
@@ -77,7 +79,8 @@ class Conflicts:
         try:
             while self._waiting:
                 with suppress(psycopg.Error):  # it was ended: the next time
-                    for pid, holder in await self._owner.fetch(_BLOCKED, (list(self._waiting),)):
+                    waiting = list(self._waiting)
+                    for pid, holder in await self._owner.fetch(_BLOCKED, (waiting, waiting)):
                         await self._make_way(pid, holder)
                 self._stirred.clear()
                 with suppress(TimeoutError):
