@@ -257,7 +257,12 @@ def test_a_change_of_the_schema_makes_others_fail_once(emulate: Emulate) -> None
             other.execute("commit")
         assert caught.value.diag.message_primary == schema
         other.execute("insert into t values (1, 1)")
-        assert one.execute("select count(*) from t").fetchone() == (1,)
+        one.execute("grant select on t to app")
+        other.execute("begin")  # knows no schema yet
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            other.execute("select * from t")
+        other.execute("rollback")
+        assert other.execute("select count(*) from t").fetchone() == (1,)
 
 
 def test_conflicts_can_be_had_on_demand(aws: Emulator, tables: None) -> None:

@@ -58,7 +58,7 @@ class Doing:
             return None if statement.kind in ("commit", "rollback") else _ABORTED
         if statement.kind in ("commit", "rollback"):
             return statement.refusal
-        if self._is_behind():
+        if statement.kind != "begin" and self._is_behind():
             work.catalog = work.conflicts.catalog
             return _SCHEMA
         if transaction is not None and self._is_old(transaction):

@@ -56,8 +56,7 @@ class Work:
         """Begin a transaction; the answers."""
         answers, status = await self.command(text)
         if status == "T" and self.transaction is None:
-            self.catalog = self.conflicts.catalog
-            self.transaction = Transaction(text, implicit=implicit, catalog=self.catalog)
+            self.transaction = Transaction(text, implicit=implicit)
         return answers
 
     async def commit(self, text: str) -> list[Message]:
@@ -69,12 +68,10 @@ class Work:
         answers, status = await self.command(text)
         self.transaction = None
         if status == "T":  # AND CHAIN
-            self.transaction = Transaction(
-                transaction.begin, implicit=False, catalog=self.conflicts.catalog
-            )
+            self.transaction = Transaction(transaction.begin, implicit=False)
         if transaction.changes_schema and not any(each.kind == b"E" for each in answers):
             self.conflicts.catalog += 1
-        self.catalog = self.conflicts.catalog
+            self.catalog = self.conflicts.catalog
         return answers
 
     async def rollback(self) -> None:
