@@ -300,6 +300,24 @@ def test_the_server_can_be_unavailable_before_or_after_a_commit(
         assert value(connection) == 1
 
 
+async def test_a_client_that_goes_away_within_a_statement_ends_it(
+    aws: Emulator, tables: None
+) -> None:
+    slow = "with a as (update t set v = 7 where id = 1 returning 1) select pg_sleep(5) from a"
+    one, other = await connect_asyncpg(aws), await connect_asyncpg(aws)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            task = asyncio.ensure_future(one.execute(slow))
+            await asyncio.shield(task)
+    one.terminate()
+    await asyncio.gather(task, return_exceptions=True)
+    began = time.monotonic()
+    await other.execute("update t set v = v + 1 where id = 1")
+    assert time.monotonic() - began < 2
+    assert await other.fetchval("select v from t where id = 1") == 1
+    await other.close()
+
+
 def test_a_client_that_goes_away_loses_its_transaction(aws: Emulator, tables: None) -> None:
     with connect(aws) as one, connect(aws) as other:
         one.execute("begin")

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import asyncpg
+import httpx2
 import psycopg
 import pytest
 
@@ -32,6 +33,15 @@ def test_a_function_s_variables_are_those_of_dsql(aws: Emulator) -> None:
     assert named["DB_ENGINE"] == "dsql"
     assert (named["DB_USER"], named["DB_NAME"]) == ("app", "postgres")
     assert aws.admin_environ["DB_USER"] == "admin"
+
+
+def test_the_console_makes_passwords_and_tells_the_state(aws: Emulator) -> None:
+    made = httpx2.get(f"{aws.console_url}/password?user=admin").text
+    with connect(aws, password=made) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+        state = httpx2.get(f"{aws.console_url}/state").json()["aurora"]
+        assert (state["status"], state["connections"]) == ("ACTIVE", 1)
+        assert state["max_connections"] == 10_000
 
 
 def test_tls_may_begin_without_asking(aws: Emulator) -> None:

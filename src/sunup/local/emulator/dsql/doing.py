@@ -54,10 +54,10 @@ class Doing:
     def judge(self, statement: Statement) -> Failure | None:
         """Why it fails before the server sees it."""
         work, transaction = self._work, self._work.transaction
-        if self.status == "E":
-            return None if statement.kind in ("commit", "rollback") else _ABORTED
         if statement.kind in ("commit", "rollback"):
             return statement.refusal
+        if self.status == "E":
+            return _ABORTED
         if statement.kind != "begin" and self._is_behind():
             work.catalog = work.conflicts.catalog
             return _SCHEMA

@@ -23,6 +23,9 @@ from .prepared import Prepared
 from .statements import statements
 from .work import Work
 
+# Seconds between two looks whether a client is there whose statement takes long.
+_LOOK = 0.2
+
 _VERSION = b"server_version\x0016.15\0"
 
 
@@ -49,6 +52,7 @@ class Session:
         self._login = Login(server.door, client)
         self._upstream: Upstream | None = None
         self._out: list[Message] = []
+        self._looking: asyncio.TimerHandle | None = None
 
     async def log_in(self) -> bool:
         """Take the client as far as an open session; false when it was refused or is done.
@@ -106,11 +110,15 @@ class Session:
         try:
             while (message := await self._incoming.read()).kind != b"X":
                 await self._server.faults.late()
+                self._looking = loop.call_later(_LOOK, self._look)
                 async with self._work.turn:
                     await self._take(message)
+                self._looking.cancel()
                 conflicts.at_rest()
         finally:
             over.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
             conflicts.leave(self._work)
 
     async def _take(self, message: Message) -> None:
@@ -171,6 +179,13 @@ class Session:
 
     async def _send(self, messages: Sequence[Message]) -> None:
         await self._client.write(b"".join(_disguised(each).encode() for each in messages))
+
+    def _look(self) -> None:
+        """End a statement whose client has gone: nobody could take its answer."""
+        if self._client.hung_up:
+            self.close()
+        else:
+            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     def _expire(self) -> None:
         self._server.door.timeline.add("expired", connections=len(self._server.faults.places))

@@ -27,8 +27,8 @@ class Entry:
 class Transaction:
     """`begin` is the statement that began it; `implicit`, when the client sent none.
 
-    While it is `suspended`, or `lost`, the server does not have it. A `doomed` one cannot be committed. `rivals` have changed rows that
-    it changed, too: of them the first to commit wins.
+    While it is `suspended`, or `lost`, the server does not have it. A `doomed` one cannot be
+    committed. `rivals` have changed rows that it changed, too: of them the first to commit wins.
     """
 
     begin: str
