@@ -155,6 +155,14 @@ class Connection(asyncpg.Connection):
         """Make its present state the one that each block starts with."""
         self.session.adopt()
 
+    async def close(self, *, timeout: float | None = None) -> None:
+        """As in asyncpg; at once where its goodbye would wait for a statement."""
+        busy = self.session.active or (not self.is_closed() and self._protocol._is_cancelling())  # noqa: SLF001
+        if busy and not self.session.engine.cancels:
+            self.terminate()
+        else:
+            await super().close(timeout=timeout)
+
     async def leave(self) -> None:
         """Close it in the time that is left for it; a statement under way is cancelled."""
         if not self.session.engine.cancels:

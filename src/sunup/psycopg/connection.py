@@ -112,6 +112,7 @@ class Connection(Joining):
                 self.rollback()
             if session.touched:
                 self.autocommit = True
+                self.texts.append("select 1")  # what is not the app's is no change of its
                 psycopg.Cursor(self).execute(session.engine.reset)
                 session.was_reset()
             self._notifies_backlog = deque()

@@ -39,6 +39,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         if isolation is None:
             begin = self._get_tx_start_command().decode()
             self.joined_isolation = self.isolation_level
+            if self.session.engine.optimistic:
+                self.joined_isolation = psycopg.IsolationLevel.REPEATABLE_READ  # it has no other
         else:
             begin = f"begin isolation level {isolation.replace('_', ' ')}"
             self.joined_isolation = psycopg.IsolationLevel[isolation.upper()]

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from . import asynchronous, keys
 from .faults import Faults
 from .jobs import Jobs
-from .messages import Failure, Message, complete, fields, row, tag
+from .messages import Failure, Message, complete, error_of, row, state_of, tag
 from .options import DsqlOptions
 from .statements import Statement
 from .transaction import Transaction
-from .work import CONFLICTS, Copied, Tell, Work
+from .upstream import Copied, Tell
+from .work import CONFLICTS, Work
 
 CONFLICT = Failure("40001", "change conflicts with another transaction (OC000)")
 _SCHEMA = Failure("40001", "schema has been updated by another transaction (OC001)")
@@ -54,11 +55,11 @@ class Doing:
     def judge(self, statement: Statement) -> Failure | None:
         """Why it fails before the server sees it."""
         work, transaction = self._work, self._work.transaction
-        if self.status == "E":
-            return None if statement.kind in ("commit", "rollback") else _ABORTED
         if statement.kind in ("commit", "rollback"):
             return statement.refusal
-        if self._is_behind():
+        if self.status == "E":
+            return _ABORTED
+        if statement.kind != "begin" and self._is_behind():
             work.catalog = work.conflicts.catalog
             return _SCHEMA
         if transaction is not None and self._is_old(transaction):
@@ -108,7 +109,7 @@ class Doing:
         answers = await self.execute(statement, data, tell=tell, copied=copied)
         if statement.kind in ("index", "validate") and answers[-1].kind == b"C":
             answers = [asynchronous.DESCRIBED, *answers]
-        if alone and not _error(answers):
+        if alone and not error_of(answers):
             errors = await self.close()
             if errors:
                 return [*answers[:-1], *errors]
@@ -135,17 +136,20 @@ class Doing:
         answers = await self.answered(answers)
         if statement.shown is not None:
             answers = [row(statement.shown) if each.kind == b"D" else each for each in answers]
-        return answers if _error(answers) else await self._counted(statement, transaction, answers)
+        return (
+            answers if error_of(answers) else await self._counted(statement, transaction, answers)
+        )
 
     async def answered(self, answers: list[Message]) -> list[Message]:
         """What the server has answered; an error fails the transaction."""
-        transaction, error = self._work.transaction, _error(answers)
+        transaction = self._work.transaction
         if transaction is not None and transaction.lost:
             return await self.fail(CONFLICT)
-        if error is None:
+        state = state_of(answers)
+        if not state:
             return answers
         failed = await self.fail(CONFLICT)
-        return failed if fields(error).get("C") in CONFLICTS else answers
+        return failed if state in CONFLICTS else answers
 
     async def _counted(
         self, statement: Statement, transaction: Transaction | None, answers: list[Message]
@@ -225,10 +229,6 @@ class Doing:
 def _waits(statement: Statement) -> bool:
     """Whether it waits for a job. It waits for all: which one may be a parameter."""
     return [each.text for each in statement.words[:4]] == ["CALL", "SYS", ".", "WAIT_FOR_JOB"]
-
-
-def _error(answers: Sequence[Message]) -> Message | None:
-    return next((each for each in answers if each.kind == b"E"), None)
 
 
 def _rows(answers: Sequence[Message]) -> int:

@@ -5,7 +5,8 @@ from . import asynchronous
 from .doing import Doing
 from .messages import Message, ready
 from .statements import Statement, statements
-from .work import Copied, Tell, Work
+from .upstream import Copied, Tell
+from .work import Work
 
 # What the server does not know, and what the front does itself: it is prepared as nothing.
 _NOTHING = ("iam", "validate")
@@ -41,8 +42,7 @@ class Prepared:
             case b"E":
                 answers = await self._execute(message, tell, copied)
             case _:
-                named = message.body[:1] == b"P"
-                answers = await self._work.perform((message.encode(),), replayed=named)
+                answers = await self._close(message)
         self._skipping = any(each.kind == b"E" for each in answers)
         return answers
 
@@ -101,6 +101,13 @@ class Prepared:
         if failure is not None:
             return await self._doing.fail(failure)
         return await self._doing.execute(statement, message.encode(), tell=tell, copied=copied)
+
+    async def _close(self, message: Message) -> list[Message]:
+        """Also after an error; a statement is no part of a transaction, a portal is."""
+        if message.body[:1] == b"S" or self._doing.status == "E":
+            return await self._work.aside(message)
+        answers = await self._work.perform((message.encode(),))
+        return await self._doing.answered(answers)
 
     async def _sent(
         self, statement: Statement, message: Message, *, replayed: bool
