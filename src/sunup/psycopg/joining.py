@@ -85,8 +85,9 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             return None
         status = self.pgconn.transaction_status
         failed = status == pq.TransactionStatus.INERROR
-        if status == pq.TransactionStatus.IDLE or (failed and step[0] != "rollback"):
-            return None
+        alone = status == pq.TransactionStatus.IDLE and self.autocommit
+        if alone or (failed and step[0] != "rollback"):
+            return None  # the server's own refusal
         instead = session.savepoint(*step)
         if instead is None:
             raise psycopg.InterfaceError(SPOILED)
