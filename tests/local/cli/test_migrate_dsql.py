@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sunup.local import project
+from sunup.local.cloud import database_check
 from sunup.local.emulator import Emulator
 from sunup.local.migrations.dsql import linting
 from sunup.local.testing import Emulate
@@ -88,3 +90,13 @@ def test_up_executes_nothing_where_dsql_lint_finds_something(
     assert status == 1
     assert [each["rule"] for each in json.loads(out)] == ["truncate"]
     assert cli("migrate", "check", app_dir, "--engine", "oracle")[0] != 0
+
+
+@pytest.mark.skipif(linting.program() is None, reason="dsql-lint is not installed")
+def test_a_deployment_warns_of_what_is_refused(app_dir: Path) -> None:
+    host = "DB_HOST=abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+    (app_dir / ".env").write_text(f"{host}\nDB_USER=admin\n")
+    write(app_dir, 3, "op.execute('create table a (x int)'); op.execute('truncate a')")
+    told = database_check.risks(project.find(app_dir), ["0003_more.py"])
+    assert "Aurora DSQL may refuse 0003_more.py: TRUNCATE is not supported" in told[-1]
+    assert len([each for each in told if "TRUNCATE is not" in each]) == 1

@@ -13,7 +13,6 @@ from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
 from sunup.local.migrations.dsql import linting
-from sunup.local.migrations.dsql.linting import Finding
 from sunup.local.migrations.folder import open_folder
 from sunup.local.project import Project
 from sunup.settings import Settings, SettingsError
@@ -54,7 +53,7 @@ def check(
         typer.echo(json.dumps([vars(each) for each in told]))
     else:
         for each in told:
-            typer.echo(line(each))
+            typer.echo(str(each))
         if not told:
             typer.echo("Aurora DSQL takes all of them, as far as dsql-lint knows.")
     if any(each.refused for each in told):
@@ -76,13 +75,13 @@ def before_up(migrations: Path, pending: Collection[str]) -> None:
     told = linting.findings(lint, script, pending)
     for each in told:
         if not each.refused:
-            ERRORS.print(line(each), soft_wrap=True, markup=False)
+            ERRORS.print(str(each), soft_wrap=True, markup=False)
     refused = [each for each in told if each.refused]
     if refused:
         more = f" (and {len(refused) - _MOST} more)" if len(refused) > _MOST else ""
         raise CommandError(
             "Aurora DSQL would refuse, and nothing was executed: "
-            + "; ".join(line(each) for each in refused[:_MOST])
+            + "; ".join(map(str, refused[:_MOST]))
             + more,
             "Write it otherwise, or pass --no-check to go on.",
         )
@@ -96,7 +95,7 @@ def tell_of(migrations: Path, file: Path) -> None:
     _, script = open_folder(migrations)
     revisions = [each.revision for each in script.walk_revisions() if Path(each.path) == file]
     for each in linting.findings(lint, script, revisions):
-        ERRORS.print(line(each), soft_wrap=True, markup=False)
+        ERRORS.print(str(each), soft_wrap=True, markup=False)
 
 
 def is_for_dsql(found: Project) -> bool:
@@ -104,9 +103,3 @@ def is_for_dsql(found: Project) -> bool:
     with suppress(SettingsError):
         return Settings.from_environment(found.environ).engine is DSQL
     return False
-
-
-def line(each: Finding) -> str:
-    """A finding on one line."""
-    advice = f". {each.suggestion}" if each.suggestion else ""
-    return f"{each.file}: {each.message}{advice}"

@@ -1,7 +1,7 @@
 """The connection of a run of migrations: signed in, awake, and the only one that migrates."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy import Connection, create_engine
@@ -16,8 +16,8 @@ from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import dsql, locking
-from .dsql import dialect as dsql_dialect
-from .dsql import locked as dsql_locked
+from .dsql import dialect
+from .dsql.holding import holding
 
 
 @contextmanager
@@ -30,23 +30,14 @@ def connected(settings: Settings, credentials: CredentialSource | None) -> Itera
         return first.pop() if first else open_connection(settings, credentials)
 
     engine = (
-        dsql_dialect.create_engine(opener)
+        dialect.create_engine(opener)
         if settings.engine is DSQL
         else create_engine("postgresql+psycopg://", creator=opener, poolclass=NullPool)
     )
     try:
-        with engine.connect() as connection:
+        with _explained(settings), engine.connect() as connection:
             yield connection
             connection.rollback()
-    except (DBAPIError, psycopg.Error) as error:
-        # `run` reports a migration's errors; these are about sunup's and Alembic's own tables.
-        original = error.orig if isinstance(error, DBAPIError) else error
-        raise CommandError(
-            f"{settings.user} cannot migrate {settings.database}: {plain_text(original or error)}",
-            dsql.OWNER
-            if settings.engine is DSQL
-            else "If it lacks privileges, set DB_MIGRATION_USER to the role that owns the tables.",
-        ) from error
     finally:
         engine.dispose()
 
@@ -59,12 +50,30 @@ def locked(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Connection]:
     """A connection that holds the lock which all runs take; `tell` is told what goes on."""
-    with connected(settings, credentials) as connection:
-        held: AbstractContextManager[None]
-        if settings.engine is DSQL:
-            held = dsql_locked.locked(connection, settings, credentials, on_wait, tell)
-        else:
+    if settings.engine is not DSQL:
+        with connected(settings, credentials) as connection:
             locking.be_the_only_one(connection, on_wait)
-            held = nullcontext()
-        with held:
             yield connection
+        return
+    with (
+        _explained(settings),
+        holding(settings, credentials, on_wait, tell) as lease,
+        connected(settings, credentials) as connection,
+    ):
+        dialect.dialect_of(connection).lease = lease
+        yield connection
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    """Tell what went wrong about sunup's and Alembic's own tables: `run` tells of a migration's."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        raise CommandError(
+            f"{settings.user} cannot migrate {settings.database}: {plain_text(original or error)}",
+            dsql.OWNER
+            if settings.engine is DSQL
+            else "If it lacks privileges, set DB_MIGRATION_USER to the role that owns the tables.",
+        ) from error

@@ -28,7 +28,7 @@ def quiet(_: Other) -> None:
 
 
 def test_three_at_once_apply_each_migration_once(dsql: Settings, folder: Folder) -> None:
-    folder.add("0001", 'op.execute("create table t (x int); select pg_sleep(0.5)")')
+    folder.add("0001", 'op.execute("create table t (x int); select pg_sleep(3)")')
     waited: list[bool] = []
     with ThreadPoolExecutor(3) as threads:
         applied = list(

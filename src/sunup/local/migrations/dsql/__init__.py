@@ -1,6 +1,6 @@
 """Migrations on Aurora DSQL, where each statement is a transaction of its own.
 
-docs/decisions/0019-migrations-on-dsql.md says what differs from an Aurora cluster, and why.
+docs/decisions/0020-migrations-on-dsql.md says what differs from an Aurora cluster, and why.
 """
 
 # Where the role that migrates lacks a right.

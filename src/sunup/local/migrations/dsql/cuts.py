@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sunup.local.errors import CommandError
 
 from . import progress
+from .dialect import DSQLDialect
 from .progress import DOWN, UP, Cut
 
 __all__ = ["DOWN", "UP", "cuts", "ours"]
@@ -15,6 +16,8 @@ __all__ = ["DOWN", "UP", "cuts", "ours"]
 
 def cuts(connection: Connection) -> list[Cut]:
     """The migrations that were begun and have not ended; none on an engine without such."""
+    if not isinstance(connection.dialect, DSQLDialect):
+        return []
     driver: Any = connection.connection.driver_connection
     return progress.cuts(driver)
 

@@ -14,10 +14,12 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
+from sunup import deadline
 from sunup.connecting.credentials import CredentialSource
 from sunup.failures import DatabaseUnavailable, sqlstate_of
 from sunup.local.errors import CommandError
@@ -35,7 +37,7 @@ EXPIRES = 60.0
 # Seconds between two attempts to get the lock.
 _PAUSE = 1.0
 
-# Seconds for which a sign of life that is under way is waited for at the end.
+# Seconds for which a sign of life that is under way is waited for at the end, and the end itself.
 _PATIENCE = 5.0
 
 _NAME = "migrations"
@@ -76,16 +78,18 @@ class Lease:
 
         Raises `DatabaseUnavailable` and what psycopg raises.
         """
-        connection = self._connected()
-        tables.create(connection)
-        self.schema = tables.schema_of(connection)
+        tables.create(self._connected())
+        self.schema = tables.schema_of(self._connected())
         told = False
         while True:
+            connection = self._connected()
             try:
-                other, mine = in_transaction(connection, lambda: self._try(connection))
+                other, mine = in_transaction(connection, partial(self._try, connection))
             except (psycopg.Error, _Taken) as error:
-                # Another run took it at the same time.
-                if isinstance(error, psycopg.Error) and sqlstate_of(error) != _UNIQUE_VIOLATION:
+                # Another run took it at the same time; or the connection was as old as one may be,
+                # and whose the lock is now is asked on the next one.
+                taken = isinstance(error, _Taken) or sqlstate_of(error) == _UNIQUE_VIOLATION
+                if not taken and not connection.closed:
                     raise
                 other, mine = None, False
             if mine:
@@ -121,12 +125,16 @@ class Lease:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join(_PATIENCE)
-        connection = self._connection
-        if connection is None:
+        if self._connection is None:
             return
-        with suppress(psycopg.Error):
-            in_transaction(connection, lambda: self._delete(connection))
-        connection.close()
+        failures = (psycopg.Error, DatabaseUnavailable, deadline.DeadlineExceeded)
+        with suppress(*failures), deadline.within(_PATIENCE):
+            # That a connection has ended shows when it is used.
+            with suppress(psycopg.Error):
+                self._connected().execute("select 1")
+            connection = self._connected()
+            in_transaction(connection, partial(self._delete, connection))
+        self._connection.close()
 
     def _delete(self, connection: Connection) -> None:
         connection.execute("delete from sunup_lock where name = %s and run = %s", (_NAME, self.run))
@@ -135,6 +143,8 @@ class Lease:
     def _try(self, connection: Connection) -> tuple[Other | None, bool]:
         """The run that has or had the lock, and whether it is ours now; in a transaction."""
         row = connection.execute("select run from sunup_lock where name = %s", (_NAME,)).fetchone()
+        if row is not None and row[0] == self.run:
+            return None, True  # the answer was lost
         other = None if row is None else _described(connection, str(row[0]))
         if other is not None and other.age < EXPIRES:
             return other, False

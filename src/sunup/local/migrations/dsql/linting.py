@@ -45,6 +45,11 @@ class Finding:
     statement: str
     refused: bool = True
 
+    def __str__(self) -> str:
+        """On one line."""
+        advice = f". {self.suggestion}" if self.suggestion else ""
+        return f"{self.file}: {self.message}{advice}"
+
 
 def program() -> Path | None:
     """Where dsql-lint is installed: beside this Python, or on PATH."""

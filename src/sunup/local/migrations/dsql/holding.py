@@ -3,28 +3,22 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection
-
 from sunup.connecting.credentials import CredentialSource
 from sunup.settings import Settings
 
-from .dialect import dialect_of
 from .lease import Lease, Other
 
 
 @contextmanager
-def locked(
-    connection: Connection,
+def holding(
     settings: Settings,
     credentials: CredentialSource | None,
     on_wait: Callable[[], None],
     tell: Callable[[str], None],
-) -> Iterator[None]:
-    """Let `connection` hold the lock.
+) -> Iterator[Lease]:
+    """The lock, for as long as the block.
 
-    `on_wait` is called when another run has it, `tell` is told which one.
-
-    Raises `DatabaseUnavailable` and what psycopg raises.
+    `on_wait` is called when another run has it, `tell` is told which one. Raises as `Lease.take`.
     """
     lease = Lease(settings, credentials)
 
@@ -37,7 +31,6 @@ def locked(
 
     try:
         lease.take(wait, taken_over)
-        dialect_of(connection).lease = lease
-        yield
+        yield lease
     finally:
         lease.give_back()
