@@ -296,6 +296,7 @@ _ANYTHING = Effect("do")
 # psycopg's own steps, which send only what `_exec_command` or a cursor has reported.
 _QUIET = frozenset(
     (
+        "_begun_anew",
         "_check_intrans_gen",
         "_close_gen",
         "_commit_gen",
