@@ -364,3 +364,22 @@ def test_what_follows_a_commit_is_not_a_reason_to_run_again(
     finally:
         event.remove(Session, "after_commit", listen)
     assert admin(READ) == [(2,)]
+
+
+def test_what_the_app_has_made_of_a_conflict_is_raised_when_time_is_up(
+    runner: Runner, admin: Admin
+) -> None:
+    class Taken(Exception):
+        pass
+
+    def translates() -> Work:
+        found = yield READ
+        admin("update counter set n = n + 100")
+        try:
+            yield f"update counter set n = {found + 1}"
+        except Exception as error:
+            raise Taken from error
+
+    with pytest.raises(Taken), deadline.within(0.5):
+        runner.run(translates)
+    runner.run(add_one)

@@ -119,6 +119,8 @@ class Connection(asyncpg.Connection):
     def check_joined(self) -> None:
         """Raise `InterfaceError` where a request's one transaction cannot be committed."""
         self.check_savepoints()
+        if self.is_closed():
+            raise asyncpg.InterfaceError("the connection was closed")
         if self._top_xact is None or not self._protocol.is_in_transaction():
             raise asyncpg.InterfaceError(ENDED)
 
@@ -137,6 +139,8 @@ class Connection(asyncpg.Connection):
 
     def has_open_savepoints(self) -> bool:
         """Whether a `connection.transaction()` of the app's was begun and not ended."""
+        if self.is_closed():
+            return False
         savepoints: dict[str, None] = self._protocol.savepoints
         found = bool(savepoints)
         savepoints.clear()

@@ -67,7 +67,7 @@ class Retries:
         pause = random.uniform(0, ceiling)  # noqa: S311  # jitter, not a secret
         now = time.time()
         if now + pause + _RESERVE > self._end:
-            if broken:
+            if broken or not _is_direct(error):
                 return None
             conflict = TransactionConflict(
                 f"refused {self._runs} times in {now - self._began:.1f} s: {plain_text(error)}"
@@ -107,6 +107,12 @@ def note_conflict(error: Exception) -> None:
     """
     if refused_for_others(error):
         request.note_failure(TransactionConflict(plain_text(error)), error)
+
+
+def _is_direct(error: Exception) -> bool:
+    """Whether it is the driver's or a library's word, and not what the app has made of it."""
+    library = type(error).__module__.partition(".")[0] in ("sqlalchemy", "django")
+    return library or sqlstate_of(error) is not None
 
 
 def refused_for_others(error: BaseException) -> bool:

@@ -190,12 +190,16 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def _send_ahead(self) -> None:
         ahead, self.ahead = self.ahead, ""
         texts, self.texts = self.texts, []
-        if ahead == self.session.savepoints.restart:
-            self.begin_anew(ahead)
-        else:
-            self.texts = [ahead]
-            self.wait(self._several(ahead))
-            self.session.sent(ahead)
+        try:
+            if ahead == self.session.savepoints.restart:
+                self.begin_anew(ahead)
+            else:
+                self.texts = [ahead]
+                self.wait(self._several(ahead))
+                self.session.sent(ahead)
+        except BaseException:
+            self.ahead = ahead  # what it undoes is still there
+            raise
         self.texts = texts
 
     def put_factories_back(self) -> None:
