@@ -77,13 +77,18 @@ class Doing:
 
     async def fail(self, failure: Failure) -> list[Message]:
         """The statement fails, and its transaction with it."""
+        self._work.conflicts.note(failure)
+        await self._end()
+        return [failure.message()]
+
+    async def _end(self) -> None:
+        """After an error: what was begun for one statement is gone, the client's own has failed."""
         transaction = self._work.transaction
         if transaction is not None and transaction.implicit:
             await self._work.rollback()
         elif transaction is not None:
             await self._work.abort()
             self._failed = True
-        return [failure.message()]
 
     async def open(self, statement: Statement) -> None:
         """Begin a transaction for a change that is sent without one: it is judged as one."""
@@ -148,8 +153,10 @@ class Doing:
         state = state_of(answers)
         if not state:
             return answers
-        failed = await self.fail(CONFLICT)
-        return failed if state in CONFLICTS else answers
+        if state in CONFLICTS:
+            return await self.fail(CONFLICT)
+        await self._end()
+        return answers
 
     async def _counted(
         self, statement: Statement, transaction: Transaction | None, answers: list[Message]
@@ -191,6 +198,7 @@ class Doing:
         if failure is None and (transaction.doomed or transaction.lost):
             failure = CONFLICT
         if failure is not None:
+            work.conflicts.note(failure)
             await work.rollback()
             return [failure.message()]
         answers = await work.commit(text)
