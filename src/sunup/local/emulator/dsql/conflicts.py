@@ -9,6 +9,8 @@ import psycopg
 
 from ..background import Background
 from ..owner import Owner
+from ..timeline import Timeline
+from .messages import Failure
 from .transaction import Transaction
 
 # Seconds between two looks at who waits; sooner when a session has come to rest, later while nobody
@@ -29,8 +31,9 @@ class Conflicts:
     `probability` is that of a COMMIT of changes to conflict without any reason.
     """
 
-    def __init__(self, owner: Owner, probability: float) -> None:
+    def __init__(self, owner: Owner, probability: float, timeline: Timeline) -> None:
         self._owner = owner
+        self._timeline = timeline
         self._probability = probability
         self._works: dict[int, Working] = {}
         self._waiting: set[int] = set()
@@ -60,6 +63,11 @@ class Conflicts:
             self.next -= 1
             return True
         return random.random() < self._probability  # noqa: S311
+
+    def note(self, failure: Failure) -> None:
+        """A client is told that its transaction conflicts."""
+        if failure.state == "40001":
+            self._timeline.add("conflict", reason=failure.words)
 
     def wait(self, work: "Working") -> None:
         """A statement takes long: see to it that it waits for nobody who does nothing."""

@@ -3,7 +3,7 @@
 from .. import wire
 from . import asynchronous
 from .doing import Doing
-from .messages import Message, ready
+from .messages import Message, error_of, ready
 from .statements import Statement, statements
 from .upstream import Copied, Tell
 from .work import Work
@@ -43,7 +43,7 @@ class Prepared:
                 answers = await self._execute(message, tell, copied)
             case _:
                 answers = await self._close(message)
-        self._skipping = any(each.kind == b"E" for each in answers)
+        self._skipping = error_of(answers) is not None
         return answers
 
     async def sync(self) -> list[Message]:
@@ -68,7 +68,8 @@ class Prepared:
             message = Message(b"P", wire.encoded(name) + b"\0" + sent + b"\0" + rest)
         await self._doing.open(statement)
         answers = await self._sent(statement, message, replayed=not name)
-        self._statements[name] = statement
+        if error_of(answers) is None:
+            self._statements[name] = statement
         return answers
 
     async def _bind(self, message: Message) -> list[Message]:
@@ -79,12 +80,13 @@ class Prepared:
             return await self._doing.fail(failure)
         await self._doing.open(statement)
         answers = await self._sent(statement, message, replayed=True)
-        self._portals[portal] = statement
+        if error_of(answers) is None:
+            self._portals[portal] = statement
         return answers
 
     async def _describe(self, message: Message) -> list[Message]:
         name = message.texts(1)[0]
-        known = self._statements if name[0] == "S" else self._portals
+        known = self._statements if name[:1] == "S" else self._portals
         statement = known.get(name[1:], _EMPTY)
         failure = self._doing.judge(statement)
         if failure is not None:

@@ -52,6 +52,7 @@ class Session:
         self._login = Login(server.door, client)
         self._upstream: Upstream | None = None
         self._out: list[Message] = []
+        self._lost = False
         self._looking: asyncio.TimerHandle | None = None
 
     async def log_in(self) -> bool:
@@ -122,7 +123,8 @@ class Session:
             conflicts.leave(self._work)
 
     async def _take(self, message: Message) -> None:
-        lost = message.kind in b"QE" and self._server.faults.lose_an_answer()
+        # It is done, to its Sync; and then the line is cut.
+        self._lost |= message.kind in b"QE" and self._server.faults.lose_an_answer()
         if message.kind == b"Q":
             await self._query(message.texts(1)[0])
         elif message.kind == b"S":
@@ -134,8 +136,6 @@ class Session:
             self._out += await self._prepared.take(message, self._stream, self._copied)
         elif message.kind == b"F":
             raise wire.ProtocolError("a function call")
-        if lost:
-            self._client.abort()
 
     async def _query(self, text: str) -> None:
         """Several statements are one transaction, unless they begin and end their own."""
@@ -175,7 +175,10 @@ class Session:
 
     async def _flush(self) -> None:
         out, self._out = self._out, []
-        await self._send(out)
+        if self._lost:
+            self._client.abort()
+        else:
+            await self._send(out)
 
     async def _send(self, messages: Sequence[Message]) -> None:
         await self._client.write(b"".join(disguised(each).encode() for each in messages))

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from .. import wire
-from .messages import Message
+from .messages import Message, query
 from .transaction import Digest
 
 FLUSH = b"H\0\0\0\x04"
@@ -79,6 +79,12 @@ class Upstream:
             self.send((Message(b"C", b"Ssunup\0").encode(),))
             await self.sync()
         return answers, answer.body.decode()
+
+    async def query(self, text: str) -> None:
+        """Do something of the front's own that cannot fail, and ends the unnamed statement."""
+        self.send((query(text).encode(),))
+        while (await self.read()).kind != b"Z":
+            pass
 
     async def sync(self) -> None:
         """End a cycle of the extended protocol."""

@@ -76,8 +76,7 @@ class Work:
         """After an error: the transaction as it was before the statement, on what is there now."""
         transaction = self.transaction
         if transaction is not None:
-            await self.command("rollback")
-            await self._rebuild(transaction)
+            await self._rebuild(transaction, f"rollback; {transaction.begin}")
 
     async def suspend(self) -> None:
         """Give way to another session. Only for who has the turn."""
@@ -85,14 +84,14 @@ class Work:
         if transaction is not None and transaction.here:
             transaction.suspended = True
             transaction.lost = not transaction.replayable
-            await self.command("rollback")
+            await self._upstream.query("rollback")
 
     async def resume(self, *, to_commit: bool = False) -> None:
         """What was suspended is there again, or lost; `to_commit` nothing else than that."""
         transaction = self.transaction
         if transaction is not None and transaction.suspended and not transaction.lost:
             transaction.suspended = False
-            await self._rebuild(transaction, to_commit=to_commit)
+            await self._rebuild(transaction, transaction.begin, to_commit=to_commit)
 
     async def command(self, text: str) -> tuple[list[Message], str]:
         """Something of the front's own; what it says, and the state of the transaction."""
@@ -130,8 +129,7 @@ class Work:
             transaction.doomed = True
             if not whole:
                 break
-            await self.command("rollback")
-            await self._rebuild(transaction)
+            await self._rebuild(transaction, f"rollback; {transaction.begin}")
             if transaction.lost:
                 return []
         if transaction is not None and replayed and not state_of(answers):
@@ -148,16 +146,19 @@ class Work:
         """The end of a cycle of the extended protocol outside of a transaction."""
         await self._upstream.sync()
 
-    async def _rebuild(self, transaction: Transaction, *, to_commit: bool = False) -> None:
+    async def _rebuild(
+        self, transaction: Transaction, begin: str, *, to_commit: bool = False
+    ) -> None:
         """Begin again, and do again what was done."""
         for _ in range(_TRIES):
-            await self.command(transaction.begin)
+            await self._upstream.query(begin)
             if await self._replay(transaction, to_commit=to_commit):
                 return
             transaction.doomed = True
-            await self.command("rollback")
             if to_commit:
                 break
+            begin = f"rollback; {transaction.begin}"
+        await self._upstream.query("rollback")
         transaction.lost = True
 
     async def _replay(self, transaction: Transaction, *, to_commit: bool) -> bool:
