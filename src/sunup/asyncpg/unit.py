@@ -202,6 +202,8 @@ class Unit:
 
     async def _send_ahead(self, connection: Connection) -> None:
         ahead = self._ahead
+        if connection.is_closed():
+            raise asyncpg.InterfaceError("the connection was closed")
         if ahead == connection.session.savepoints.restart:
             await connection.begin_anew(ahead)
         else:

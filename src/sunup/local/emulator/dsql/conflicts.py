@@ -11,6 +11,7 @@ from ..background import Background
 from ..owner import Owner
 from ..timeline import Timeline
 from .messages import Failure
+from .sequences import Sequences
 from .transaction import Transaction
 
 # Seconds between two looks at who waits; sooner when a session has come to rest, later while nobody
@@ -33,6 +34,7 @@ class Conflicts:
 
     def __init__(self, owner: Owner, probability: float, timeline: Timeline) -> None:
         self._owner = owner
+        self.sequences = Sequences(owner)
         self._timeline = timeline
         self._probability = probability
         self._works: dict[int, Working] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .messages import Message
+from .sequences import Last
 
 # A longer journal cannot be replayed; a transaction of DSQL has 10 MiB at most.
 LONGEST_JOURNAL = 16 * 1024 * 1024
@@ -16,11 +17,15 @@ _TOLD = (b"D", b"C", b"s", b"d")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was sent, the letter of the first message, and a digest of what was answered."""
+    """What was sent, the letter of the first message, and a digest of what was answered.
+
+    `sequences` are as they were before, where rows were inserted.
+    """
 
     data: tuple[bytes, ...]
     kind: bytes
     digest: bytes
+    sequences: Last = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -49,11 +54,11 @@ class Transaction:
         """Whether the server has it now."""
         return not (self.suspended or self.lost)
 
-    def note(self, data: tuple[bytes, ...], kind: bytes, digest: bytes) -> None:
+    def note(self, data: tuple[bytes, ...], kind: bytes, digest: bytes, sequences: Last) -> None:
         """Keep what was done, to do it again."""
         self.size += sum(map(len, data))
         if self.size <= LONGEST_JOURNAL:
-            self.journal.append(Entry(data, kind, digest))
+            self.journal.append(Entry(data, kind, digest, sequences))
         else:
             self.journal.clear()
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from .conflicts import Conflicts
-from .messages import Message, state_of
+from .messages import Message, state_of, tag
 from .transaction import Digest, Transaction
 from .upstream import Copied, Tell, Upstream
 
@@ -19,6 +19,9 @@ _PATIENCE = 0.01
 
 # How often one begins again before it is given up.
 _TRIES = 10
+
+# What takes numbers of a sequence, as its tag begins; `select nextval(...)` counts, too.
+_ADDS = ("INSE", "COPY", "SELE")
 
 # serialization_failure, deadlock_detected, lock_not_available.
 CONFLICTS = ("40001", "40P01", "55P03")
@@ -115,8 +118,10 @@ class Work:
         transaction, kind = self.transaction, data[0][:1]
         if transaction is not None and transaction.lost:
             return []
+        kept = transaction is not None and not transaction.implicit and replayed and kind in b"QE"
         for _ in range(_TRIES):
             told = Digest()
+            before = await self.conflicts.sequences.last() if kept else {}
             answers, whole = await self._exchange(data, kind, told, tell)
             if answers and answers[-1].kind == b"G" and tell is not None and copied is not None:
                 await tell(answers)
@@ -133,7 +138,8 @@ class Work:
             if transaction.lost:
                 return []
         if transaction is not None and replayed and not state_of(answers):
-            transaction.note(data, kind, told.value)
+            inserted = any(each.kind == b"C" and tag(each)[:4] in _ADDS for each in answers)
+            transaction.note(data, kind, told.value, before if inserted else {})
         if transaction is not None and transaction.doomed and kind in b"QE":
             await self.suspend()  # nobody needs to wait for one that has lost
         return answers
@@ -165,7 +171,8 @@ class Work:
         """Whether all could be done again. Dooms it where an answer is another one."""
         for entry in list(transaction.journal):
             told = Digest()
-            answers, _ = await self._exchange(entry.data, entry.kind, told, _forget)
+            async with self.conflicts.sequences.as_they_were(entry.sequences):
+                answers, _ = await self._exchange(entry.data, entry.kind, told, _forget)
             state = state_of(answers)
             if state:
                 if state not in CONFLICTS:
