@@ -21,8 +21,8 @@ _COPIED = b"dcf"
 class Pump:
     """`judge` says why a client is to keep its session from a message on, if it is.
 
-    `kept`: it keeps the first one in any case. `too_late` is what it is told, at last, when it got
-    none in time.
+    `kept`: it keeps that one in any case. `touch` is told of each statement. `too_late` is what the
+    client is told, at last, when it got no session in time.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Pump:
         *,
         judge: Callable[[Message], str | None],
         pinned: Callable[[str], None],
+        touch: Callable[[], None],
         too_late: bytes,
         kept: Backend | None = None,
         idle_timeout: float | None = None,
@@ -42,6 +43,7 @@ class Pump:
         self._parameters = parameters
         self._judge = judge
         self._pinned = pinned
+        self._touch = touch
         self._too_late = too_late
         self._idle_timeout = idle_timeout
         self._backend = kept
@@ -130,6 +132,7 @@ class Pump:
             return
         self._client.send((message.encode(),))
         if message.kind == b"Z":
+            self._touch()
             self._awaited -= 1
             self._status = message.body
             if backend is not None and not (self.busy or self._keeps):

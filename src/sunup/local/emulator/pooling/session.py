@@ -88,6 +88,7 @@ class PooledSession(AuroraSession):
             parameters,
             judge=self.judge,
             pinned=self._note_pinned,
+            touch=self._server.sleep.touch,
             too_late=self.too_late,
             kept=backend if self.keeps else None,
             idle_timeout=self.idle_timeout,
