@@ -50,6 +50,11 @@ _DSQL_TEXTS: "Texts" = (
 # The only reason of a refused token that passes (awslabs/agent-plugins, "dsql": retry once).
 _PASSING_HINT = "Signature expired"
 
+# RDS Proxy's words (RDS User Guide, "Troubleshooting for RDS Proxy"; with which SQLSTATE is not
+# documented). Who got no session of the database in time has had nothing executed.
+_PROXY_REFUSES = "IAM authentication failed"
+_PROXY_FULL = "Timed-out waiting to acquire database connection"
+
 _DSQL_CURE = (
     "Aurora DSQL names the reason. `not authorized`: the IAM policy does not allow dsql:DbConnect "
     "(for the user admin: dsql:DbConnectAdmin) on the cluster's ARN, or DB_USER is not this IAM "
@@ -89,8 +94,14 @@ class Meaning:
         state = sqlstate_of(error)
         if _DSQL_REFUSES in detail.lower():
             return _refused_by_dsql(detail, hint_of(error))
-        if state is not None and state[:2] == "28" and "PAM" in detail:
+        if (
+            state is not None
+            and state[:2] == "28"
+            and ("PAM" in detail or _PROXY_REFUSES in detail)
+        ):
             return TokenRefused(detail)
+        if _PROXY_FULL in detail:
+            return DatabaseFull(detail)
         if state in _BY_SQLSTATE:
             return _BY_SQLSTATE[state](detail)
         if isinstance(error, TimeoutError):
@@ -127,6 +138,8 @@ class Meaning:
 
     def was_not_executed(self, error: BaseException) -> bool:
         """Whether the statement never began, although the connection is lost."""
+        if _PROXY_FULL in str(error):
+            return True
         return (type(error).__name__ in self._unsent and self._is_driver_s(error)) or sqlstate_of(
             error
         ) in _NOTHING_EXECUTED_SQLSTATES

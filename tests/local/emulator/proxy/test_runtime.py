@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from sunup import asyncpg, deadline, psycopg
+from sunup.failures import ConnectionLost, DatabaseFull, DatabaseUnavailable, TokenRefused
 from sunup.integrations.sqlalchemy import (
     create_async_engine,
     create_engine,
@@ -29,7 +30,7 @@ TABLE = "create table things (id int generated always as identity, name text, at
 GRANT = "grant select, insert on things to app"
 INSERT = "insert into things (name, at) values ({}, now()) returning id"
 COUNT = "select count(*) from things where name = {} and at <= now()"
-SLEEP = "select pg_sleep(5)"
+SLEEP = "select pg_sleep(20)"
 
 
 async def by_asyncpg(settings: Settings, name: str) -> None:
@@ -163,3 +164,81 @@ async def test_the_work_of_a_request_does_not_pin(
         await KINDS[kind](settings, kind)
         assert pinned(aws)[before:] == []
     assert time.monotonic() - began < 5
+
+
+class Waiting:
+    """What a request's connection does while the proxy has no session for it."""
+
+    @staticmethod
+    async def by_asyncpg(settings: Settings, taken: Callable[[], None]) -> DatabaseUnavailable:
+        db = asyncpg.Database(settings)
+        async with db.connection() as connection:
+            await connection.execute("select 1")
+        taken()
+        with pytest.raises(DatabaseUnavailable) as caught:
+            async with db.connection() as connection:
+                await connection.execute("select 1")
+        await db.close()
+        return caught.value
+
+    @staticmethod
+    async def by_psycopg(settings: Settings, taken: Callable[[], None]) -> DatabaseUnavailable:
+        db = psycopg.Database(settings)
+        with db.connection() as connection:
+            connection.execute("select 1")
+        taken()
+        with pytest.raises(DatabaseUnavailable) as caught, db.connection() as connection:
+            connection.execute("select 1")
+        db.close()
+        return caught.value
+
+
+@pytest.mark.parametrize("work", [Waiting.by_asyncpg, Waiting.by_psycopg])
+async def test_without_a_session_nothing_was_executed_and_no_login_helps(
+    emulate: Emulate, monkeypatch: pytest.MonkeyPatch, work: Any
+) -> None:
+    aws = emulate(engine="rds-proxy", rds_proxy=RdsProxyOptions(sessions=1, borrow_timeout=0.3))
+    for name, value in aws.environ.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment(aws.environ)
+    with connect(aws) as other:
+        lost = await work(settings, lambda: other.execute("begin"))
+        assert isinstance(lost, ConnectionLost)
+        assert lost.nothing_executed
+        for database in (asyncpg.Database(settings), psycopg.Database(settings)):
+            with deadline.within(0.6), pytest.raises(DatabaseFull, match="Timed-out waiting"):
+                await used(database)
+            await ended(database)
+        other.execute("commit")
+    for database in (asyncpg.Database(settings), psycopg.Database(settings)):
+        await used(database)
+        await ended(database)
+
+
+async def test_a_refused_token_is_named_as_one(
+    emulate: Emulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = emulate(engine="rds-proxy")
+    for name, value in aws.environ.items():
+        monkeypatch.setenv(name, value)
+    aws.do("credentials/revoke")
+    settings = Settings.from_environment(aws.environ)
+    for database in (asyncpg.Database(settings), psycopg.Database(settings)):
+        with deadline.within(0.5), pytest.raises(TokenRefused):
+            await used(database)
+        await ended(database)
+
+
+async def used(database: Any) -> None:
+    if isinstance(database, asyncpg.Database):
+        async with database.connection() as connection:
+            await connection.execute("select 1")
+        return
+    with database.connection() as connection:
+        connection.execute("select 1")
+
+
+async def ended(database: Any) -> None:
+    closed = database.close()
+    if closed is not None:
+        await closed
