@@ -69,6 +69,7 @@ distribution: setup
 
 soak: setup
 	$(BIN)/python -m tests.simulator --steps 1000000
+	$(BIN)/python -m tests.simulator --steps 1000000 --engine dsql
 	SUNUP_SEQUENCES=60 SUNUP_FAULTS=10000 SUNUP_FUZZ=10000 $(BIN)/python -m pytest --numprocesses=$(WORKERS) -q \
 		tests/promises/test_sequences.py tests/promises/test_soak.py tests/examples/test_users_fuzz.py \
 		tests/adapter/test_mutated_events.py

@@ -46,24 +46,48 @@ DJANGO_HERE = "SUNUP_DJANGO_HERE"
 IN_THIS_PROCESS = ALL if DJANGO_HERE in os.environ else ALL[:-1]
 
 
-@pytest.fixture(scope="session", params=ALL)
-def example(request: pytest.FixtureRequest) -> Path:
-    """The folder of an app that keeps the users API's contract."""
-    return EXAMPLES / str(request.param)
+# The same apps on Aurora DSQL, emulated.
+ON_DSQL = ["users", "users_fastapi", "users_flask", "users_django"]
+
+
+@pytest.fixture(scope="session", params=[*ALL, *(f"{name} on dsql" for name in ON_DSQL)])
+def contracted(request: pytest.FixtureRequest) -> str:
+    """An app that keeps the users API's contract, and the engine that is not the usual one."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def users_database(server: dict[str, str], example: Path) -> dict[str, str]:
-    """A database for the users API, with its migrations where the app is in this process."""
+def example(contracted: str) -> Path:
+    """The app's folder."""
+    return EXAMPLES / contracted.partition(" ")[0]
+
+
+@pytest.fixture(scope="session")
+def real_database(server: dict[str, str], contracted: str) -> dict[str, str]:
+    """A database for the users API, whatever stands in front of it."""
+    del contracted  # for each its own
     name = f"users_{uuid.uuid4().hex}"
     with psycopg.connect(
         host=server["DB_HOST"], user="postgres", dbname="postgres", autocommit=True
     ) as connection:
         connection.execute(f'create database "{name}"'.encode())
-    variables = {**server, "DB_NAME": name}
+    return {**server, "DB_NAME": name}
+
+
+@pytest.fixture(scope="session")
+def users_database(
+    real_database: dict[str, str], example: Path, contracted: str
+) -> Iterator[dict[str, str]]:
+    """How the app reaches it; with its migrations where the app is in this process."""
+    if contracted.endswith("dsql") and example.name in IN_THIS_PROCESS:
+        options = EmulatorOptions(engine="dsql", migrations=example / "migrations")
+        with Emulator(None, options, server=real_database) as aws:
+            yield aws.environ
+        return
+    variables = real_database
     if example.name in IN_THIS_PROCESS:  # else the emulator does it, as the tables' owner
         of_project.upgrade(replace(project.find(example), environ=variables))
-    return variables
+    yield variables
 
 
 @pytest.fixture(scope="session")
@@ -98,24 +122,39 @@ def users_handler(users_database: dict[str, str], example: Path) -> Iterator[Han
 
 @pytest.fixture(scope="session")
 def sender(
-    request: pytest.FixtureRequest, example: Path, users_database: dict[str, str]
+    request: pytest.FixtureRequest,
+    example: Path,
+    contracted: str,
+    users_database: dict[str, str],
 ) -> Iterator[Call]:
     """Sends a request. Django's settings count for a whole process, so it has one of its own."""
     if example.name in IN_THIS_PROCESS:
         yield partial(send, request.getfixturevalue("users_handler"))
         return
-    options = EmulatorOptions(memory=1769, environ={"SECRET_KEY": "a test's"})
+    engine: Any = "dsql" if contracted.endswith("dsql") else "aurora"
+    options = EmulatorOptions(memory=1769, engine=engine, environ={"SECRET_KEY": "a test's"})
     with Emulator(example, options, server=users_database) as aws:
         yield partial(through, aws)
 
 
+@pytest.fixture(autouse=True)
+def credentials(
+    request: pytest.FixtureRequest, clean_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app in this process signs a token when it connects anew."""
+    if "users_database" in request.fixturenames:
+        for name, value in request.getfixturevalue("users_database").items():
+            if name.startswith("AWS_"):
+                monkeypatch.setenv(name, value)
+
+
 @pytest.fixture
-def call(sender: Call, users_database: dict[str, str]) -> Call:
+def call(sender: Call, real_database: dict[str, str]) -> Call:
     """Sends a request to the API, whose table is empty at first."""
     with psycopg.connect(
-        host=users_database["DB_HOST"],
+        host=real_database["DB_HOST"],
         user="postgres",
-        dbname=users_database["DB_NAME"],
+        dbname=real_database["DB_NAME"],
         autocommit=True,
     ) as connection:
         connection.execute("truncate users, sunup_receipts restart identity")

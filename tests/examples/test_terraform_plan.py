@@ -17,6 +17,11 @@ pytestmark = pytest.mark.skipif(
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
+DSQL = "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+ON_DSQL: dict[str, Any] = {"db_engine": "dsql", "db_host": None, "db_cluster_resource_id": None}
+TWO_REGIONS = {**ON_DSQL, "create_dsql_cluster": True, "dsql_witness_region": "eu-west-3"}
+PEER = "arn:aws:dsql:eu-west-1:123456789012:cluster/abcdefghijklmnopqrstuvwxyz"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -66,6 +71,12 @@ def refusal(folder: Path, values: dict[str, Any]) -> str:
         {"vpc": {"subnet_ids": ["subnet-1", "subnet-2"], "security_group_ids": ["sg-1"]}},
         {"dashboard": True, "db_cluster_identifier": "my-shop-2"},
         {"tracing": True},
+        {**ON_DSQL, "db_host": DSQL},
+        {**ON_DSQL, "db_host": DSQL.replace(".dsql.", ".dsql-x1y2.")},
+        {**ON_DSQL, "create_dsql_cluster": True},
+        {**ON_DSQL, "create_dsql_cluster": True, "db_host": DSQL},
+        {**ON_DSQL, "db_host": DSQL, "reserved_concurrency": 9990},
+        {**TWO_REGIONS, "dsql_peer": PEER},
     ],
     ids=str,
 )
@@ -105,6 +116,28 @@ def statement(action: str) -> dict[str, Any]:
         ({"vpc": {"subnet_ids": [], "security_group_ids": ["sg-1"]}}, "vpc must"),
         ({"vpc": {"subnet_ids": ["sg-1"], "security_group_ids": ["subnet-1"]}}, "vpc must"),
         ({"db_cluster_identifier": "a.b.rds.amazonaws.com"}, "db_cluster_identifier must"),
+        ({"db_engine": "neon"}, "db_engine must"),
+        ({"db_host": None}, "db_host must be the cluster's own endpoint"),
+        ({"db_cluster_resource_id": None}, "db_cluster_resource_id looks like"),
+        ({"db_host": DSQL}, 'needs db_engine = "dsql"'),
+        (ON_DSQL, "db_host must be the endpoint of an Aurora DSQL cluster"),
+        ({"db_engine": "dsql"}, "db_host must be the endpoint of an Aurora DSQL cluster"),
+        ({**ON_DSQL, "db_host": f"https://{DSQL}"}, "db_host must be the endpoint"),
+        ({**ON_DSQL, "db_host": DSQL, "db_user": "admin"}, "db_user must"),
+        (
+            {**ON_DSQL, "db_host": DSQL, "wake_schedule": "rate(1 day)"},
+            "wake_schedule is of no use",
+        ),
+        ({**ON_DSQL, "db_host": DSQL, "reserved_concurrency": 9991}, "at most 9990: the database"),
+        ({"reserved_concurrency": 9990}, "at most 813: with max_acu = 4 the database"),
+        ({"create_dsql_cluster": True}, "create_dsql_cluster needs"),
+        (
+            {**ON_DSQL, "db_host": DSQL, "dsql_witness_region": "eu-west-3"},
+            "dsql_witness_region must",
+        ),
+        ({**TWO_REGIONS, "dsql_witness_region": "eu-central-1"}, "dsql_witness_region must"),
+        ({**ON_DSQL, "create_dsql_cluster": True, "dsql_peer": PEER}, "dsql_peer must"),
+        ({**TWO_REGIONS, "dsql_peer": "eu-west-1"}, "dsql_peer must"),
     ],
     ids=str,
 )

@@ -162,13 +162,13 @@ def test_health_needs_no_database_unless_asked_deeply(
     assert call("GET", "/health?deep=1").json == {"status": "ok", "database": "ok"}
 
 
-def test_a_table_that_is_gone_is_a_bare_500(call: Call, users_database: dict[str, str]) -> None:
+def test_a_table_that_is_gone_is_a_bare_500(call: Call, real_database: dict[str, str]) -> None:
     import psycopg
 
     with psycopg.connect(
-        host=users_database["DB_HOST"],
+        host=real_database["DB_HOST"],
         user="postgres",
-        dbname=users_database["DB_NAME"],
+        dbname=real_database["DB_NAME"],
         autocommit=True,
     ) as connection:
         connection.execute("alter table users rename to hidden")

@@ -201,7 +201,7 @@ def test_expired_rows_are_removed_in_passing(start: Start, admin: Admin) -> None
     client = start(keep=3600)
     admin(
         "insert into sunup_receipts (key, fingerprint, status, created_at)"
-        " select int4send(n), '', 200, now() - interval '3 hours' from generate_series(1, 2500) n"
+        " select n::text, '', 200, now() - interval '3 hours' from generate_series(1, 2500) n"
     )
     left = [2500]
     for number in range(400):

@@ -22,9 +22,9 @@ class OwnTransaction:
             answer.append(message)
 
         async with self.db.connection() as connection:
-            there = await connection.fetchrow(texts.read(key, 100).text, key)
+            there = await connection.fetchrow(texts.read(key, 100).text, key.hex())
             if there is None:
-                note = f"insert into sunup_receipts values ({texts.literal(key)}, {texts.literal(b'.')})"
+                note = f"insert into sunup_receipts values ('{key.hex()}', {texts.literal(b'.')})"
                 await connection.execute(note)
         if there is None:
             await self.app(scope, receive, capture)

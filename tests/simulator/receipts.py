@@ -16,7 +16,7 @@ from .world import World
 
 FLUSH = 0.002
 
-_KEY = re.compile(r"decode\('([0-9a-f]*)', 'hex'\)")
+_KEY = re.compile(r"'([0-9a-f]+)'")
 
 
 class Receipt:
@@ -91,9 +91,9 @@ class ReceiptSession(Session):
         return self.prepared[body[1:].split(b"\0", 1)[0]] if body[:1] == b"S" else self.portal
 
     def _describe(self, text: str) -> None:
-        types = (17,)
+        types = (25,)
         if text.startswith("update"):
-            types = (21, 25, 17, 17) if "$4" in text else (21, 25, 17)  # type: ignore[assignment]
+            types = (21, 25, 17, 25) if "$4" in text else (21, 25, 25)  # type: ignore[assignment]
         self.send(b"t", struct.pack(f"!h{len(types)}i", len(types), *types))
         if text.startswith("update"):
             self.send(b"n")
@@ -116,7 +116,7 @@ class ReceiptSession(Session):
                 self.skipping = True
             else:
                 key = self.parameters[0]
-                found = None if key is None else self.server.receipts.get(key.hex())
+                found = None if key is None else self.server.receipts.get(key.decode())
                 rows = 0
                 if found is not None and found.owner in (None, self):
                     rows = 1
@@ -189,7 +189,7 @@ class ReceiptSession(Session):
     def _effect(self, text: str, words: list[str]) -> str:
         if text.startswith("update sunup_receipts"):
             return self._store(text)
-        if text.startswith("delete from sunup_receipts where key = decode"):
+        if text.startswith("delete from sunup_receipts where key = '"):
             there = self.server.receipts.get(_KEY.findall(text)[0])
             if there is not None and there.owner is None and there.released:
                 self.deleted = there
@@ -207,9 +207,9 @@ class ReceiptSession(Session):
         assert headers is not None
         assert key is not None
         if "created_at = 'epoch'" in text:
-            self.released.append(key.hex())
+            self.released.append(key.decode())
         content = (body[0] or b"") if body else b""
-        self.stored[key.hex()] = (struct.unpack("!h", status)[0], headers.decode(), content)
+        self.stored[key.decode()] = (struct.unpack("!h", status)[0], headers.decode(), content)
         return "UPDATE 1"
 
     def _commit(self) -> None:

@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from .network import LATENCY, Wire
 from .world import World
@@ -35,7 +36,10 @@ class Server:
 
     def connected(self, wire: Wire) -> None:
         self.pids += 1
-        wire.peer = Session(self, wire, self.pids)
+        wire.peer = self.session(self, wire, self.pids)
+
+    def session(self, *arguments: Any) -> "Session":
+        return Session(*arguments)
 
     def restart(self) -> None:
         for session in list(self.sessions):

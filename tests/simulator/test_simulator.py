@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from sunup.engines import ENGINES
 from sunup.settings import Settings
 
 from .__main__ import attempt, sequence_of
@@ -49,15 +50,23 @@ def test_what_was_found_stays_mended(seed: int) -> None:
     assert not invariant, detail
 
 
-def test_a_hundred_thousand_steps_break_nothing() -> None:
+@pytest.mark.parametrize("engine", ["aurora", "dsql"])
+def test_a_hundred_thousand_steps_break_nothing(engine: str) -> None:
     events, seed = 0, 1_000_000
     while events < STEPS:
-        steps, pool_size = sequence_of(seed)
-        happened, invariant, detail = attempt(steps, seed, pool_size)
-        listed = ", ".join(map(str, steps))
-        assert not invariant, f"{detail}\n{listed}\npython -m tests.simulator --seed {seed}"
+        steps, pool_size = sequence_of(seed, engine)
+        happened, invariant, detail = attempt(steps, seed, pool_size, engine)
+        again = f"python -m tests.simulator --engine {engine} --seed {seed}"
+        assert not invariant, f"{detail}\n{', '.join(map(str, steps))}\n{again}"
         events += happened
         seed += 1
+
+
+def test_what_fits_aurora_breaks_on_dsql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the simulated DSQL would refuse nothing."""
+    monkeypatch.setitem(ENGINES, "dsql", ENGINES["aurora"])
+    steps, pool_size = sequence_of(1, "dsql")
+    assert attempt(steps, 1, pool_size, "dsql")[1] == "the request after"
 
 
 @pytest.mark.parametrize("kind", WORKS)

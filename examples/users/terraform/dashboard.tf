@@ -43,7 +43,32 @@ locals {
           title   = "Connections of the database"
           metrics = [["AWS/RDS", "DatabaseConnections", "DBClusterIdentifier", var.db_cluster_identifier, { stat = "Maximum" }]]
         },
-      ] : merge(widget, { region = local.db_region }) if var.db_cluster_identifier != null
+      ] : merge(widget, { region = local.db_region }) if var.db_engine == "aurora" && var.db_cluster_identifier != null
+    ],
+    # Aurora DSQL User Guide, "Monitoring Aurora DSQL with Amazon CloudWatch"; the dimension as one of
+    # its makers shows it (Marc Bowes, "DSQL: how to spend a dollar").
+    [
+      for widget in [
+        {
+          title = "What the database is paid for, DPU (100,000 a month are free), and its size, bytes"
+          metrics = [
+            ["AWS/AuroraDSQL", "TotalDPU", "ClusterId", local.dsql_identifier, { stat = "Sum" }],
+            [".", "ClusterStorageSize", ".", ".", { stat = "Maximum", yAxis = "right" }],
+          ]
+        },
+        {
+          title = "Transactions; those that lost to another one, and those that took too long"
+          metrics = [
+            ["AWS/AuroraDSQL", "TotalTransactions", "ClusterId", local.dsql_identifier, { stat = "Sum" }],
+            [".", "OccConflicts", ".", ".", { stat = "Sum", yAxis = "right" }],
+            [".", "QueryTimeouts", ".", ".", { stat = "Sum", yAxis = "right" }],
+          ]
+        },
+        {
+          title   = "COMMIT, ms"
+          metrics = [["AWS/AuroraDSQL", "CommitLatency", "ClusterId", local.dsql_identifier, { stat = "Average" }]]
+        },
+      ] : merge(widget, { region = local.db_region }) if var.db_engine == "dsql"
     ],
   )
 }

@@ -27,13 +27,15 @@ resource "aws_iam_role_policy" "logs" {
   policy = data.aws_iam_policy_document.logs.json
 }
 
-# This is the only wall in front of the database: an express cluster has no VPC and no security group.
-# One cluster by its resource id, one role by its name. A colon before dbuser's parts, a slash between.
+# This is the only wall in front of the database: an express cluster has no VPC and no security group,
+# and neither has Aurora DSQL. Of Aurora, one cluster by its resource id, one role by its name; a colon
+# before dbuser's parts, a slash between. Of Aurora DSQL, the cluster: which role, the database says
+# (AWS IAM GRANT). Not dsql:DbConnectAdmin, which is its admin's.
 data "aws_iam_policy_document" "database" {
   statement {
-    actions = ["rds-db:connect"]
+    actions = [var.db_engine == "dsql" ? "dsql:DbConnect" : "rds-db:connect"]
     resources = [
-      "arn:${data.aws_partition.current.partition}:rds-db:${local.db_region}:${data.aws_caller_identity.current.account_id}:dbuser:${var.db_cluster_resource_id}/${var.db_user}",
+      var.db_engine == "dsql" ? local.dsql_arn : "arn:${data.aws_partition.current.partition}:rds-db:${local.db_region}:${data.aws_caller_identity.current.account_id}:dbuser:${var.db_cluster_resource_id}/${var.db_user}",
     ]
   }
 }

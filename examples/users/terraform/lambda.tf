@@ -24,14 +24,13 @@ resource "aws_lambda_function" "api" {
   kms_key_arn = var.kms_key_arn
 
   environment {
-    variables = merge(var.environment, local.parameters, {
-      DB_HOST                 = var.db_host
-      DB_NAME                 = var.db_name
-      DB_USER                 = var.db_user
-      DB_IDLE_SESSION_TIMEOUT = tostring(var.db_idle_session_timeout)
-      GATEWAY_TIMEOUT         = tostring(local.gateway_timeout)
-      LOG_LEVEL               = var.log_level
-      TZ                      = var.timezone
+    variables = merge(var.environment, local.parameters, local.db_session, {
+      DB_HOST         = local.db_host
+      DB_NAME         = local.db_name
+      DB_USER         = var.db_user
+      GATEWAY_TIMEOUT = tostring(local.gateway_timeout)
+      LOG_LEVEL       = var.log_level
+      TZ              = var.timezone
     })
   }
 

@@ -1,6 +1,7 @@
 # The users API on AWS: an HTTP API in front of a Lambda function, which signs in to Aurora with IAM
 # tokens. The Aurora cluster itself is made by `sunup database create`: Terraform's AWS provider has
-# no argument for the express configuration (hashicorp/terraform-provider-aws#47117).
+# no argument for the express configuration (hashicorp/terraform-provider-aws#47117). On Aurora DSQL
+# (db_engine = "dsql") either makes it: see dsql.tf.
 
 terraform {
   required_version = ">= 1.9" # validations that look at other variables
@@ -27,13 +28,13 @@ data "aws_partition" "current" {}
 locals {
   # Each Lambda instance holds one connection. max_connections follows from the maximum ACU, capped
   # because the cluster pauses at zero (Aurora User Guide, "Maximum connections for Aurora Serverless v2").
-  connection_limit = min(2000, floor(189.5 + (max(var.max_acu, 1) - 1) * 211.4))
+  aurora_connections = min(2000, floor(189.5 + (max(var.max_acu, 1) - 1) * 211.4))
+
+  # Aurora DSQL takes 10,000 (its User Guide, "Cluster quotas and database limits").
+  connection_limit = var.db_engine == "dsql" ? 10000 : local.aurora_connections
 
   # For migrations, psql and PostgreSQL's own superuser_reserved_connections.
   connections_kept_free = 10
-
-  # The cluster's region, which is in its name, need not be the function's.
-  db_region = try(regex("\\.([a-z]{2}(?:-[a-z]+)+-[0-9]+)\\.rds\\.amazonaws\\.com", var.db_host)[0], var.region)
 }
 
 # A warning, not an error: some APIs are meant to be open.

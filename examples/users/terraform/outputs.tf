@@ -33,8 +33,23 @@ output "access_log_group_name" {
   value       = aws_cloudwatch_log_group.access.name
 }
 
+output "db_host" {
+  description = "Of Aurora DSQL: the endpoint."
+  value       = var.db_engine == "dsql" ? local.db_host : null
+}
+
+output "dsql_cluster_identifier" {
+  description = "The Aurora DSQL cluster, for sunup database create --cluster."
+  value       = var.db_engine == "dsql" ? local.dsql_identifier : null
+}
+
+output "dsql_cluster_arn" {
+  description = "The Aurora DSQL cluster; of two regions, the other one's dsql_peer."
+  value       = var.db_engine == "dsql" ? local.dsql_arn : null
+}
+
 output "connection_limit" {
-  description = "max_connections of the database, from max_acu."
+  description = "How many connections the database takes: of Aurora from max_acu, of Aurora DSQL 10,000."
   value       = local.connection_limit
 }
 

@@ -27,28 +27,46 @@ variable "tags" {
 
 # The database: `sunup database create` writes these into terraform.tfvars.
 
-variable "db_host" {
-  description = "The cluster's endpoint."
+variable "db_engine" {
+  description = "Which database: aurora (Aurora PostgreSQL) or dsql (Aurora DSQL)."
   type        = string
+  default     = "aurora"
 
   validation {
-    condition     = can(regex("^[a-z0-9.-]+\\.[a-z0-9-]+\\.rds\\.amazonaws\\.com(\\.cn)?$", var.db_host))
-    error_message = "db_host must be the cluster's own endpoint (...rds.amazonaws.com), without scheme and port: the token is signed for that name, so an alias of your own does not work."
+    condition     = contains(["aurora", "dsql"], var.db_engine)
+    error_message = "db_engine must be aurora or dsql."
+  }
+}
+
+variable "db_host" {
+  description = "The cluster's endpoint; needed, unless create_dsql_cluster makes the cluster."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.db_engine != "aurora" ? true : can(regex("^[a-z0-9.-]+\\.[a-z0-9-]+\\.rds\\.amazonaws\\.com(\\.cn)?$", var.db_host))
+    error_message = "db_host must be the cluster's own endpoint (...rds.amazonaws.com), without scheme and port: the token is signed for that name, so an alias of your own does not work. One of Aurora DSQL (...on.aws) needs db_engine = \"dsql\"."
+  }
+
+  validation {
+    condition     = var.db_engine != "dsql" || var.create_dsql_cluster ? true : can(regex("^[a-z0-9]{26}\\.dsql(-[a-z0-9]+)?\\.[a-z0-9-]+\\.on\\.aws$", var.db_host))
+    error_message = "db_host must be the endpoint of an Aurora DSQL cluster (<identifier>.dsql.<region>.on.aws), without scheme and port; or create_dsql_cluster = true makes one."
   }
 }
 
 variable "db_cluster_resource_id" {
-  description = "The cluster's resource id (DbClusterResourceId), which the IAM policy names."
+  description = "Of Aurora: the cluster's resource id (DbClusterResourceId), which the IAM policy names."
   type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^cluster-[A-Z0-9]+$", var.db_cluster_resource_id))
+    condition     = var.db_engine != "aurora" ? true : can(regex("^cluster-[A-Z0-9]+$", var.db_cluster_resource_id))
     error_message = "db_cluster_resource_id looks like cluster-ABCDEFGHIJKL0123456789; it is not the cluster's name. sunup database show prints it."
   }
 }
 
 variable "db_name" {
-  description = "The database."
+  description = "The database. Aurora DSQL has one only, postgres, whatever this says."
   type        = string
   default     = "users"
 
@@ -64,13 +82,13 @@ variable "db_user" {
   default     = "users_app"
 
   validation {
-    condition     = can(regex("^[a-z_][a-z0-9_]{0,62}$", var.db_user)) && var.db_user != "postgres"
-    error_message = "db_user must be a lower-case PostgreSQL name, and not postgres: the app's role must not be the admin. sunup database create makes one."
+    condition     = can(regex("^[a-z_][a-z0-9_]{0,62}$", var.db_user)) && var.db_user != "postgres" && !(var.db_engine == "dsql" && var.db_user == "admin")
+    error_message = "db_user must be a lower-case PostgreSQL name, and not postgres (of Aurora DSQL: admin): the app's role must not be the admin. sunup database create makes one."
   }
 }
 
 variable "max_acu" {
-  description = "The cluster's maximum capacity: max_connections follows from it."
+  description = "Of Aurora: the cluster's maximum capacity; max_connections follows from it."
   type        = number
   default     = 4
 
@@ -81,13 +99,54 @@ variable "max_acu" {
 }
 
 variable "db_idle_session_timeout" {
-  description = "Seconds after which the server ends an idle session. A frozen function would keep the database awake."
+  description = "Of Aurora: seconds after which the server ends an idle session. A frozen function would keep the database awake."
   type        = number
   default     = 60
 
   validation {
     condition     = var.db_idle_session_timeout >= 5 && var.db_idle_session_timeout <= 3600
     error_message = "db_idle_session_timeout must be 5 to 3600 seconds; the database pauses this long after the last request, plus its own pause time."
+  }
+}
+
+# An Aurora DSQL cluster that Terraform makes; without these, `sunup database create --engine dsql`.
+
+variable "create_dsql_cluster" {
+  description = "Make the Aurora DSQL cluster here, protected against deletion; its role and rights are made by sunup database create --engine dsql --cluster."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.create_dsql_cluster || var.db_engine == "dsql"
+    error_message = "create_dsql_cluster needs db_engine = \"dsql\"."
+  }
+}
+
+variable "dsql_deletion_protection" {
+  description = "Whether the cluster that create_dsql_cluster makes is protected against deletion."
+  type        = bool
+  default     = true
+}
+
+variable "dsql_witness_region" {
+  description = "For a cluster in two regions: the third one, which keeps a part of the log. It cannot be added to a cluster that is in one region."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.dsql_witness_region == null ? true : var.create_dsql_cluster && can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.dsql_witness_region)) && var.dsql_witness_region != var.region
+    error_message = "dsql_witness_region must be a region's code, such as us-west-2, another than region, and needs create_dsql_cluster = true."
+  }
+}
+
+variable "dsql_peer" {
+  description = "For a cluster in two regions: the ARN of the other one (its output dsql_cluster_arn), in a second apply. Each of the two names the other."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.dsql_peer == null ? true : var.dsql_witness_region != null && can(regex("^arn:aws[a-z-]*:dsql:[a-z0-9-]+:[0-9]{12}:cluster/[a-z0-9]{26}$", var.dsql_peer))
+    error_message = "dsql_peer must be the ARN of an Aurora DSQL cluster, and needs dsql_witness_region."
   }
 }
 
@@ -166,7 +225,7 @@ variable "reserved_concurrency" {
     condition = var.reserved_concurrency == null ? true : (
       var.reserved_concurrency >= 1 && var.reserved_concurrency <= local.connection_limit - local.connections_kept_free
     )
-    error_message = "reserved_concurrency must be at least 1 and at most ${local.connection_limit - local.connections_kept_free}: with max_acu = ${var.max_acu} the database takes ${local.connection_limit} connections, of which ${local.connections_kept_free} are kept free. Raise max_acu to raise it."
+    error_message = "reserved_concurrency must be at least 1 and at most ${local.connection_limit - local.connections_kept_free}: ${var.db_engine == "dsql" ? "" : "with max_acu = ${var.max_acu} "}the database takes ${local.connection_limit} connections, of which ${local.connections_kept_free} are kept free.${var.db_engine == "dsql" ? "" : " Raise max_acu to raise it."}"
   }
 }
 
@@ -294,7 +353,7 @@ variable "vpc" {
 }
 
 variable "wake_schedule" {
-  description = "When to wake the database, before people come: an expression of EventBridge Scheduler such as cron(45 7 ? * MON-FRI *), null for never. Each wake costs about six minutes of the database."
+  description = "Of Aurora: when to wake the database, before people come: an expression of EventBridge Scheduler such as cron(45 7 ? * MON-FRI *), null for never. Each wake costs about six minutes of the database."
   type        = string
   default     = null
 
@@ -302,6 +361,11 @@ variable "wake_schedule" {
     # One of day of month and day of week is ? (EventBridge Scheduler User Guide, "Schedule types").
     condition     = var.wake_schedule == null ? true : can(regex("^(cron\\(\\S+ \\S+ (\\? \\S+ [^ ?]+|[^ ?]+ \\S+ \\?) \\S+\\)|rate\\([1-9][0-9]* (minute|hour|day)s?\\)|at\\([0-9T:-]+\\))$", var.wake_schedule))
     error_message = "wake_schedule must be an expression such as cron(45 7 ? * MON-FRI *): minute, hour, day of month, month, day of week, year, and a ? for one of the two days; or rate(1 day), or at(2030-01-31T07:45:00)."
+  }
+
+  validation {
+    condition     = var.wake_schedule == null || var.db_engine == "aurora"
+    error_message = "wake_schedule is of no use with Aurora DSQL, which is there within milliseconds."
   }
 }
 
@@ -444,7 +508,7 @@ variable "dashboard" {
 }
 
 variable "db_cluster_identifier" {
-  description = "The cluster's name, for the dashboard: the first part of db_host. Null leaves the database out of it."
+  description = "Of Aurora: the cluster's name, for the dashboard: the first part of db_host. Null leaves the database out of it."
   type        = string
   default     = null
 

@@ -167,6 +167,7 @@ class Database:
                     self.connection() if single else self.transaction(isolation=isolation)
                 ) as connection:
                     result = await work(connection)
+                    _check_not_aborted(connection)
                     finished = True
             except Exception as error:
                 if joined:
@@ -178,6 +179,8 @@ class Database:
                 if pause is None:
                     raise
             else:
+                if retries is not None:
+                    retries.ended_well()
                 return result
             await asyncio.sleep(pause)
 
@@ -225,6 +228,13 @@ class Database:
         mine = self._pools.get()
         for loop in [each for each in mine if each.is_closed()]:
             mine.pop(loop).abandon()
+
+
+def _check_not_aborted(connection: Any) -> None:
+    if connection.session.aborted:
+        from sunup.connecting.retrying import check_not_aborted  # seldom needed
+
+        check_not_aborted(connection.session)
 
 
 def _note_conflict(error: Exception) -> None:

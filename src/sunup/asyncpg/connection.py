@@ -10,7 +10,8 @@ import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
-from sunup.connecting.session import ENDED, GONE, SPOILED, Session
+from sunup.connecting.savepoints import SPOILED
+from sunup.connecting.session import ENDED, GONE, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
@@ -55,7 +56,7 @@ class Connection(asyncpg.Connection):
         self.retires = deadline.NEVER
         self.lent = self.spare = False
         self._poll: select.poll | None = None
-        watched: Any = Wire(protocol, self.session)
+        watched: Any = Wire(protocol, self.session, self.terminate)
         super().__init__(watched, *arguments)
 
     async def _get_statement(
@@ -125,10 +126,18 @@ class Connection(asyncpg.Connection):
 
     def check_joined(self) -> None:
         """Raise `InterfaceError` where a request's one transaction cannot be committed."""
-        if self.session.spoiled:
-            raise asyncpg.InterfaceError(SPOILED)
+        self.check_savepoints()
         if self._top_xact is None or not self._protocol.is_in_transaction():
             raise asyncpg.InterfaceError(ENDED)
+
+    def check_savepoints(self) -> None:
+        """Raise `InterfaceError` where only a rollback is taken, for lack of savepoints."""
+        if self.session.savepoints.spoiled:
+            raise asyncpg.InterfaceError(SPOILED)
+
+    async def begin_anew(self, text: str) -> None:
+        """See `Savepoints`."""
+        await self._protocol.begin_anew(text)
 
     def forget_statements(self) -> None:
         """Have all statements prepared again: the app may have ended those that are."""

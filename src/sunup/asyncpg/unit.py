@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from sunup import deadline, request
-from sunup.connecting.session import FAILED, KEEP, NOBODY, SPOILED, UNDO
+from sunup.connecting.session import FAILED, KEEP, NOBODY, UNDO
 from sunup.connecting.waking import patience
 from sunup.engines import AURORA
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
@@ -171,8 +171,7 @@ class Unit:
         await self._wait_for_turn(patience())
         try:
             connection = self._mine()
-            if connection.session.spoiled:
-                raise asyncpg.InterfaceError(SPOILED)  # noqa: TRY301
+            connection.check_savepoints()
             if self._ahead:
                 with _ours(connection):
                     await self._send_ahead(connection)
@@ -203,16 +202,11 @@ class Unit:
 
     async def _send_ahead(self, connection: Connection) -> None:
         ahead, self._ahead = self._ahead, ""
-        session = connection.session
-        session.joined = ahead != session.restart
-        try:
+        if ahead == connection.session.savepoints.restart:
+            await connection.begin_anew(ahead)
+        else:
             await connection.unmeasured(ahead)
-        except asyncpg.UniqueViolationError:
-            # Somebody has repeated the request, and was faster.
-            raise asyncpg.SerializationError("the key was claimed meanwhile") from None
-        finally:
-            session.joined = True
-        session.sent(ahead)
+            connection.session.sent(ahead)
 
     def _mine(self) -> Connection:
         if self._connection is None:
@@ -236,8 +230,7 @@ class Unit:
         connection, self._connection = self._connection, None
         if connection is not None:
             if keep:
-                connection.session.joined = False
-                connection.session.only_for = None
+                connection.session.leave_joined()
             await self._give(connection, keep=keep)
 
     def _meant(self, error: BaseException, connection: Connection | None) -> BaseException:

@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from sunup.connecting.meaning import is_uncertain
-from sunup.connecting.session import AT_REST, JOINED, UNDONE, Session
+from sunup.connecting.savepoints import SPOILED, step_of
+from sunup.connecting.session import AT_REST, JOINED, Session
 from sunup.failures import sqlstate_of
 from sunup.statements import Change, Effect, effect_of
 
@@ -20,6 +21,9 @@ from .meaning import MEANING
 
 # What asyncpg sends for a transaction within another.
 _SAVEPOINT = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint\w+);")
+
+# Who sent a statement does not wait for its end any more.
+_GIVEN_UP = (asyncio.CancelledError, TimeoutError)
 
 # Parsing a statement executes nothing.
 _NOTHING = effect_of("")
@@ -43,10 +47,13 @@ class Wire:
         "savepoints",
         "session",
         "tag",
+        "terminate",
     )
 
-    def __init__(self, protocol: Any, session: Session) -> None:
+    def __init__(self, protocol: Any, session: Session, terminate: Callable[[], None]) -> None:
         self._protocol = protocol
+        # Closes the connection at once.
+        self.terminate = terminate
         self.session = session
         # asyncpg's own, of transactions within a request's one transaction that have not ended.
         self.savepoints: dict[str, None] = {}
@@ -67,10 +74,8 @@ class Wire:
         effect = effect_of(query)
         if self.session.joined and (found := _SAVEPOINT.match(query)):
             self._note_savepoint(found[1], found[2])
-            if self.session.engine.optimistic:
-                if found[1] == "ROLLBACK TO":
-                    self.session.undo_block()
-                return found[1].partition(" ")[0]
+        if self.session.engine.optimistic and (step := step_of(query)) is not None:
+            return await self._without_savepoint(query, *step, timeout)
         if effect.begins:
             await self._settled()
             milliseconds = self.session.timeout_to_set()
@@ -85,6 +90,29 @@ class Wire:
                 starts = query.lstrip()[:5].lower() == "start"
                 return "START TRANSACTION" if starts else "BEGIN"
         return await self._watched(effect, self._protocol.query, query, timeout, timed=True)
+
+    async def _without_savepoint(
+        self, query: str, step: str, name: str, timeout: float | None
+    ) -> Any:
+        session = self.session
+        await self._settled()
+        if not self.is_in_transaction() or (session.aborted and step != "rollback"):
+            return await self._watched(effect_of(query), self._protocol.query, query, timeout)
+        text = session.savepoint(step, name)
+        if text is None:
+            raise asyncpg.InterfaceError(SPOILED)
+        if text:
+            await self.begin_anew(text)
+        return step.upper()
+
+    async def begin_anew(self, text: str) -> None:
+        """Begin the transaction anew. Raises `SerializationError` where its key was claimed."""
+        try:
+            await self._watched(_NOTHING, self._protocol.query, text, None, anew=True)
+        except asyncpg.UniqueViolationError:
+            # Somebody has repeated the request, and was faster.
+            raise asyncpg.SerializationError("the key was claimed meanwhile") from None
+        self.session.sent(text)
 
     def _note_savepoint(self, step: str, name: str) -> None:
         if step == "SAVEPOINT":
@@ -143,6 +171,7 @@ class Wire:
         *args: Any,
         timed: bool = False,
         parses: bool = False,
+        anew: bool = False,
         **options: Any,
     ) -> Any:
         session, is_in_transaction = self.session, self.is_in_transaction
@@ -150,8 +179,8 @@ class Wire:
             raise asyncpg.InterfaceError(AT_REST)
         if session.joined and effect.ends:
             raise asyncpg.InterfaceError(JOINED)
-        if session.undone:
-            raise asyncpg.InterfaceError(UNDONE)
+        if session.savepoints.spoiled and not (anew or effect.rolls_back):
+            raise asyncpg.InterfaceError(SPOILED)
         if self._is_cancelling():
             await self._settled()
         before: bool = is_in_transaction()
@@ -163,9 +192,12 @@ class Wire:
         try:
             result = await send(*args, **options)
         except BaseException as error:
+            if isinstance(error, _GIVEN_UP) and not session.engine.cancels:
+                self.terminate()  # it would go on until its end, and whoever comes would wait
             told = sqlstate_of(error) is not None and not is_uncertain(error)
             if told and self.is_connected():
-                session.refused(effect, before=before, after=is_in_transaction())
+                after = is_in_transaction()
+                session.refused(effect, before=before, after=after, state=sqlstate_of(error))
             elif not MEANING.was_not_executed(error):
                 session.lost(effect, before=before)
             raise

@@ -9,6 +9,7 @@ import time
 from sunup import request
 from sunup.failures import ConnectionLost, TransactionConflict, plain_text, sqlstate_of
 
+from .session import Session
 from .waking import patience
 
 # serialization_failure (on Aurora DSQL each conflict, OC000, and a changed schema, OC001),
@@ -34,6 +35,11 @@ class Retries:
         self._end = max(began, time.time() + patience())
         self._runs = 0
 
+    def ended_well(self) -> None:
+        """What a run met that was got over is not the request's failure any more."""
+        if self._runs:
+            request.note_failure(None)
+
     def pause_after(self, error: Exception, *, finished: bool) -> float | None:
         """Seconds to wait before the next run; None: `error` is not about others.
 
@@ -41,8 +47,10 @@ class Retries:
         where there is no time for another run.
         """
         self._runs += 1
-        broken = any(isinstance(each, ConnectionLost) for each in (error, error.__cause__))
-        broken = broken and not finished
+        broken = any(
+            isinstance(each, ConnectionLost) and (each.nothing_executed or not finished)
+            for each in (error, error.__cause__)
+        )
         if not (broken or refused_for_others(error)):
             return None
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10))
@@ -60,6 +68,26 @@ class Retries:
         if current is not None:
             current.retries += 1
         return pause
+
+
+def check_not_aborted(session: Session) -> None:
+    """Raise `Swallowed` for work that has ended well in a transaction in which a statement failed.
+
+    COMMIT would be a rollback, without a word.
+    """
+    if session.aborted:
+        raise Swallowed(session.aborted_by)
+
+
+class Swallowed(Exception):
+    """A statement failed, and nobody said so: the transaction would be rolled back in silence."""
+
+    def __init__(self, state: str | None) -> None:
+        super().__init__(
+            f"a statement of this transaction failed (SQLSTATE {state}), and the work has hidden "
+            "it: let the exception pass, or put what may fail into a transaction of its own"
+        )
+        self.sqlstate = state
 
 
 def note_conflict(error: Exception) -> None:

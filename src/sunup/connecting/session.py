@@ -8,6 +8,8 @@ from sunup import deadline, request
 from sunup.engines import AURORA, Engine
 from sunup.statements import Change, Effect
 
+from .savepoints import ANEW, Savepoints
+
 # For `Session.only_for`: between two blocks nobody may use it.
 NOBODY = object()
 AT_REST = "the connection was given back when its block ended; take one with db.connection()"
@@ -22,15 +24,6 @@ GONE = "the request's receipt is gone: the app has emptied sunup_receipts, or le
 FAILED = (
     "a statement of this block failed, and with it all that the block did: with a receipt the "
     "request is one transaction; put what may fail into `connection.transaction()`"
-)
-SPOILED = (
-    "a block of this request failed after an earlier one had changed something, and Aurora DSQL "
-    "has no savepoints to keep the earlier one's work: with a receipt, do first what may fail, or "
-    "put both into one block"
-)
-UNDONE = (
-    "a `connection.transaction()` of this block was rolled back, and Aurora DSQL has no savepoints "
-    "to go on from: leave the block"
 )
 # Between two blocks of such a request: the first to keep what was done, the second to undo what the
 # last block did.
@@ -66,22 +59,21 @@ class Session:
 
     __slots__ = (
         "aborted",
+        "aborted_by",
         "active",
         "changed",
+        "commits",
         "engine",
         "joined",
-        "kept",
         "localized",
         "only_for",
         "parsed",
         "particular",
         "replace",
-        "restart",
-        "spoiled",
+        "savepoints",
         "startup_timeout",
         "timeout",
         "touched",
-        "undone",
         "unkept",
     )
 
@@ -96,16 +88,16 @@ class Session:
         self.joined = False
         # A setting of the open transaction was changed.
         self.localized = False
-        # A statement of the open transaction failed: nothing but a rollback is taken.
+        # A statement of the open transaction failed, with which SQLSTATE: nothing but a rollback is
+        # taken.
         self.aborted = False
+        self.aborted_by: str | None = None
         # What was changed since the last savepoint between two blocks.
         self.unkept = Change.NOTHING
-        # Without savepoints: what the blocks before have changed; what begins the transaction
-        # anew, as long as that is nothing; a later block has failed after that; a part of this one
-        # has.
-        self.kept = Change.NOTHING
-        self.restart = ""
-        self.spoiled = self.undone = False
+        # Where the server has none.
+        self.savepoints = Savepoints()
+        # How many transactions were committed.
+        self.commits = 0
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
         self.parsed = False
@@ -138,12 +130,14 @@ class Session:
         """The first part of a statement's answer is there; more will come."""
         self._note_session(effect)
         self.changed = max(effect.change, self.changed)
+        self.savepoints.changes += bool(effect.change)
 
     def done(self, effect: Effect, *, before: bool, after: bool, rolled_back: bool = False) -> None:
         """A statement has ended well; `before` and `after`: whether in a transaction."""
         self._note_session(effect)
         self.aborted = False
         self.unkept = max(self.unkept, effect.change)
+        self.savepoints.changes += bool(effect.change)
         if effect.change > self.changed:
             self.changed = effect.change
         if not after or effect.commits:
@@ -151,18 +145,28 @@ class Session:
             alone = rolled_back and not effect.several
             if not (alone or (before and effect.rolls_back)):
                 request.note_executed(self.changed, known=True)
+                self.commits += before
             if not after:
-                self.changed = Change.NOTHING
+                self._ended()
 
-    def refused(self, effect: Effect, *, before: bool, after: bool) -> None:
+    def _ended(self) -> None:
+        """No transaction is open."""
+        self.changed = Change.NOTHING
+        self.savepoints.ended()
+
+    def refused(
+        self, effect: Effect, *, before: bool, after: bool, state: str | None = None
+    ) -> None:
         """The server has answered with an error: the statement itself was undone."""
         self._note_session(effect)
         if effect.commits and (effect.change or effect.several or not before):
             # CALL and DO may commit half-way; so may one of several statements.
             request.note_executed(max(effect.change, self.changed), known=False)
+        if after and not self.aborted:
+            self.aborted_by = state
         self.aborted = after
         if not after:
-            self.changed = Change.NOTHING  # rolled back
+            self._ended()  # rolled back
 
     def lost(self, effect: Effect, *, before: bool) -> None:
         """The end of a statement was not seen: cancelled, or the connection broke.
@@ -173,6 +177,7 @@ class Session:
         self._note_session(effect)
         # A cancelled statement may have been executed all the same, and the transaction goes on.
         self.changed = max(effect.change, self.changed)
+        self.savepoints.changes += bool(effect.change)
         if not before or effect.commits:
             request.note_executed(self.changed, known=False)
 
@@ -207,33 +212,36 @@ class Session:
         return f"{begin}; {self.engine.reset}; {more}{idle}; {end}"
 
     def _ended_without_savepoint(self, step: str) -> str:
-        undo, self.undone = self.undone or step == UNDO, False
-        if not undo:
-            self.kept, self.unkept = max(self.kept, self.unkept), Change.NOTHING
-            return self.engine.reset if self.touched else ""
-        if self.kept:
-            self.spoiled = True
-            return ""
-        return self.restart
+        text = self.savepoints.block_ended(undo=step == UNDO, aborted=self.aborted)
+        self.unkept = Change.NOTHING
+        if text is None:
+            return ""  # nothing but a rollback helps
+        return text or (self.engine.reset if self.touched else "")
 
-    def undo_block(self) -> None:
-        """Without savepoints: what this block has done is undone when it ends."""
-        self.undone = True
-        self.aborted = False
+    def savepoint(self, step: str, name: str) -> str | None:
+        """Where the server has none: see `Savepoints.step`."""
+        return self.savepoints.step(step, name, aborted=self.aborted)
 
     def join(self, restart: str) -> None:
         """Its transaction is a request's whole work from now on; `restart` begins it anew."""
         self.joined = True
         self.only_for = NOBODY
-        self.unkept = self.kept = Change.NOTHING
-        self.spoiled = self.undone = False
-        self.restart = restart
+        self.unkept = Change.NOTHING
+        self._ended()
+        self.savepoints.restart = restart or ANEW
+
+    def leave_joined(self) -> None:
+        """Its transaction is as any other."""
+        self.joined = False
+        self.only_for = None
+        self.savepoints.restart = ANEW
 
     def sent(self, ahead: str) -> None:
         """What `block_ended` gave was executed."""
         self.unkept = Change.NOTHING
-        if ahead and ahead == self.restart:
+        if ahead and ahead == self.savepoints.restart:
             self.changed = Change.NOTHING
+            self.savepoints.begun_anew()
             self.aborted = self.touched = False
         if self.engine.reset and self.engine.reset in ahead:
             self.was_reset()

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary, ref
 
 import sqlalchemy
 from sqlalchemy import event, exc, pool
+from sqlalchemy.util import await_only
 
 from sunup import request
 from sunup.connecting import timing
@@ -80,11 +81,14 @@ def create_engine(db: "PsycopgDatabase", **options: Any) -> sqlalchemy.Engine:
     def put_right(connection: Any) -> bool:
         return bool(connection.closed or connection.clean or connection.put_right())
 
-    if _engine_of(db).optimistic:
+    optimistic = _engine_of(db).optimistic
+    if optimistic:
         options.setdefault("use_native_hstore", False)  # to look for it makes a savepoint
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=creator, **_options(db.size, _QueuePool, options)
     )
+    if optimistic:
+        _savepoints_by_driver(engine, lambda mine, text: mine.execute(text))
     _check_before_use(engine, db, alive)
     _put_right_after_use(engine, db, put_right)
     event.listen(engine, "handle_error", partial(_explain, MEANING))
@@ -128,6 +132,8 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     )
     _check_before_use(engine.sync_engine, db, alive)
     _put_right_after_use(engine.sync_engine, db, put_right)
+    if _engine_of(db).optimistic:
+        _savepoints_by_driver(engine.sync_engine, lambda mine, text: await_only(mine.execute(text)))
     if not _engine_of(db).prepared:
         event.listen(engine.sync_engine, "connect", _prepare_nothing)
     event.listen(engine.sync_engine, "handle_error", partial(_explain, MEANING))
@@ -136,6 +142,21 @@ def create_async_engine(db: "AsyncpgDatabase", **options: Any) -> "AsyncEngine":
     event.listen(engine.sync_engine, "before_cursor_execute", _note_start)
     event.listen(engine.sync_engine, "after_cursor_execute", _note_end)
     return engine
+
+
+def _savepoints_by_driver(engine: sqlalchemy.Engine, execute: Callable[[Any, str], Any]) -> None:
+    """Have the driver's connection asked for savepoints, which knows what to do without them."""
+
+    def step(word: str) -> Callable[[sqlalchemy.Connection, str], None]:
+        def do(connection: sqlalchemy.Connection, name: str) -> None:
+            execute(connection.connection.driver_connection, f"{word} {name}")
+
+        return do
+
+    dialect: Any = engine.dialect
+    dialect.do_savepoint = step("savepoint")
+    dialect.do_release_savepoint = step("release savepoint")
+    dialect.do_rollback_to_savepoint = step("rollback to savepoint")
 
 
 def _engine_of(db: "_Database") -> Engine:

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.orm import Session as OrmSession
 
 from sunup import request
-from sunup.connecting.retrying import Retries
+from sunup.connecting.retrying import Retries, check_not_aborted
 
 S_co = TypeVar("S_co", covariant=True)
 S = TypeVar("S")
@@ -32,43 +34,78 @@ def run_transaction(sessions: Begins[S], work: Callable[[S], T]) -> T:
     """Run `work(session)` in a transaction, and all of it again where others were first.
 
     `sessions` is a `sessionmaker` or an `Engine`; each run has a session, or a connection, of its
-    own. What is meant by others, for how long, and what is raised: see `Database.run`.
+    own. What is meant by others, for how long, and what is raised: see `Database.run`. What
+    listeners do after the commit is not run again.
     """
-    if request.run_here() is not None:
-        with sessions.begin() as session:
-            return work(session)
+    joined = request.run_here() is not None
     retries = Retries(time.time())
     while True:
-        finished = False
+        watched = _Watched()
         try:
             with sessions.begin() as session:
                 result = work(session)
-                finished = True
+                watched.finished(session)
         except Exception as error:
-            pause = retries.pause_after(error, finished=finished)
+            pause = None
+            if not (joined or watched.committed):
+                pause = retries.pause_after(error, finished=watched.is_finished)
             if pause is None:
                 raise
         else:
+            retries.ended_well()
             return result
         time.sleep(pause)
 
 
 async def run_async_transaction(sessions: BeginsAsync[S], work: Callable[[S], Awaitable[T]]) -> T:
     """As `run_transaction`, with an `async_sessionmaker` or an `AsyncEngine`."""
-    if request.run_here() is not None:
-        async with sessions.begin() as session:
-            return await work(session)
+    joined = request.run_here() is not None
     retries = Retries(time.time())
     while True:
-        finished = False
+        watched = _Watched()
         try:
             async with sessions.begin() as session:
                 result = await work(session)
-                finished = True
+                watched.finished(session)
         except Exception as error:
-            pause = retries.pause_after(error, finished=finished)
+            pause = None
+            if not (joined or watched.committed):
+                pause = retries.pause_after(error, finished=watched.is_finished)
             if pause is None:
                 raise
         else:
+            retries.ended_well()
             return result
         await asyncio.sleep(pause)
+
+
+class _Watched:
+    """One run: whether its work has ended, and whether its transaction was committed."""
+
+    def __init__(self) -> None:
+        self.is_finished = False
+        # Of the driver's connections, with the number of their commits before this one's.
+        self._sessions: list[tuple[Any, int]] = []
+
+    def finished(self, session: Any) -> None:
+        """Raises `Swallowed` where COMMIT would be a rollback."""
+        for connection in _connections(session):
+            mine = connection.connection.driver_connection.session
+            check_not_aborted(mine)
+            self._sessions.append((mine, mine.commits))
+        self.is_finished = True
+
+    @property
+    def committed(self) -> bool:
+        return any(mine.commits != before for mine, before in self._sessions)
+
+
+def _connections(session: Any) -> list[Any]:
+    """The connections, as SQLAlchemy's core has them, on which a session or connection works."""
+    found = getattr(session, "sync_session", None) or getattr(session, "sync_connection", session)
+    if not isinstance(found, OrmSession):
+        return [found]
+    transaction: Any = found.get_transaction()
+    # Those that are in use; to ask the session for one would open one.
+    made = {} if transaction is None else transaction._connections  # noqa: SLF001
+    return list({id(each[0]): each[0] for each in made.values()}.values())

@@ -170,11 +170,10 @@ class Joined(PoolProxiedConnection):
             self._kept = False
             if not self._blocking:
                 session = self.driver_connection.session
-                if session.engine.optimistic:
-                    session.block_ended(KEEP)  # sends nothing
-                else:
-                    await_only(self.driver_connection.unmeasured(KEEP))
-                    session.sent(KEEP)
+                ahead = session.block_ended(KEEP) if session.engine.optimistic else KEEP
+                if ahead:
+                    await_only(self.driver_connection.unmeasured(ahead))
+                    session.sent(ahead)
         return self.dbapi_connection.cursor(*arguments, **options)
 
     def commit(self) -> None:

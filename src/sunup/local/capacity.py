@@ -1,4 +1,7 @@
-"""How many connections an Aurora cluster takes."""
+"""How many connections a cluster takes."""
+
+# Of Aurora DSQL; the quota can be raised (its User Guide, "Cluster quotas and database limits").
+DSQL_CONNECTIONS = 10_000
 
 # With a minimum of 0 or 0.5 ACU (Aurora User Guide, "Setting the capacity range").
 CONNECTIONS_CAP = 2000

@@ -139,6 +139,7 @@ class Database:
             try:
                 with self._begun(isolation) as connection:
                     result = work(connection)
+                    _check_not_aborted(connection)
                     finished = True
             except Exception as error:
                 if joined:
@@ -150,6 +151,8 @@ class Database:
                 if pause is None:
                     raise
             else:
+                if retries is not None:
+                    retries.ended_well()
                 return result
             time.sleep(pause)
 
@@ -187,6 +190,13 @@ class Database:
 
     def _make_pool(self) -> Pool:
         return Pool(self.settings, self._credentials, self._connect)
+
+
+def _check_not_aborted(connection: Any) -> None:
+    if connection.session.aborted:
+        from sunup.connecting.retrying import check_not_aborted  # seldom needed
+
+        check_not_aborted(connection.session)
 
 
 def _note_conflict(error: Exception) -> None:

@@ -10,7 +10,8 @@ from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
 from sunup.connecting.meaning import is_uncertain
-from sunup.connecting.session import AT_REST, JOINED, UNDONE, Session
+from sunup.connecting.savepoints import SPOILED
+from sunup.connecting.session import AT_REST, JOINED, Session
 from sunup.connecting.waking import retires
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
@@ -166,10 +167,8 @@ class Connection(Joining):
             raise psycopg.InterfaceError(AT_REST) if refused else deadline.DeadlineExceeded
         if self.ahead and session.joined and not session.active:
             self._send_ahead()
-        if session.undone and session.joined:
-            gen.close()
-            self.texts.clear()
-            raise psycopg.InterfaceError(UNDONE)
+        if session.savepoints.spoiled and self._cleaning_until is None:
+            self._refuse_spoiled(gen)
         if session.joined and effect_of_all(self.texts).ends:
             gen.close()
             self.texts.clear()
@@ -199,6 +198,12 @@ class Connection(Joining):
             session.active -= 1
             if self._leaving and not session.active:
                 self.close()
+
+    def _refuse_spoiled(self, gen: Any) -> None:
+        if not effect_of_all(self.texts).rolls_back:
+            getattr(gen, "close", lambda: None)()
+            self.texts.clear()
+            raise psycopg.InterfaceError(SPOILED)
 
     def _patience(self) -> float:
         if self._cleaning_until is not None:
@@ -258,7 +263,8 @@ class Connection(Joining):
             and not is_uncertain(error)
             and now in (_IDLE, *_IN_TRANSACTION)
         ):
-            session.refused(effect, before=before or effect.begins, after=after)
+            state = sqlstate_of(error)
+            session.refused(effect, before=before or effect.begins, after=after, state=state)
         elif not MEANING.was_not_executed(error):
             session.lost(effect, before=before or effect.begins)
 

@@ -17,7 +17,15 @@ class Telling:
 
     def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
         """As in psycopg: run a statement."""
-        self.connection.texts.append(text_of(query, self))
+        text = text_of(query, self)
+        connection = self.connection
+        if connection.session.engine.optimistic:
+            instead = connection.without_savepoint(text)
+            if instead is not None:
+                with connection.lock:
+                    connection.wait(instead)
+                return self
+        connection.texts.append(text)
         return super().execute(query, *arguments, **options)  # type: ignore[misc]
 
     def executemany(self, query: Any, *arguments: Any, **options: Any) -> Any:

@@ -1,18 +1,17 @@
 """What a connection does while its transaction is a request's whole work: see `unit`."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg import errors, generators, pq
 
+from sunup.connecting.savepoints import SPOILED, step_of
 from sunup.connecting.session import (
     ENDED,
     FAILED,
     GONE,
     KEEP,
-    SPOILED,
     UNDO,
     Session,
 )
@@ -20,9 +19,6 @@ from sunup.connecting.session import (
 from .cursor import text_of
 
 _PARAMETER = re.compile(r"\$\d+")
-
-# What psycopg sends for a transaction within another.
-_SAVEPOINT = re.compile(r'(SAVEPOINT|RELEASE|ROLLBACK TO) "_pg3_')
 
 
 class Joining(psycopg.Connection[tuple[Any, ...]]):
@@ -68,13 +64,38 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
         # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
         text = text_of(command, self)
-        session = self.session
-        if session.joined and session.engine.optimistic and _SAVEPOINT.match(text):
-            if text.startswith("ROLLBACK"):
-                session.undo_block()
-            return _nothing()
+        step = self.without_savepoint(text)
+        if step is not None:
+            return step
         self.texts.append(text)
         return super()._exec_command(command, *arguments, **options)
+
+    def without_savepoint(self, text: str) -> Any:
+        """What to do instead, a generator, where the server has no savepoints; None: as it is.
+
+        Raises `InterfaceError` where nothing can be done instead.
+        """
+        session = self.session
+        if not session.engine.optimistic or (step := step_of(text)) is None:
+            return None
+        status = self.pgconn.transaction_status
+        failed = status == pq.TransactionStatus.INERROR
+        if status == pq.TransactionStatus.IDLE or (failed and step[0] != "rollback"):
+            return None
+        instead = session.savepoint(*step)
+        if instead is None:
+            raise psycopg.InterfaceError(SPOILED)
+        return self._begun_anew(instead) if instead else iter(())
+
+    def _begun_anew(self, text: str) -> Any:
+        # What is not the app's is no change of its.
+        self.texts.append("select 1")
+        try:
+            yield from self._several(text)
+        except errors.UniqueViolation:
+            # Somebody has repeated the request, and was faster.
+            raise errors.SerializationFailure("the key was claimed meanwhile") from None
+        self.session.sent(text)
 
     def _unmeasured(self, text: str, values: tuple[Any, ...]) -> Any:
         self.texts.append("select 1")  # what is not the app's is no change of its
@@ -83,10 +104,14 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
 
     def check_joined(self) -> None:
         """Raise `InterfaceError` where a request's one transaction cannot be committed."""
-        if self.session.spoiled:
-            raise psycopg.InterfaceError(SPOILED)
+        self.check_savepoints()
         if self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
             raise psycopg.InterfaceError(ENDED)
+
+    def check_savepoints(self) -> None:
+        """Raise `InterfaceError` where only a rollback is taken, for lack of savepoints."""
+        if self.session.savepoints.spoiled:
+            raise psycopg.InterfaceError(SPOILED)
 
     def unmeasured(self, text: str) -> int:
         """Run statements that are not the app's; the rows of the last one."""
@@ -102,13 +127,10 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
             super().commit()
         elif self._num_transactions:
             super().commit()  # psycopg's own refusal
-        elif (
-            self.pgconn.transaction_status == pq.TransactionStatus.INERROR
-            and not self.session.undone
-        ):
+        elif self.pgconn.transaction_status == pq.TransactionStatus.INERROR and not self.ahead:
             raise errors.InFailedSqlTransaction(FAILED)
         elif not self.ahead:
-            self.ahead = KEEP
+            self._end_block(KEEP)
 
     def rollback(self) -> None:
         """As in psycopg; in a request's one transaction the block's work is undone."""
@@ -132,10 +154,16 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def undo(self) -> None:
         """Undo what was done since the last savepoint, before the next statement."""
         if not self.ahead:
-            self.ahead = UNDO
+            self._end_block(UNDO)
+
+    def _end_block(self, step: str) -> None:
+        optimistic = self.session.engine.optimistic
+        self.ahead = self.session.block_ended(step) if optimistic else step
 
     def block_ended(self) -> None:
         """Have what the block has set put back, too, before the next statement."""
+        if self.session.engine.optimistic:
+            return  # it is done
         if self.session.touched or self.session.localized:
             self.ahead = self.session.block_ended(self.ahead or KEEP)
 
@@ -149,29 +177,15 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
                 raise errors.error_from_result(result, encoding="utf-8")
         return results
 
-    def begin_anew(self) -> None:
-        """Without savepoints: undo all, and claim the key again. A serialization failure, too."""
-        self.ahead = UNDO
-        self._send_ahead()
-
     def _send_ahead(self) -> None:
         ahead, self.ahead = self.ahead, ""
-        session = self.session
-        if session.engine.optimistic and ahead in (KEEP, UNDO):
-            ahead = session.block_ended(ahead)
-        if not ahead:
-            return
-        begins_anew = ahead == session.restart
-        # What is not the app's is no change of its.
-        texts, self.texts = self.texts, ["select 1" if begins_anew else ahead]
-        try:
+        texts, self.texts = self.texts, []
+        if ahead == self.session.savepoints.restart:
+            self.wait(self._begun_anew(ahead))
+        else:
+            self.texts = [ahead]
             self.wait(self._several(ahead))
-        except errors.UniqueViolation:
-            if not begins_anew:
-                raise
-            # Somebody has repeated the request, and was faster.
-            raise errors.SerializationFailure("the key was claimed meanwhile") from None
-        session.sent(ahead)
+            self.session.sent(ahead)
         self.texts = texts
 
     def put_factories_back(self) -> None:
@@ -183,8 +197,3 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         self.prepared_max, self.server_cursor_factory = state[7:9]
         del self._notice_handlers[state[9] :]
         del self._notify_handlers[state[10] :]
-
-
-def _nothing() -> Iterator[Any]:
-    """What sends nothing; a generator, as psycopg's own."""
-    yield from ()

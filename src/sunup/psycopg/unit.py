@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from sunup import deadline, request
-from sunup.connecting.session import KEEP, NOBODY, SPOILED
+from sunup.connecting.session import KEEP, NOBODY
 from sunup.connecting.waking import patience
 from sunup.engines import AURORA
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
@@ -197,8 +195,7 @@ class Unit:
         self._wait_for_turn(patience())
         try:
             connection = self._mine()
-            if connection.session.spoiled:
-                raise psycopg.InterfaceError(SPOILED)  # noqa: TRY301
+            connection.check_savepoints()
         except BaseException:
             self._turn.release()
             raise
@@ -239,8 +236,7 @@ class Unit:
             connection, self._connection = self._connection, None
         if connection is not None:
             if keep:
-                connection.session.joined = False
-                connection.session.only_for = None
+                connection.session.leave_joined()
                 connection.ahead = ""
             self._give(connection, keep=keep)
 

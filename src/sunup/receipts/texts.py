@@ -12,10 +12,11 @@ from sunup.engines import Engine
 
 TABLE = "sunup_receipts"
 
-# What a migration does; `sunup migrate receipts` writes the same for Alembic.
+# What a migration does; `sunup migrate receipts` writes the same for Alembic. The key is in
+# hexadecimal digits: Aurora DSQL has no index of bytea (its User Guide, "Supported data types").
 CREATE = f"""
 create table {TABLE} (
-    key bytea primary key,
+    key text primary key,
     fingerprint bytea not null,
     created_at timestamptz not null default now(),
     status smallint,
@@ -93,7 +94,7 @@ class Statement(NamedTuple):
 
 def read(key: bytes, keep: int) -> Statement:
     """A receipt, and whether it has expired."""
-    return Statement(_READ.format(keep=keep), (key,))
+    return Statement(_READ.format(keep=keep), (key.hex(),))
 
 
 class ClaimText:
@@ -115,10 +116,10 @@ class ClaimText:
         keep: int,
         expired: bool = False,
     ) -> None:
-        first = _DELETE_EXPIRED.format(table=TABLE, key=literal(key), keep=keep) if expired else ""
+        first = _DELETE_EXPIRED.format(table=TABLE, key=_quoted(key), keep=keep) if expired else ""
         self._values = {
             "table": TABLE,
-            "key": literal(key),
+            "key": _quoted(key),
             "fingerprint": literal(fingerprint),
             "run": run,
             "wait": max(1, int(wait * 1000)),
@@ -141,7 +142,7 @@ class ClaimText:
 
 def store(key: bytes, status: int, headers: str, body: bytes | None) -> Statement:
     """Keep an answer; no `body`: it was too large to be kept."""
-    return Statement(_STORE, (status, headers, body, key))
+    return Statement(_STORE, (status, headers, body, key.hex()))
 
 
 def release(key: bytes, status: int, headers: str) -> Statement:
@@ -149,7 +150,7 @@ def release(key: bytes, status: int, headers: str) -> Statement:
 
     Until then it is there, for who has lost the answer to COMMIT.
     """
-    return Statement(_RELEASE, (status, headers, key))
+    return Statement(_RELEASE, (status, headers, key.hex()))
 
 
 def remove_expired(keep: int, engine: Engine) -> str:
@@ -161,3 +162,7 @@ def remove_expired(keep: int, engine: Engine) -> str:
 def literal(value: bytes) -> str:
     """Bytes in a statement."""
     return f"decode('{value.hex()}', 'hex')"
+
+
+def _quoted(key: bytes) -> str:
+    return f"'{key.hex()}'"

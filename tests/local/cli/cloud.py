@@ -41,6 +41,10 @@ if command == "output":
 """
 
 
+# One of the two in which moto has Aurora DSQL.
+DSQL_REGION = "us-east-1"
+
+
 class FakeTerraform:
     """A `terraform` on PATH that is told what it would plan and what its outputs are."""
 
@@ -140,6 +144,23 @@ def like_lambda(monkeypatch: Any) -> None:
     monkeypatch.setattr(LambdaFunction, "set_version", once)
     monkeypatch.setattr(LambdaResponse, "update_alias", moved)
     monkeypatch.setattr(LambdaResponse, "publish_version", published)
+
+
+def like_dsql(monkeypatch: Any, host: str | None = None) -> None:
+    """What moto has otherwise: an endpoint is <identifier>.dsql.<region>.on.aws (Aurora DSQL User
+    Guide, "Accessing Aurora DSQL"), or `host` for a test; a new cluster is CREATING once.
+    """  # fmt: skip
+    from moto.dsql.models import Cluster
+    from moto.moto_api import state_manager
+
+    made = Cluster.__init__
+
+    def with_endpoint(self: Any, *arguments: Any, **options: Any) -> None:
+        made(self, *arguments, **options)
+        self.endpoint = host or f"{self.identifier}.dsql.{self.region_name}.on.aws"
+
+    monkeypatch.setattr(Cluster, "__init__", with_endpoint)
+    state_manager.set_transition("dsql::cluster", {"progression": "manual", "times": 2})
 
 
 @contextmanager

@@ -69,6 +69,20 @@ def test_it_tells_the_addresses_and_then_what_happens() -> None:
     assert "Traceback" not in output
 
 
+def test_aurora_dsql_refuses_while_it_wakes_and_the_app_bears_it() -> None:
+    output, codes = session(USERS, "--engine", "dsql", "--resume-seconds", 0.5)
+    assert codes == [200, 400, 200]
+    for words in (
+        "Aurora DSQL localhost:",
+        "Migrations  0001, 0002",
+        "refused: waking up cluster, please retry later",
+        "aurora  resuming",
+        "gateway GET /users 200",
+    ):
+        assert words in output
+    assert "Traceback" not in output
+
+
 def test_a_deployment_package_and_variables_of_one_s_own(tmp_path: Path) -> None:
     package = tmp_path / "lambda.zip"
     with zipfile.ZipFile(package, "w") as file:

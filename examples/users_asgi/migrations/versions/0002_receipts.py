@@ -17,7 +17,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "sunup_receipts",
-        sa.Column("key", sa.LargeBinary, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False),
         sa.Column(
             "created_at",

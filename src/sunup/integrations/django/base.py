@@ -116,8 +116,10 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         cursor_factory = params.pop("cursor_factory")
         self._use(params)
         self.isolation_level = self._isolation_level()
-        # Where there are none, `atomic()` within another one is a part of it.
-        self.features.uses_savepoints = not self._key[0].engine.optimistic
+        engine = self._key[0].engine
+        if engine.optimistic or not engine.sessions:
+            # They last from one statement to the next, if there are any at all.
+            self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True
         connection = database(*self._key).pool().acquire()
         assert isinstance(connection, Connection)
         connection.django_adapters = adapters

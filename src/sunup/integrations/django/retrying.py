@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from sunup import request
-from sunup.connecting.retrying import Retries
+from sunup.connecting.retrying import Retries, check_not_aborted
 
 T = TypeVar("T")
 
@@ -17,21 +17,28 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
 
     That is where the server has refused the transaction for what others did at the same time
     (SQLSTATE 40001, 40P01). So `work` must do nothing but what the transaction undoes; what it
-    gives to `transaction.on_commit` is called once. Until the request's deadline, 60 s without
-    one. Raises what `work` raises, and `TransactionConflict` when there is no time left.
+    gives to `transaction.on_commit` is called once, and not run again. Until the request's
+    deadline, 60 s without one. Raises what `work` raises, and `TransactionConflict` when there is
+    no time left.
     """
-    if request.run_here() is not None:
-        with transaction.atomic(using=using):
-            return work()
+    joined = request.run_here() is not None
+    wrapper: Any = connections[using or "default"]
     retries = Retries(time.time())
     while True:
+        session, before = None, 0
         try:
-            with transaction.atomic(using=using, durable=True):
+            with transaction.atomic(using=using, durable=not joined):
                 result = work()
+                if wrapper.connection is not None:
+                    session = wrapper.connection.session
+                    check_not_aborted(session)
+                    before = session.commits
         except Exception as error:
-            pause = retries.pause_after(error, finished=True)
+            committed = session is not None and session.commits != before
+            pause = None if joined or committed else retries.pause_after(error, finished=True)
             if pause is None:
                 raise
         else:
+            retries.ended_well()
             return result
         time.sleep(pause)

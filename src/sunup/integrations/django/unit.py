@@ -83,13 +83,12 @@ class Unit:
         wrapper = self._wrapper
         connection = wrapper.connection
         failed = wrapper.needs_rollback or (connection is not None and connection.session.aborted)
-        if failed and self.engine.optimistic and connection is not None:
-            failed = not self._begun_anew(wrapper)
         if failed:
             raise transaction.TransactionManagementError(FAILED)
         outermost = len(wrapper.atomic_blocks) == 1
         sent = False
         try:
+            connection.check_joined()
             if before:
                 connection.unmeasured(before)
             connection.store(statement.text, statement.values)
@@ -112,18 +111,6 @@ class Unit:
         except Exception as error:
             logger.warning("after the commit: %s", type(error).__name__)
 
-    def _begun_anew(self, wrapper: DatabaseWrapper) -> bool:
-        """Without savepoints: whether a block that failed was all that has changed something."""
-        connection = wrapper.connection
-        if connection.session.changed or connection.closed:
-            return False
-        try:
-            connection.begin_anew()
-        except Exception as error:
-            raise self._meant(error) from None
-        wrapper.needs_rollback = False
-        return True
-
     def _hand_over(self, wrapper: DatabaseWrapper) -> None:
         """Have the functions of `on_commit` called as those of `after_commit` are."""
         waiting, wrapper.run_on_commit = wrapper.run_on_commit, []
@@ -138,7 +125,7 @@ class Unit:
             return
         wrapper = self._wrapper
         if wrapper.connection is not None:
-            wrapper.connection.session.joined = False
+            wrapper.connection.session.leave_joined()
             if wrapper.in_atomic_block:
                 wrapper.needs_rollback = True
         try:

@@ -69,8 +69,8 @@ def github(
     typer.echo(
         "\nThe jobs have no .env and no terraform.tfvars. These settings are not secret: commit "
         "them in\n[tool.sunup.stages.<name>.environment] (DB_HOST, DB_NAME, DB_USER, "
-        "DB_MIGRATION_USER,\nDB_CLUSTER_RESOURCE_ID, AWS_REGION), and run this command with "
-        "--stage <name>, too."
+        "DB_MIGRATION_USER,\nof Aurora DB_CLUSTER_RESOURCE_ID, AWS_REGION), and run this command "
+        "with --stage <name>, too."
     )
 
 

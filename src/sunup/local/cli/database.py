@@ -1,33 +1,49 @@
-"""`sunup database`: an Aurora cluster with express configuration, its database and roles."""
+"""`sunup database`: an Aurora cluster with express configuration, or Aurora DSQL, and its roles."""
 
-import json
-import time
-from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from sunup.engines import AURORA, DSQL
 from sunup.local import project
-from sunup.local.aws import Aws
-from sunup.local.capacity import connection_limit
-from sunup.local.cloud import database as making
-from sunup.local.cloud.cluster import Cluster, Clusters, Wanted
-from sunup.local.cloud.database import Names, cluster_name, sharing
+from sunup.local.cloud.cluster import Wanted
+from sunup.local.cloud.dsql.cluster import is_used
 from sunup.local.errors import CommandError
+from sunup.local.project import Project
 
-from .waiting import Terminal, waiting
+from . import database_aurora as on_aurora
+from . import database_dsql as on_dsql
 
 app = typer.Typer(
-    help="Create, show and delete the app's Aurora PostgreSQL cluster (express configuration: no "
-    "VPC, IAM tokens, pauses at zero ACU).",
+    help="Create, show and delete the app's cluster: Aurora PostgreSQL (express configuration: no "
+    "VPC, IAM tokens, pauses at zero ACU), or Aurora DSQL.",
     no_args_is_help=True,
 )
 
+
+class Which(StrEnum):
+    """The engines of which clusters are made here."""
+
+    aurora = AURORA.name
+    dsql = DSQL.name
+
+
 AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
+Chosen = Annotated[
+    Which | None,
+    typer.Option(
+        "--engine", help="The kind of cluster.", show_default="as DB_HOST says, else aurora"
+    ),
+]
 ClusterName = Annotated[
-    str | None, typer.Option("--cluster", help="The cluster's name.", show_default="the app's name")
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="The cluster's name; of Aurora DSQL, its identifier.",
+        show_default="the app's name; of Aurora DSQL, the one tagged for the app",
+    ),
 ]
 Region = Annotated[
     str | None,
@@ -42,6 +58,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 def create(
     app_dir: AppDir = Path(),
     *,
+    engine: Chosen = None,
     cluster: ClusterName = None,
     region: Region = None,
     min_acu: Annotated[
@@ -80,6 +97,14 @@ def create(
     database: Annotated[
         str | None, typer.Option(help="The database's name.", show_default="the app's name")
     ] = None,
+    grant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARN",
+            help="Of Aurora DSQL: another IAM role or user that may connect as the app's role, "
+            "such as yours. Repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Create the cluster, the app's database and two roles; write .env and terraform.tfvars.
@@ -87,58 +112,69 @@ def create(
     Safe to run again: it continues where it stopped, and changes an existing cluster only where an
     option says so. Both roles log in with IAM tokens: one owns the tables and runs the migrations,
     the app's can only read and write rows. While the cluster is paused, you pay for storage only.
+
+    On Aurora DSQL (--engine dsql) there is one database, postgres, and its admin runs the
+    migrations; the function's IAM role is let in as the app's role. Nothing is paid while nobody
+    uses it.
     """
     found = project.find(app_dir)
-    name, names = cluster_name(found, cluster), Names.of(found, database)
-    clusters = Clusters(Aws(found.environ, region).client("rds"))
+    if _is_dsql(found, engine):
+        on_dsql.refuse(
+            {
+                "--min-acu": min_acu,
+                "--max-acu": max_acu,
+                "--pause-after": pause_after,
+                "--backup-days": backup_days,
+                "--database": database,
+            }
+        )
+        on_dsql.create(
+            found,
+            region,
+            cluster,
+            deletion_protection=deletion_protection,
+            also=grant or (),
+            as_json=as_json,
+        )
+        return
+    if grant:
+        raise CommandError(
+            "--grant is for Aurora DSQL: on Aurora, an IAM policy says who may connect",
+            "Allow rds-db:connect in that role's policy.",
+        )
     wanted = Wanted(min_acu, max_acu, pause_after, deletion_protection, backup_days)
-    terminal = Terminal(errors_only=as_json)
-    made = making.create(found, clusters, name, names, wanted, terminal)
-    if as_json:
-        typer.echo(json.dumps({**_content(made), **vars(names)}))
-    else:
-        typer.echo("\nNext: sunup migrate up, or sunup deploy")
+    on_aurora.create(found, region, cluster, database, wanted, as_json=as_json)
 
 
 @app.command()
 def show(
     app_dir: AppDir = Path(),
     *,
+    engine: Chosen = None,
     cluster: ClusterName = None,
     region: Region = None,
     as_json: Json = False,
 ) -> None:
-    """Show the cluster: endpoint, capacity, connections, protection and backups."""
+    """Show the cluster: endpoint, capacity, connections, protection and backups.
+
+    Of Aurora DSQL: status, endpoint, protection, regions and tags.
+    """
     found = project.find(app_dir)
-    aws = Aws(found.environ, region)
-    described = Clusters(aws.client("rds")).get(cluster_name(found, cluster))
-    if as_json:
-        typer.echo(json.dumps(_content(described)))
+    if _is_dsql(found, engine):
+        on_dsql.show(found, region, cluster, as_json=as_json)
         return
-    pause = f"pauses after {described.pause_after} s" if described.pause_after else "never pauses"
-    rows = [
-        ("cluster", f"{described.name}, {described.status}, PostgreSQL {described.engine_version}"),
-        ("endpoint", f"{described.host}:{described.port}"),
-        ("resource id", described.resource_id),
-        ("capacity", f"{described.min_acu:g} to {described.max_acu:g} ACU, {pause}"),
-        ("connections", f"at most {connection_limit(described.max_acu)}"),
-        ("express", "yes" if described.express else "no: this is a standard cluster"),
-        ("protection", "on" if described.deletion_protection else "off: it can be deleted"),
-        ("backups", f"{described.backup_days} days"),
-    ]
-    console = Console(highlight=False, markup=False)
-    for title, value in rows:
-        console.print(f"{title:<12} {value}", soft_wrap=True)
+    on_aurora.show(found, region, cluster, as_json=as_json)
 
 
 @app.command()
 def delete(
     app_dir: AppDir = Path(),
     *,
+    engine: Chosen = None,
     cluster: ClusterName = None,
     region: Region = None,
     confirm: Annotated[
-        str | None, typer.Option(help="The cluster's name, to skip the prompt.")
+        str | None, typer.Option(help="The cluster's name or identifier, to skip the prompt.")
     ] = None,
     skip_final_snapshot: Annotated[
         bool,
@@ -153,44 +189,20 @@ def delete(
     """Delete the cluster and its data. Asks you to type its name first.
 
     Keeps a final snapshot, from which the cluster can be restored, unless --skip-final-snapshot is
-    given.
+    given. Of Aurora DSQL nothing is kept.
     """
     found = project.find(app_dir)
-    aws = Aws(found.environ, region)
-    clusters = Clusters(aws.client("rds"))
-    name = cluster_name(found, cluster)
-    described = clusters.get(name)
-    if described.deletion_protection:
-        raise CommandError(
-            f"the cluster {name} is protected against deletion",
-            "Turn the protection off first: sunup database create --no-deletion-protection",
-        )
-    others = sharing(found, name)
-    if found.stage is not None and others:
-        raise CommandError(
-            f"the cluster {name} is shared with {', '.join(others)}: it cannot be deleted for "
-            f"{found.stage.name} alone",
-            "Run without --stage to delete it for all of them. To delete only this database, use "
-            "drop database in psql.",
-        )
-    also = f", including those of {', '.join(others)}" if others else ""
-    typed = confirm or typer.prompt(
-        f"This deletes the cluster {name} in {aws.region} and all its data{also}. Type its name "
-        "to confirm",
-        err=True,
+    if _is_dsql(found, engine):
+        on_dsql.refuse({"--skip-final-snapshot": skip_final_snapshot})
+        on_dsql.delete(found, region, cluster, confirm=confirm, wait=wait)
+        return
+    on_aurora.delete(
+        found, region, cluster, confirm=confirm, snapshot=not skip_final_snapshot, wait=wait
     )
-    if typed != name:
-        raise CommandError(f"{typed!r} is not the cluster's name; nothing was deleted")
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    snapshot = None if skip_final_snapshot else f"{name}-final-{stamp}"
-    clusters.delete(described, snapshot)
-    typer.echo(f"Deleting {name}" + (f"; the snapshot {snapshot} is kept." if snapshot else "."))
-    if wait:
-        with waiting("Deleting (5 to 11 minutes; Ctrl-C stops only the waiting)") as tell:
-            clusters.wait_until_gone(name, tell)
-        typer.echo("Deleted.")
 
 
-def _content(described: Cluster) -> dict[str, object]:
-    limit = connection_limit(described.max_acu)
-    return {**asdict(described), "region": described.region, "connection_limit": limit}
+def _is_dsql(found: Project, engine: Which | None) -> bool:
+    """As it was asked for; else what is used here."""
+    if engine is not None:
+        return engine is Which.dsql
+    return is_used(found.environ)

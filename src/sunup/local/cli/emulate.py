@@ -11,12 +11,13 @@ from rich.console import Console
 from sunup.local import project, servers
 from sunup.local.emulator import (
     AuroraOptions,
+    DsqlOptions,
     Emulator,
     EmulatorOptions,
     FunctionOptions,
     GatewayOptions,
 )
-from sunup.local.emulator.options import FrontName, HangAt
+from sunup.local.emulator.options import EngineName, FrontName, HangAt
 from sunup.local.errors import CommandError
 from sunup.local.interrupts import Interrupts
 
@@ -44,9 +45,12 @@ def emulate(
     console_port: Annotated[
         int, typer.Option(help="The port of the console, which shows a timeline.", min=1, max=65535)
     ] = 3001,
+    engine: Annotated[
+        EngineName, typer.Option(help="The database: Aurora PostgreSQL or Aurora DSQL.")
+    ] = DEFAULTS.engine,
     aurora_port: Annotated[
         int | None,
-        typer.Option(help="Aurora's port.", min=1, max=65535, show_default="a free one"),
+        typer.Option(help="The database's port.", min=1, max=65535, show_default="a free one"),
     ] = None,
     memory: Annotated[
         int, typer.Option(help="An instance's memory in MB; it also sets the CPU share.", min=128)
@@ -62,11 +66,19 @@ def emulate(
         float, typer.Option(help="Aurora's maximum ACUs; they set max_connections.", min=1, max=256)
     ] = DEFAULTS.aurora.max_acu,
     resume_seconds: Annotated[
-        float, typer.Option(help="Seconds that a paused Aurora takes to resume.", min=0)
+        float,
+        typer.Option(help="Seconds that a paused Aurora or an inactive DSQL takes to wake.", min=0),
     ] = DEFAULTS.aurora.resume_seconds,
     pause_after: Annotated[
-        float, typer.Option(help="Seconds without a connection before Aurora pauses.", min=0.1)
+        float,
+        typer.Option(
+            help="Seconds without a connection before Aurora pauses, or DSQL is inactive.", min=0.1
+        ),
     ] = DEFAULTS.aurora.pause_after,
+    conflicts: Annotated[
+        float,
+        typer.Option(help="The probability that a DSQL COMMIT conflicts: 0 to 1.", min=0, max=1),
+    ] = DEFAULTS.dsql.conflicts,
     instance_idle: Annotated[
         float, typer.Option(help="Seconds before an idle instance is removed.", min=0.1)
     ] = DEFAULTS.functions.instance_idle,
@@ -123,12 +135,13 @@ def emulate(
         typer.Option(help="Set an environment variable of the function: NAME=VALUE. Repeatable."),
     ] = None,
 ) -> None:
-    r"""Run the app in an emulated AWS on this machine: gateway, Lambda instances, Aurora, console.
+    r"""Run the app in an emulated AWS on this machine: gateway, instances, database, console.
 
     The real awslambdaric runs the app. Instances are frozen between requests. Aurora verifies IAM
-    tokens, pauses when nobody is connected, and resumes for the next connection. Open the console
-    to watch, and to drop or refuse connections, fail over, or rotate credentials. Ctrl-C stops
-    everything and discards the data.
+    tokens, pauses when nobody is connected, and resumes for the next connection. With --engine dsql
+    the database is Aurora DSQL: it refuses what DSQL refuses, and finds conflicts at COMMIT. Open
+    the console to watch, and to drop or refuse connections, fail over, or rotate credentials.
+    Ctrl-C stops everything and discards the data.
 
     Options can also be set in pyproject.toml, in the table \[tool.sunup.emulate] (memory = 512).
     """
@@ -168,6 +181,14 @@ def emulate(
         keep=found.folder / ".sunup" / "emulator",
         port=port,
         console_port=console_port,
+        engine=engine,
+        dsql=DsqlOptions(
+            port=aurora_port or 0,
+            idle_after=min(DEFAULTS.dsql.idle_after, pause_after / 2),
+            inactive_after=pause_after,
+            wake_seconds=resume_seconds,
+            conflicts=conflicts,
+        ),
         aurora=AuroraOptions(
             port=aurora_port or 0,
             pause_after=pause_after,

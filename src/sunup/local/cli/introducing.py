@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from sunup.engines import ENGINES
 from sunup.local import servers
 from sunup.local.emulator import Emulator
 from sunup.local.emulator.limits import processor_share_available
@@ -15,17 +16,19 @@ def introduce(
     console: Console, aws: Emulator, tries: tuple[str, ...], binaries: servers.Binaries
 ) -> None:
     """Where everything is, and what to try."""
-    limit, memory = aws.options.aurora.connection_limit, aws.options.memory
+    limit, memory = aws.options.database.connection_limit, aws.options.memory
+    name = ENGINES[aws.options.engine].title.removesuffix(" PostgreSQL")
     kind = "embedded" if binaries.embedded else str(binaries.folder)
     lines = [
         ("Gateway", f"{aws.url} ({aws.options.gateway.front})"),
         ("Console", aws.console_url),
-        ("Aurora", f"localhost:{aws.aurora.port}, at most {limit} connections, IAM tokens, TLS"),
+        (name, f"localhost:{aws.database.port}, at most {limit} connections, IAM tokens, TLS"),
         ("PostgreSQL", f"{binaries.version} ({kind})"),
-        ("Root", str(aws.aurora.certificates.root)),
+        ("Root", str(aws.database.certificates.root)),
         ("Migrations", ", ".join(aws.applied) or "nothing to do"),
     ]
-    if binaries.embedded and any(each.version == EXPRESS for each in servers.others()):
+    aurora = aws.options.engine == "aurora"
+    if aurora and binaries.embedded and any(each.version == EXPRESS for each in servers.others()):
         lines.append(
             ("Note", f"--postgres {EXPRESS} uses the PostgreSQL version of express clusters")
         )
@@ -47,8 +50,8 @@ def introduce(
         )
     place = " ".join(
         (
-            f"host=localhost port={aws.aurora.port} dbname={aws.environ['DB_NAME']} user=app",
-            f"sslmode=verify-full sslrootcert={aws.aurora.certificates.root}",
+            f"host=localhost port={aws.database.port} dbname={aws.environ['DB_NAME']} user=app",
+            f"sslmode=verify-full sslrootcert={aws.database.certificates.root}",
         )
     )
     password = f"PGPASSWORD=$(curl -s {aws.console_url}/password)"

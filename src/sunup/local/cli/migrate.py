@@ -8,14 +8,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from sunup.engines import DSQL
 from sunup.local import project
+from sunup.local.cloud.dsql import deploying as dsql
 from sunup.local.errors import CommandError
 from sunup.local.migrations import of_project
 from sunup.local.migrations import running as migrations
 from sunup.local.migrations import writing as migration_new
+from sunup.local.migrations.dsql import marking
 from sunup.local.opening import waking
 from sunup.settings import Settings
 
+from .migrate_check import before_up, is_for_dsql, tell_of
+from .migrate_check import check as check_command
 from .waiting import ERRORS, confirm, end_cleanly, waiting
 from .with_database import with_database
 
@@ -30,7 +35,15 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
 
-_STYLES = {"applied": "green", "pending": "yellow", "changed": "red"}
+app.command("check")(check_command)
+
+_STYLES = {
+    "applied": "green",
+    "pending": "yellow",
+    "changed": "red",
+    "begun": "red",
+    "undoing": "red",
+}
 
 
 @app.command()
@@ -43,6 +56,13 @@ def up(
         list[str] | None,
         typer.Option(help="Accept the edited file of this applied revision. Repeatable."),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="For Aurora DSQL: check the statements with dsql-lint first, if it is installed.",
+        ),
+    ] = True,
     yes: Yes = False,
 ) -> None:
     """Apply the pending migrations.
@@ -59,7 +79,13 @@ def up(
         with waiting(waking(settings.user)) as tell:
             applied = of_project.upgrade(found, on_retry=tell)
         typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+        _let_the_app_use_it(found)
         return
+    if check and settings.engine is DSQL:
+        with waiting(waking(settings.user)):
+            pending = of_project.status(found)
+        states = ("pending", "begun")
+        before_up(found.migrations, [each.revision for each in pending if each.state in states])
     with waiting(waking(settings.user)) as tell:
         applied = migrations.upgrade(
             settings,
@@ -71,6 +97,14 @@ def up(
             on_retry=tell,
         )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
+    _let_the_app_use_it(found)
+
+
+def _let_the_app_use_it(found: project.Project) -> None:
+    """On Aurora DSQL nothing does so by itself, as default privileges do on Aurora."""
+    granted = dsql.rights(found)
+    if granted:
+        typer.echo(f"Granted {found.settings.user} its rights on {', '.join(granted)}.")
 
 
 def _by_alembic(app_dir: Path, instead: str) -> None:
@@ -102,7 +136,7 @@ def down(
         where = f"{settings.database} on {settings.host}"
         with waiting(waking(settings.user)):
             states = migrations.status(settings, found.migrations, credentials=found.credentials)
-        seen = {each.revision for each in states if each.state != "pending"}
+        seen = {each.revision for each in states if each.state not in ("pending", "begun")}
         if not seen:
             typer.echo("Nothing to undo.")
             return
@@ -191,11 +225,16 @@ def new(
         )
     with waiting("Comparing models and migrations"):
         written = migration_new.write(found.migrations, message)
+    for_dsql = is_for_dsql(found)
+    if for_dsql:
+        marking.mark(written.path)
     typer.echo(written.path)
     if not written.compared:
         ERRORS.print("The migration is empty: env.py has no target_metadata to compare with.")
     elif not written.changes:
         ERRORS.print("The migration is empty: the models and the migrations already match.")
+    elif for_dsql:
+        tell_of(found.migrations, written.path)
 
 
 @app.command()

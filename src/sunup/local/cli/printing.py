@@ -14,6 +14,7 @@ _STATES = {
     "awake": "green",
     "pausing": "yellow",
     "asleep": "blue",
+    "idle": "blue",
     "resuming": "yellow",
     "init": "yellow",
     "running": "green",

@@ -42,6 +42,9 @@ def psql(
     Wakes a sleeping database first, signs an IAM token and verifies the server's certificate. New
     sessions (\c) work for 15 minutes, until the token expires.
 
+    On Aurora DSQL your IAM role has to be let in as the app's role (sunup database create --grant);
+    --user admin needs dsql:DbConnectAdmin only.
+
     For example: sunup psql -- -c 'select count(*) from users'
     """
     program = shutil.which("psql")

@@ -152,6 +152,7 @@ class _Made:
             "owner_id": repository.owner_id,
             "environment": self.environment,
             "migration_users": variables.migration_users(self.project),
+            "dsql_clusters": variables.dsql_clusters(self.project),
         }
         return _filled(
             "ci.tf",

@@ -45,14 +45,14 @@ class Names:
         own = project.text("database") if project.stage else None
         database = database or own or project.environ.get("DB_NAME")
         if not database or database == ADMIN_DATABASE:
-            database = _identifier(project.name, "_")
-        _check(database, "a database", 51)
+            database = identifier(project.name, "_")
+        check_name(database, "a database", 51)
         users = [
             (project.text(key) if project.stage else None) or f"{database}_{suffix}"
             for key, suffix in (("app_user", "app"), ("migration_user", "migrate"))
         ]
         for user in users:
-            _check(user, "a role", 63)
+            check_name(user, "a role", 63)
         if users[0] == users[1]:
             raise CommandError(
                 f"app_user and migration_user are both {users[0]}",
@@ -61,7 +61,7 @@ class Names:
         return cls(database, *users)
 
 
-def _check(name: str, kind: str, longest: int) -> None:
+def check_name(name: str, kind: str, longest: int) -> None:
     """Raise `CommandError` for what is no name, or one that is taken by PostgreSQL or Aurora."""
     if not re.fullmatch(rf"[a-z_][a-z0-9_]{{0,{longest - 1}}}", name):
         raise CommandError(
@@ -80,7 +80,7 @@ def cluster_name(project: Project, name: str | None) -> str:
     """The cluster's name: the one that was asked for, or the app's. Raises `CommandError`."""
     own = project.text("cluster") if project.stage else None
     # Stages share the app's cluster, unless one names its own.
-    name = name or own or _identifier(project.app_name, "-")
+    name = name or own or identifier(project.app_name, "-")
     if not re.fullmatch(r"[a-z](-?[a-z0-9]){0,62}", name):
         raise CommandError(
             f"{name!r} is not a valid name for a cluster",
@@ -95,7 +95,7 @@ def sharing(project: Project, name: str) -> list[str]:
     table = project.table.get("stages")
     stages = table if isinstance(table, dict) else {}
     own = project.stage.name if project.stage else ""
-    app = _identifier(project.app_name, "-")
+    app = identifier(project.app_name, "-")
     clusters = {"": app, **{each: stages[each].get("cluster") or app for each in stages}}
     return sorted(
         each or "the deployment without a stage"
@@ -121,7 +121,7 @@ def create(
     with progress.waiting("Waiting for the cluster (about half a minute)") as tell:
         made = clusters.wait(name, tell, wanted)
         tell(f"Waiting for {made.host} in DNS")
-        _wait_for_dns(made.host)
+        wait_for_dns(made.host)
         tell("Creating the database and its roles")
         log = _prepare(project, made, names)
     progress.done("Database", f"{names.database}: {', '.join(log) or 'nothing to do'}")
@@ -208,11 +208,13 @@ def _write(project: Project, made: Cluster, names: Names) -> list[Path]:
     return written
 
 
-def _identifier(name: str, joiner: str) -> str:
+def identifier(name: str, joiner: str) -> str:
+    """A name in lower-case letters and digits, with `joiner` for all else."""
     return re.sub(r"[^a-z0-9]+", joiner, name.lower()).strip(joiner)
 
 
-def _wait_for_dns(host: str) -> None:
+def wait_for_dns(host: str) -> None:
+    """Wait until the name of a new cluster is known. Raises `CommandError`."""
     end = time.monotonic() + _LONGEST_DNS
     while True:
         try:

@@ -17,6 +17,7 @@ from sunup.local.progress import Progress
 from sunup.local.project import Project
 
 from . import database_check, origin, upload
+from .dsql import deploying as dsql
 from .function import Function, digest
 from .plan import Plan
 from .proof import Answer, prove
@@ -71,6 +72,9 @@ class Deployment:
             source = origin.of(self.project)
             package = self._package(folder)
             plan = self._plan(terraform, package, folder)
+            unprepared = self.options.migrate and dsql.begins(self.project, plan)
+            if unprepared:
+                self.options = replace(self.options, migrate=False)
             asked = self.options.migrate or self.project.environ.get("DB_HOST")
             if asked or (self.project.stage is not None and not self.options.plan_only):
                 database_check.same(self.project, plan)
@@ -90,6 +94,10 @@ class Deployment:
             if not plan.empty:
                 self._apply(terraform, folder / "plan")
             outputs = terraform.outputs()
+            if unprepared:
+                raise dsql.not_prepared(self.project, outputs)
+            if self.options.migrate:
+                dsql.grant(self.project, plan, outputs, self.progress)
             url = str(outputs.get("api_url", ""))
             if not url:
                 raise CommandError("Terraform has no output api_url", "Add it to outputs.tf.")

@@ -74,7 +74,7 @@ class Rollback:
         settings = project.migration_settings
         with self.progress.waiting(waking(settings.user)):
             found = running.status(settings, project.migrations, credentials=project.credentials)
-        applied = [each.revision for each in found if each.state != "pending"]
+        applied = [each.revision for each in found if each.state not in ("pending", "begun")]
         if not target.origin.ours:
             raise CommandError(
                 f"release {target.number} does not say which migrations its code knows",

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sunup.engines import DSQL
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 from sunup.settings import region_of
 
 from . import plan as planning
+from .dsql import cluster as dsql
 from .plan import Plan
 
 # Terraform's variables that follow from the settings of the app.
@@ -134,6 +136,7 @@ class Terraform:
         environ = self._project.environ
         found = {name: environ.get(variable) for name, variable in _OF_SETTINGS.items()}
         found["region"] = region_of(environ.get("DB_HOST", "")) or found["region"]
+        found["db_engine"] = DSQL.name if dsql.is_used(environ) else None
         return {name: value for name, value in found.items() if value}
 
     def _environment(self, command: str) -> dict[str, str]:

@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from sunup.engines import DSQL
 from sunup.failures import DatabaseUnavailable
 from sunup.local.aws import LOG_IN, Arn, code_of
+from sunup.local.capacity import DSQL_CONNECTIONS
 from sunup.local.errors import CommandError
 from sunup.local.project import MIGRATION_USER
 
+from . import dsql, policies
 from .finding import Examination, Finding, Findings
 
 # SigV4 services take a clock that is off by five minutes.
@@ -108,6 +111,9 @@ def policy(examination: Examination) -> Findings:
     if found is None or examination.identity is None:
         yield Finding("policy", "skipped", "the identity is not known")
         return
+    if found.engine is DSQL:
+        yield from dsql.policy(examination)
+        return
     try:
         cluster = _cluster_of(examination.aws.client("rds"), found.host)
         if cluster is None:
@@ -119,14 +125,15 @@ def policy(examination: Examination) -> Findings:
             cure = "Enable it: aws rds modify-db-cluster --enable-iam-database-authentication ..."
             yield Finding("policy", "failure", "the cluster does not accept IAM tokens", cure)
         iam = examination.aws.client("iam")
-        mine = _principal(iam, examination.identity)
+        mine = policies.principal(iam, examination.identity)
         users = {found.user, examination.project.environ.get(MIGRATION_USER) or found.user}
         wanted = [(mine, user) for user in sorted(users)]
         role = examination.outputs.get("lambda_iam_role_arn")
         if isinstance(role, str):
             wanted.append((role, found.user))
         for principal, user in wanted:
-            yield _simulated(iam, principal, _resource(cluster, user), user)
+            resource = _resource(cluster, user)
+            yield policies.simulated(iam, principal, "rds-db:connect", resource, user)
     except ClientError as error:
         yield Finding("policy", "skipped", f"could not be checked: {code_of(error)}")
     except _UNANSWERED as error:
@@ -135,29 +142,40 @@ def policy(examination: Examination) -> Findings:
 
 def concurrency(examination: Examination) -> Findings:
     """max_connections against the instances that Lambda may start: each holds one connection."""
-    if examination.app is None:
+    on_dsql = examination.settings is not None and examination.settings.engine is DSQL
+    if examination.app is None and not on_dsql:
         yield Finding("connections", "skipped", "not logged in")
         return
-    limit, used = examination.app.execute(
-        "select current_setting('max_connections')::int,"
-        " (select count(*) from pg_stat_activity where backend_type = 'client backend')"
-    ).fetchone() or (0, 0)
-    if used > 0.9 * limit:
+    # Aurora DSQL's own max_connections means nothing, and nobody can see who is connected.
+    limit, used = (DSQL_CONNECTIONS, None) if on_dsql else _connections(examination)
+    raised = "" if on_dsql else ", or raise the maximum ACU"
+    if used is not None and used > 0.9 * limit:
         cure = "Raise the maximum ACU, or lower reserved_concurrency."
         yield Finding("connections", "warning", f"{used} of {limit} are in use", cure)
+    in_use = f"at most {limit}" if used is None else f"{used} of {limit} in use"
     function = examination.outputs.get("lambda_function_name") or examination.project.name
     instances, whose = _concurrency(examination, str(function))
     if instances is None:
-        yield Finding("connections", "ok", f"{used} of {limit} in use; concurrency not known")
+        yield Finding("connections", "ok", f"{in_use}; concurrency not known")
     elif instances > limit - _KEPT_FREE:
         yield Finding(
             "connections",
             "warning",
             f"{whose} of {instances} instances, but {limit} connections: a burst would be refused",
-            f"Set reserved_concurrency to {limit - _KEPT_FREE} or less, or raise the maximum ACU.",
+            f"Set reserved_concurrency to {limit - _KEPT_FREE} or less{raised}.",
         )
     else:
-        yield Finding("connections", "ok", f"{used} of {limit} in use, {whose} of {instances}")
+        yield Finding("connections", "ok", f"{in_use}, {whose} of {instances}")
+
+
+def _connections(examination: Examination) -> tuple[int, int | None]:
+    """max_connections, and how many there are."""
+    assert examination.app is not None
+    row = examination.app.execute(
+        "select current_setting('max_connections')::int,"
+        " (select count(*) from pg_stat_activity where backend_type = 'client backend')"
+    ).fetchone()
+    return row or (0, 0)
 
 
 def _concurrency(examination: Examination, function: str) -> tuple[int | None, str]:
@@ -182,33 +200,8 @@ def _cluster_of(rds: Any, host: str) -> dict[str, Any] | None:
     return None
 
 
-def _principal(iam: Any, identity: str) -> str:
-    """The role or user behind a caller's identity: a session's own ARN cannot be simulated."""
-    arn = Arn.parse(identity)
-    kind, _, rest = ("" if arn is None else arn.resource).partition("/")
-    if kind == "assumed-role":
-        return str(iam.get_role(RoleName=rest.split("/")[0])["Role"]["Arn"])
-    return identity
-
-
 def _resource(cluster: dict[str, Any], user: str) -> str:
     arn = Arn.parse(cluster["DBClusterArn"])
     assert arn is not None
     resource_id = cluster["DbClusterResourceId"]
     return f"arn:{arn.partition}:rds-db:{arn.region}:{arn.account}:dbuser:{resource_id}/{user}"
-
-
-def _simulated(iam: Any, principal: str, resource: str, user: str) -> Finding:
-    name = principal.rpartition("/")[2]
-    answer = iam.simulate_principal_policy(
-        PolicySourceArn=principal, ActionNames=["rds-db:connect"], ResourceArns=[resource]
-    )
-    decision = answer["EvaluationResults"][0]["EvalDecision"]
-    if decision == "allowed":
-        return Finding("policy", "ok", f"{name} may connect as {user}")
-    return Finding(
-        "policy",
-        "failure",
-        f"{name} may not connect as {user} ({decision})",
-        f"Allow rds-db:connect on {resource}.",
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import account, login, network
+from . import account, dsql, login, network
 from .finding import Examination, Finding, Findings
 
 __all__ = ["CHECKS", "Examination", "Finding"]
@@ -14,6 +14,7 @@ CHECKS: list[tuple[str, Callable[[Examination], Findings]]] = [
     ("the clock", account.clock),
     ("the credentials", account.credentials),
     ("the identity", account.identity),
+    ("the cluster", dsql.cluster),
     ("the IAM policies", account.policy),
     ("the login (a sleeping database takes 15 to 40 s)", login.login),
     ("the role", login.role),

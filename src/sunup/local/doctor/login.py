@@ -2,6 +2,7 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sunup.engines import DSQL
 from sunup.failures import AccessRefused, DatabaseUnavailable, TokenRefused
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running
@@ -9,6 +10,7 @@ from sunup.local.migrations.folder import has_migrations
 from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
+from . import dsql_login
 from .finding import Connection, Examination, Finding, Findings
 
 # Alembic's and sunup's own tables.
@@ -45,6 +47,9 @@ def login(examination: Examination) -> Findings:
         return
     if found.uses_token and examination.credentials is None:
         yield Finding("login", "skipped", "no token can be signed")
+        return
+    if found.engine is DSQL:
+        yield from dsql_login.login(examination, found)
         return
     owner = examination.project.migration_settings
     try:
@@ -104,6 +109,9 @@ def _refused(examination: Examination, owner: Settings) -> Finding:
 def role(examination: Examination) -> Findings:
     """Whether the app's role has rds_iam, owns nothing, and may use the tables."""
     found, connection = examination.settings, examination.app
+    if found is not None and found.engine is DSQL:
+        yield from dsql_login.role(examination)
+        return
     if found is None or connection is None:
         if not examination.role_is_wrong:
             yield Finding("role", "skipped", "not logged in")
@@ -146,6 +154,10 @@ def idle_timeout(examination: Examination) -> Findings:
     if found is None:
         yield Finding("idle timeout", "skipped", "no settings")
         return
+    if found.engine is DSQL:
+        detail = "Aurora DSQL's idle sessions cost nothing, and keep nothing awake"
+        yield Finding("idle timeout", "skipped", detail)
+        return
     seconds = found.idle_session_timeout
     cure = "Unset DB_IDLE_SESSION_TIMEOUT; the default is 60 s."
     if seconds == 0:
@@ -184,11 +196,15 @@ def migrations(examination: Examination) -> Findings:
     if by_state["pending"]:
         detail = f"not applied: {', '.join(by_state['pending'])}"
         yield Finding("migrations", "failure", detail, "sunup migrate up")
-    if not by_state["changed"] and not by_state["pending"]:
+    half = by_state["begun"] + by_state["undoing"]
+    if half:
+        detail = f"half applied: {', '.join(half)}"
+        yield Finding("migrations", "failure", detail, "sunup migrate up goes on with it")
+    if not by_state["changed"] and not by_state["pending"] and not half:
         yield Finding("migrations", "ok", f"all {len(states)} applied")
 
 
-_STATES = ("applied", "pending", "changed")
+_STATES = ("applied", "pending", "changed", "begun", "undoing")
 
 
 def _connected(examination: Examination, settings: Settings) -> Connection:

@@ -66,6 +66,12 @@ class Console:
             "credentials/revoke": revoke,
             "instances/reap": functions.reap,
         }
+        if isinstance(aurora, Dsql):
+            self._actions |= {
+                "dsql/conflict": aurora.conflict,
+                "dsql/unavailable": aurora.faults.fail_statement,
+                "dsql/uncertain": aurora.faults.lose_commit,
+            }
         self.app = Starlette(
             middleware=[Middleware(_OwnOnly)],
             routes=[

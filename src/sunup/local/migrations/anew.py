@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sunup.local.errors import CommandError
 from sunup.settings import Settings
 
-from . import files, running
+from . import files, running, sessions
 from .folder import open_folder
 
 # Beside the embedded server's data: the files of applied migrations, by their checksums.
@@ -50,7 +50,7 @@ def _undo_changed(
     Where that cannot be done (others follow that were not changed, nothing was kept, two branches
     were joined since then) nothing is undone, and `running.upgrade` says what is wrong.
     """
-    with running.connected(settings, None) as connection:
+    with sessions.connected(settings, None) as connection:
         applied = files.known(connection)
         here = {each.revision: Path(each.path) for each in script.walk_revisions()}
         wrong = {

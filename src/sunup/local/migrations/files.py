@@ -15,15 +15,21 @@ from sunup.local.errors import CommandError
 
 TABLE = "sunup_migrations"
 
-# Who else may write the two tables, where they are this role's to grant.
+# Who else may write these tables, where they are this role's to grant. The last three: on DSQL.
 _WRITERS = """
     select n.nspname as schema, c.relname as name, pg_get_userbyid(nullif(a.grantee, 0)) as grantee,
            string_agg(a.privilege_type, ', ') as rights
     from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
-    where c.oid in (to_regclass(:versions), to_regclass('sunup_migrations'))
+    where c.oid in (to_regclass(:versions), to_regclass('sunup_migrations'),
+                    to_regclass('sunup_lock'), to_regclass('sunup_runs'),
+                    to_regclass('sunup_progress'))
       and c.relowner = current_user::regrole and a.grantee <> c.relowner
       and a.privilege_type <> 'SELECT'
     group by 1, 2, 3
+"""
+_EXISTS = """
+    select 1 from pg_catalog.pg_class
+    where relname = 'sunup_migrations' and pg_catalog.pg_table_is_visible(oid)
 """
 _CREATE = """
     create table if not exists sunup_migrations (
@@ -105,7 +111,7 @@ def protect(connection: Connection, table: str, schema: str | None) -> None:
 
 
 def _exists(connection: Connection) -> bool:
-    return connection.scalar(text("select to_regclass('sunup_migrations')")) is not None
+    return connection.scalar(text(_EXISTS)) is not None
 
 
 def known(connection: Connection) -> dict[str, str]:

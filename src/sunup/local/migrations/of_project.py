@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from sunup.engines import DSQL
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 from sunup.nearby import read, variables_of
 
-from . import anew, django, running
+from . import anew, django, running, sessions
 from .folder import has_migrations
 
 
@@ -65,7 +66,13 @@ def upgrade(
             on_wait=on_wait,
             on_retry=on_retry,
         )
-    with running.locked(settings, project.credentials, on_wait):
+    if settings.engine is DSQL:
+        raise CommandError(
+            "Django's migrations do not fit Aurora DSQL, and nothing was executed: its own apps' "
+            "(contenttypes, auth) change the types of columns, and each is one transaction",
+            "docs/django.md says what can be done by hand; on Aurora they are applied as they are.",
+        )
+    with sessions.locked(settings, project.credentials, on_wait):
         return django.upgrade(project, on_retry)
 
 
@@ -78,7 +85,7 @@ def pending(project: Project) -> list[str]:
             f"{changed[0]} was changed after it was applied",
             "Restore it and write a new migration; sunup migrate up says more.",
         )
-    return [each.file for each in found if each.state == "pending"]
+    return [each.file for each in found if each.state in ("pending", "begun")]
 
 
 def status(project: Project) -> list[running.Revision]:

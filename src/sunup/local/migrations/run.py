@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -21,6 +20,7 @@ from . import locking
 from .environment import bookkeeping, run_env
 from .folder import file_of
 from .statements import ends_transaction
+from .steps import planned
 
 # Of a statement in a message.
 _LONGEST_STATEMENT = 200
@@ -131,13 +131,7 @@ class Run:
         self._connection.commit()
 
     def _steps(self, revision: Any, context: MigrationContext) -> Any:
-        script = self._script
-        wanted = "downgrade" if self._backwards else "upgrade"
-        for each in script.walk_revisions():
-            if not callable(getattr(each.module, wanted, None)):
-                raise CommandError(f"{Path(each.path).name} has no function {wanted}()")
-        find = script._downgrade_revs if self._backwards else script._upgrade_revs  # noqa: SLF001
-        found = find(self._to, revision)
+        found = planned(self._script, self._to, revision, backwards=self._backwards)
         if found and not self._target:
             self._target = found[-1].revision.revision
         for step in found:

@@ -1,12 +1,13 @@
 """An app's Alembic migrations, over a connection that sunup opened: signed in and awake.
 
 Everything that changes the database happens under one advisory lock, so that two at once do not
-apply twice. What was applied is remembered with a checksum (`files`).
+apply twice. What was applied is remembered with a checksum (`files`). Aurora DSQL has neither such
+locks nor a migration in one transaction: `dsql`.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -16,26 +17,28 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from sunup.connecting.credentials import CredentialSource
-from sunup.failures import plain_text
+from sunup.engines import DSQL
 from sunup.local.errors import CommandError
-from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import files as migration_files
-from . import locking
+from .dsql import cuts
+from .dsql import files as dsql_files
+from .dsql.run import Run as DSQLRun
 from .environment import bookkeeping, run_env
 from .folder import file_of, one_head, open_folder
 from .run import Run
+from .sessions import connected, locked
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One migration: `state` is applied, pending or changed (applied, then edited)."""
+    """One migration: `state` is applied, pending or changed (applied, then edited).
+
+    On Aurora DSQL also begun or undoing: some of its statements were executed.
+    """
 
     revision: str
     title: str
@@ -64,11 +67,12 @@ def upgrade(
     if to == "head":
         one_head(script)
     _check(script, to)
-    with locked(settings, credentials, on_wait) as connection:
+    with locked(settings, credentials, on_wait, on_retry) as connection:
         found = bookkeeping(connection, config, script)
         applied = found.applied(script)
         migration_files.create_table(connection)
-        migration_files.accept(connection, script, accept)
+        cut = {*accept} & cuts.ours(connection, script, cuts.UP)
+        migration_files.accept(connection, script, {*accept} - cut)
         changed = migration_files.changed(connection, script)
         if changed:
             raise CommandError(
@@ -78,13 +82,18 @@ def upgrade(
             )
         migration_files.adopt(connection, script, applied)
         connection.commit()
-        run = Run(connection, config, script, to, applied, on_retry=on_retry)
+        run: Run | DSQLRun
+        if settings.engine is DSQL:
+            run = DSQLRun(connection, config, script, to, applied, accept=cut, tell=on_retry)
+        else:
+            run = Run(connection, config, script, to, applied, on_retry=on_retry)
         try:
             return run.all()
         finally:
             # Ctrl-C has ended the connection.
             if not connection.invalidated:
-                migration_files.protect(connection, found.table, found.schema)
+                protect = dsql_files.protect if settings.engine is DSQL else migration_files.protect
+                protect(connection, found.table, found.schema)
 
 
 def downgrade(
@@ -106,7 +115,7 @@ def downgrade(
     """
     config, script = open_folder(folder, versions)
     _check(script, to)
-    with locked(settings, credentials, on_wait) as connection:
+    with locked(settings, credentials, on_wait, on_retry) as connection:
         found = bookkeeping(connection, config, script)
         applied = found.applied(script)
         if seen is not None and applied != set(seen):
@@ -114,6 +123,7 @@ def downgrade(
                 "another run changed the database in the meantime: nothing was undone",
                 "sunup migrate status shows what is applied now.",
             )
+        cuts.ours(connection, script, cuts.DOWN)
         if not applied:
             return []
         if to.startswith("-") and len(found.heads) > 1:
@@ -124,6 +134,10 @@ def downgrade(
             )
         migration_files.create_table(connection)
         connection.commit()
+        if settings.engine is DSQL:
+            return DSQLRun(
+                connection, config, script, to, applied, backwards=True, tell=on_retry
+            ).all()
         run = Run(connection, config, script, to, applied, backwards=True, on_retry=on_retry)
         return run.all()
 
@@ -136,17 +150,17 @@ def status(
     with connected(settings, credentials) as connection:
         applied = bookkeeping(connection, config, script).applied(script)
         changed = migration_files.changed(connection, script)
+        half = {each.revision for each in cuts.cuts(connection)}
+
+    def state(revision: str) -> str:
+        if revision in half:
+            return "undoing" if revision in applied else "begun"
+        if revision in changed:
+            return "changed"
+        return "applied" if revision in applied else "pending"
+
     return [
-        Revision(
-            each.revision,
-            each.doc,
-            file_of(script, each.revision),
-            "changed"
-            if each.revision in changed
-            else "applied"
-            if each.revision in applied
-            else "pending",
-        )
+        Revision(each.revision, each.doc, file_of(script, each.revision), state(each.revision))
         for each in reversed(list(script.walk_revisions()))
     ]
 
@@ -175,6 +189,7 @@ def sql(
             script,
             steps,
             as_sql=True,
+            transactional_ddl=settings.engine is not DSQL,
             starting_rev=(() if everything else found.heads) or None,
             destination_rev="head",
             output_buffer=output,
@@ -194,38 +209,3 @@ def _check(script: ScriptDirectory, to: str) -> None:
         f"there is no revision {to!r}",
         f"The revisions are {', '.join(known) or 'none'}. See sunup migrate status.",
     )
-
-
-@contextmanager
-def connected(settings: Settings, credentials: CredentialSource | None) -> Iterator[Connection]:
-    """A SQLAlchemy connection, after the database has woken up."""
-    # A migration may open another one by itself: op.get_bind().engine.connect().
-    first = [open_connection(settings, credentials)]
-    engine = create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: first.pop() if first else open_connection(settings, credentials),
-        poolclass=NullPool,
-    )
-    try:
-        with engine.connect() as connection:
-            yield connection
-            connection.rollback()
-    except DBAPIError as error:
-        # `_run` reports a migration's errors; these are about sunup's and Alembic's own tables.
-        reason = plain_text(error.orig or error)
-        raise CommandError(
-            f"{settings.user} cannot migrate {settings.database}: {reason}",
-            "If it lacks privileges, set DB_MIGRATION_USER to the role that owns the tables.",
-        ) from error
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def locked(
-    settings: Settings, credentials: CredentialSource | None, on_wait: Callable[[], None]
-) -> Iterator[Connection]:
-    """A connection that holds the lock which all runs take."""
-    with connected(settings, credentials) as connection:
-        locking.be_the_only_one(connection, on_wait)
-        yield connection

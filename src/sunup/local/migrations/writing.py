@@ -31,7 +31,7 @@ _OURS = (migration_files.TABLE, RECEIPTS)
 
 _ADD_RECEIPTS = f"""op.create_table(
         "{RECEIPTS}",
-        sa.Column("key", sa.LargeBinary, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False),
         sa.Column(
             "created_at",

@@ -32,3 +32,32 @@ def test_the_name_in_terraform_s_values_is_the_function_s(app: Path, made: Ci) -
     (app / "terraform/terraform.tfvars").write_text('name = "Given"\n')
     assert made(app)[0] == 0
     assert defaults(app / "terraform/ci/main.tf")["name"] == "Given"
+
+
+DSQL = "abcdefghijklmnopqrstuvwxyz.dsql.eu-west-1.on.aws"
+
+
+@pytest.mark.parametrize(
+    ("values", "environ", "users", "clusters"),
+    [
+        ('db_cluster_resource_id = "cluster-A"\n', {}, ["cluster-A/shop_migrate"], []),
+        (f'db_host = "{DSQL}"\n', {}, [], ["eu-west-1/abcdefghijklmnopqrstuvwxyz"]),
+        ("", {"DB_HOST": DSQL}, [], ["eu-west-1/abcdefghijklmnopqrstuvwxyz"]),
+        ("", {}, [], []),
+    ],
+)
+def test_who_migrates_may_connect(
+    app: Path,
+    made: Ci,
+    monkeypatch: pytest.MonkeyPatch,
+    values: str,
+    environ: dict[str, str],
+    users: list[str],
+    clusters: list[str],
+) -> None:
+    (app / "terraform/terraform.tfvars").write_text(values)
+    for name, value in {"DB_MIGRATION_USER": "shop_migrate", **environ}.items():
+        monkeypatch.setenv(name, value)
+    assert made(app)[0] == 0
+    found = defaults(app / "terraform/ci/main.tf")
+    assert (found["migration_users"], found["dsql_clusters"]) == (users, clusters)

@@ -49,3 +49,9 @@ async def connect_asyncpg(aws: Emulator, user: str = "admin") -> "asyncpg.Connec
         database="postgres",
         ssl=ssl.create_default_context(cafile=aws.environ["DB_SSLROOTCERT"]),
     )
+
+
+def works(aws: Emulator) -> bool:
+    """The request after: a plain session."""
+    with connect(aws) as connection:
+        return connection.execute("select 1").fetchone() == (1,)

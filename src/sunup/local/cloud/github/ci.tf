@@ -99,6 +99,17 @@ variable "migration_users" {
   default     = @migration_users@
 }
 
+variable "dsql_clusters" {
+  description = "The Aurora DSQL clusters that are migrated, by their admin, as region/identifier. The jobs do not make, change or delete one, where Terraform has it: an administrator does."
+  type        = list(string)
+  default     = @dsql_clusters@
+
+  validation {
+    condition     = alltrue([for each in var.dsql_clusters : can(regex("^[a-z0-9-]+/[a-z0-9]{26}$", each))])
+    error_message = "dsql_clusters must be as region/identifier, such as eu-central-1/abcdefghijklmnopqrstuvwxyz."
+  }
+}
+
 variable "create_provider" {
   description = "false where the account has GitHub's OIDC provider already: there can be one only."
   type        = bool
@@ -238,6 +249,16 @@ data "aws_iam_policy_document" "read" {
       "arn:${local.partition}:scheduler:${var.region}:${local.account}:schedule/default/${var.name}*",
     ]
   }
+
+  # Of a cluster that is in Terraform's state (create_dsql_cluster).
+  dynamic "statement" {
+    for_each = length(local.dsql_clusters) > 0 ? [1] : []
+
+    content {
+      actions   = ["dsql:GetCluster", "dsql:GetVpcEndpointServiceName", "dsql:ListTagsForResource"]
+      resources = local.dsql_clusters
+    }
+  }
 }
 
 # What a deployment changes: what begins with the app's name, and nothing else.
@@ -314,6 +335,16 @@ data "aws_iam_policy_document" "write" {
       resources = [for each in var.migration_users : "arn:${local.partition}:rds-db:${var.region}:${local.account}:dbuser:${each}"]
     }
   }
+
+  # As admin: nobody else may make tables in the schema public, and let the function in.
+  dynamic "statement" {
+    for_each = length(local.dsql_clusters) > 0 ? [1] : []
+
+    content {
+      actions   = ["dsql:DbConnectAdmin"]
+      resources = local.dsql_clusters
+    }
+  }
 }
 
 locals {
@@ -327,6 +358,11 @@ locals {
     "arn:${local.partition}:iam::${local.account}:role/${var.name}-${suffix}"
   ]
   roles = local.app_roles
+
+  dsql_clusters = [
+    for each in var.dsql_clusters :
+    "arn:${local.partition}:dsql:${split("/", each)[0]}:${local.account}:cluster/${split("/", each)[1]}"
+  ]
 
   bucket        = "arn:${local.partition}:s3:::${var.bucket}"
   state_objects = [for each in var.state : "${local.bucket}/${each}"]

@@ -2,6 +2,7 @@
 
 import re
 
+from sunup.engines import DSQL, recognised
 from sunup.local.project import MIGRATION_USER, Project
 
 
@@ -14,12 +15,23 @@ def name(project: Project) -> str:
 
 
 def migration_users(project: Project) -> list[str]:
-    """As cluster/user; empty where one of them is not known."""
+    """Of Aurora, as cluster/user; empty where one of them is not known."""
+    if dsql_clusters(project):
+        return []
     user = project.environ.get(MIGRATION_USER)
     cluster = project.environ.get("DB_CLUSTER_RESOURCE_ID") or _given(
         project, "db_cluster_resource_id"
     )
     return [f"{cluster}/{user}"] if cluster and user else []
+
+
+def dsql_clusters(project: Project) -> list[str]:
+    """As region/identifier; empty for another engine."""
+    host = project.environ.get("DB_HOST") or _given(project, "db_host") or ""
+    found = recognised(host)
+    if found is None or found[0] is not DSQL:
+        return []
+    return [f"{found[1]}/{host.lower().partition('.')[0]}"]
 
 
 def _given(project: Project, variable: str) -> str | None:

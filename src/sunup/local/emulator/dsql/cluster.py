@@ -85,6 +85,7 @@ class Dsql:
         await self.faults.stop()
         await self._clients.stop()
         await self._jobs.stop()
+        await self.conflicts.stop()
         await self._owner.close()
 
     @property
@@ -102,6 +103,11 @@ class Dsql:
         self._timeline.add("fault", fault="pause")
         self.places.end_all(graceful=True)
         self.sleep.deactivate()
+
+    async def conflict(self) -> None:
+        """The next COMMIT of changes conflicts."""
+        self._timeline.add("fault", fault="conflict")
+        self.conflicts.next += 1
 
     async def resume(self) -> None:
         """Begin to wake, as if somebody had come."""

@@ -1,24 +1,47 @@
-"""What sessions have to do with each other: whose rows are taken, and which schema they know."""
+"""What sessions have to do with each other: who waits for whom, and which schema they know."""
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import Protocol
 
+import psycopg
+
+from ..background import Background
 from ..owner import Owner
 from .transaction import Transaction
 
+# Seconds between two looks at who waits; sooner when a session has come to rest.
+_STEP = 0.01
+
+_BLOCKED = """
+select waits, holds
+from unnest(%s::int[]) as waits, unnest(pg_blocking_pids(waits)) as holds
+"""
+
 
 class Conflicts:
-    """Knows the sessions by the process that serves them. On one event loop."""
+    """Knows the sessions by the process that serves them. On one event loop.
+
+    `probability` is that of a COMMIT of changes to conflict without any reason.
+    """
 
     def __init__(self, owner: Owner, probability: float) -> None:
         self._owner = owner
         self._probability = probability
         self._works: dict[int, Working] = {}
+        self._waiting: set[int] = set()
+        self._stirred = asyncio.Event()
+        self._watching = False
+        self._background = Background()
         # Grows with each change of the schema.
         self.catalog = 0
         # So many of the next COMMITs of changes conflict.
         self.next = 0
+
+    async def stop(self) -> None:
+        """Let them wait."""
+        await self._background.stop()
 
     def enter(self, work: "Working") -> None:
         """A session begins."""
@@ -35,18 +58,45 @@ class Conflicts:
             return True
         return random.random() < self._probability  # noqa: S311
 
-    async def make_way(self, work: "Working") -> None:
-        """Suspend each session that a statement waits for and that does nothing itself."""
-        rows = await self._owner.fetch("select unnest(pg_blocking_pids(%s))", (work.pid,))
-        for (pid,) in rows:
-            other = self._works.get(pid)
-            if other is None or other.turn.locked():
-                continue  # it will soon be done, or is the server's own
-            async with other.turn:
-                transaction = other.transaction
-                await other.suspend()
-            if transaction is not None and work.transaction is not None:
-                work.transaction.taken.add(transaction)
+    def wait(self, work: "Working") -> None:
+        """A statement takes long: see to it that it waits for nobody who does nothing."""
+        self._waiting.add(work.pid)
+        if not self._watching:
+            self._watching = True
+            self._background.start(self._watch())
+
+    def done(self, work: "Working") -> None:
+        """It waits no more."""
+        self._waiting.discard(work.pid)
+
+    def at_rest(self) -> None:
+        """A session has nothing to do: somebody may wait for it."""
+        self._stirred.set()
+
+    async def _watch(self) -> None:
+        try:
+            while self._waiting:
+                with suppress(psycopg.Error):  # it was ended: the next time
+                    for pid, holder in await self._owner.fetch(_BLOCKED, (list(self._waiting),)):
+                        await self._make_way(pid, holder)
+                self._stirred.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STEP):
+                        await self._stirred.wait()
+        finally:
+            self._watching = False
+
+    async def _make_way(self, pid: int, holder: int) -> None:
+        """Suspend a session that another waits for, when it does nothing itself."""
+        waits, holds = self._works.get(pid), self._works.get(holder)
+        if waits is None or holds is None or holds.turn.locked():
+            return  # it will soon be done, or is none of ours
+        async with holds.turn:
+            transaction = holds.transaction
+            await holds.suspend()
+        if transaction is not None and waits.transaction is not None:
+            waits.transaction.rivals.add(transaction)
+            transaction.rivals.add(waits.transaction)
 
 
 class Working(Protocol):

@@ -7,7 +7,7 @@ transaction; awslabs/agent-plugins for OC001 and XX000.
 import time
 from collections.abc import Sequence
 
-from . import asynchronous
+from . import asynchronous, keys
 from .faults import Faults
 from .jobs import Jobs
 from .messages import Failure, Message, complete, fields, row, tag
@@ -125,6 +125,9 @@ class Doing:
         work, transaction = self._work, self._work.transaction
         if _waits(statement):
             await self._jobs.finished()
+        failure = await keys.refused(work, statement)
+        if failure is not None:
+            return await self.fail(failure)
         if statement.kind in asynchronous.KINDS:
             answers = await asynchronous.do(work, statement, data)
         else:
@@ -180,7 +183,7 @@ class Doing:
             return [complete("ROLLBACK")]
         failure = self._at_commit(transaction)
         if failure is None and not transaction.doomed:
-            await work.resume()
+            await work.resume(to_commit=True)
         if failure is None and (transaction.doomed or transaction.lost):
             failure = CONFLICT
         if failure is not None:

@@ -20,6 +20,16 @@ class Faults(AuroraFaults):
         # "uncertain commit outcome").
         self.uncertain = 0
 
+    async def fail_statement(self) -> None:
+        """The next statement or COMMIT fails with XX000."""
+        self._timeline.add("fault", fault="server unavailable")
+        self.unavailable += 1
+
+    async def lose_commit(self) -> None:
+        """The next COMMIT is done, and answered with XX000."""
+        self._timeline.add("fault", fault="uncertain commit")
+        self.uncertain += 1
+
     async def late(self) -> None:
         """Wait as long as each message is late."""
         if self.delay:

@@ -48,6 +48,9 @@ class Jobs:
         await asyncio.sleep(self._seconds)
         for job, kind, number, command in await self._owner.fetch(_NEXT):
             try:
+                if kind == "INDEX_BUILD" and command is not None:
+                    await self._owner.fetch(_DONE, ("failed", command, job))
+                    continue
                 if kind == "INDEX_BUILD":
                     await self._owner.fetch(_VALID, (number,))
                 else:

@@ -3,14 +3,12 @@
 The judges (event triggers) act in sessions of the front only, which sets `sunup.dsql`.
 """
 
-# What every session is started with. The detection of deadlocks is what a waiting statement waits
-# for where two sessions wait for each other.
-SESSION = {
-    "default_transaction_isolation": "repeatable read",
-    "deadlock_timeout": "30ms",
-    "TimeZone": "UTC",
-    "sunup.dsql": "on",
-}
+# What every session is started with; its client's own settings come later, and win. The detection
+# of deadlocks is what a statement waits for where two sessions wait for each other.
+SESSION = (
+    "-c sunup.dsql=on -c TimeZone=UTC -c deadlock_timeout=30ms"
+    " -c default_transaction_isolation=repeatable\\ read"
+)
 
 _ROLES = """
 do $$ begin create role admin login createrole; exception when duplicate_object then null; end $$;
@@ -64,6 +62,10 @@ returns text language sql security definer set search_path = pg_catalog as $$
            case when validated is not null then
                format('alter table %s validate constraint %I', object::regclass, validated) end
     from generate_series(1, 26) returning job_id
+$$;
+create or replace function sys.fails(job text, reason text) returns void language sql
+security definer set search_path = pg_catalog as $$
+    update sys.work set command = reason where job_id = job
 $$;
 create or replace function sys.iam_grant(name text, caller text) returns void language plpgsql
 security definer set search_path = pg_catalog as $$
@@ -126,7 +128,8 @@ create event trigger sunup_index on ddl_command_end
 """
 
 # As recorded (EMU, environment); the database is always called so. These must be such that the
-# planner puts their text in their place: what they replace are built in, and found by number.
+# planner puts their text in their place: what they replace are built in, and found by number. Of
+# the text search configurations only `simple` is there (EMU, queries; of the others english only).
 _CATALOG = """
 set allow_system_table_mods = on;
 create or replace function pg_catalog.version() returns text language sql stable
@@ -137,6 +140,11 @@ create or replace function pg_catalog.current_setting(text) returns text languag
     as $$ select case lower($1) when 'server_version' then '16.15'
                  when 'server_version_num' then '160015'
                  else current_setting($1, false) end $$;
+do $$ declare each text; begin
+    for each in select cfgname from pg_ts_config where cfgname <> 'simple' loop
+        execute format('drop text search configuration pg_catalog.%I', each);
+    end loop;
+end $$;
 reset allow_system_table_mods;
 """
 

@@ -155,6 +155,7 @@ ROWS = (
     # Rows.
     Row("SELECT|WITH|( ... FOR NO KEY UPDATE", _LOCKING, "EMU occ"),
     Row("SELECT|WITH|( ... FOR SHARE", _LOCKING, "EMU occ"),
+    Row("SELECT|WITH|( ... TABLESAMPLE", "TABLESAMPLE clause not supported", "EMU queries"),
     Row("COPY ... FROM '", "COPY from a file not supported", "DSQLUG"),
     Row("COPY ... FROM PROGRAM", "COPY from a program not supported", "DSQLUG"),
     Row("COPY ... TO '", "COPY to a file not supported", "DSQLUG"),

@@ -76,10 +76,9 @@ class Session:
         given = {name: value for name, value in start.parameters.items() if name[:5] != "_pq_."}
         options = settings.without_cluster(given.pop("options", ""))
         parameters = {
-            **preparing.SESSION,
             **given,
             "database": self._server.database,
-            **({"options": options} if options else {}),
+            "options": f"{preparing.SESSION} {options}".strip(),
         }
         upstream = await Upstream.open(str(self._server.socket), parameters)
         self._upstream = upstream
@@ -109,6 +108,7 @@ class Session:
                 await self._server.faults.late()
                 async with self._work.turn:
                     await self._take(message)
+                conflicts.at_rest()
         finally:
             over.cancel()
             conflicts.leave(self._work)

@@ -19,6 +19,9 @@ _DML = {"INSERT", "UPDATE", "DELETE", "COPY"}
 # As recorded (`refusals`, EMU environment).
 _SHOWN = {"SERVER_VERSION": "16.15", "SERVER_VERSION_NUM": "160015"}
 
+# Functions of types that are not there (EMU, queries).
+_SHAPES = {"BOX", "CIRCLE", "LINE", "LSEG", "PATH", "POINT", "POLYGON"}
+
 # "There is no such relation" (several reports on Aurora DSQL's catalog, facts of 2026-10).
 _NO_RELATIONS = {"PG_STAT_ACTIVITY", "PG_LOCKS", "PG_EXTENSION", "PG_SEQUENCE"}
 
@@ -69,7 +72,7 @@ def _statement(text: str, found: tuple[Word, ...]) -> Statement:
         return Statement(text, _kind(said), found, refusal)
     if place is not None:
         return Statement(_cut(text, found[place + 1]), "index", found)
-    if said[:3] == ("ALTER", "TABLE", "ASYNC"):
+    if said[:3] == ("ALTER", "TABLE", "ASYNC") and said[-3:-1] == ("VALIDATE", "CONSTRAINT"):
         return Statement(_cut(text, found[2]), "validate", found)
     shown = _SHOWN.get(said[1]) if said[0] == "SHOW" and len(said) == 2 else None
     return Statement(text, _kind(said), found, shown=shown)
@@ -106,7 +109,7 @@ def _setting(found: tuple[Word, ...], said: tuple[str, ...]) -> Failure | None:
             return None
         if rest[0].text in ("TRANSACTION", "CHARACTERISTICS"):
             return settings.refused("TRANSACTION")
-        if rest[0].text in ("TIME", "NAMES"):  # TimeZone, client_encoding
+        if rest[0].text in ("TIME", "NAMES", "CONSTRAINTS"):  # the first two: TimeZone, encoding
             return None
         return settings.refused(rest[0].name)
     if "SET_CONFIG" in said:
@@ -118,8 +121,12 @@ def _setting(found: tuple[Word, ...], said: tuple[str, ...]) -> Failure | None:
 
 def _function(found: tuple[Word, ...], said: tuple[str, ...]) -> Failure | None:
     for word, after in zip(found, said[1:], strict=False):
-        if after == "(" and word.text.startswith(("PG_ADVISORY_", "PG_TRY_ADVISORY_")):
+        if after != "(":
+            continue
+        if word.text.startswith(("PG_ADVISORY_", "PG_TRY_ADVISORY_")):
             return Failure("0A000", f"function {word.name} not supported")
+        if word.text in _SHAPES and said[0] in ("SELECT", "WITH", "VALUES"):
+            return Failure("0A000", f"datatype {word.name} not supported")
     return None
 
 

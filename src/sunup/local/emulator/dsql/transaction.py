@@ -28,8 +28,8 @@ class Transaction:
     """`begin` is the statement that began it; `implicit`, when the client sent none.
 
     `catalog` is the version of the schema at its beginning. While it is `suspended`, or `lost`,
-    the server does not have it. A `doomed` one cannot be committed. `taken` are those whose rows
-    it has taken.
+    the server does not have it. A `doomed` one cannot be committed. `rivals` have changed rows that
+    it changed, too: of them the first to commit wins.
     """
 
     begin: str
@@ -44,7 +44,7 @@ class Transaction:
     suspended: bool = False
     doomed: bool = False
     lost: bool = False
-    taken: set["Transaction"] = field(default_factory=set)
+    rivals: set["Transaction"] = field(default_factory=set)
 
     @property
     def here(self) -> bool:

@@ -14,7 +14,7 @@ from .messages import FLUSH, SYNC, Message, Upstream, fields
 from .transaction import Digest, Transaction
 
 # Seconds until a statement is suspected to wait for another session.
-_PATIENCE = 0.015
+_PATIENCE = 0.01
 
 # How often one begins again before it is given up.
 _TRIES = 10
@@ -61,10 +61,10 @@ class Work:
         return answers
 
     async def commit(self, text: str) -> list[Message]:
-        """Commit; the answers. Whoever lost rows to it is doomed."""
+        """Commit; the answers. Its rivals are doomed."""
         transaction = self.transaction
         assert transaction is not None
-        for each in transaction.taken:
+        for each in transaction.rivals:
             each.doomed = True
         answers, status = await self.command(text)
         self.transaction = None
@@ -90,6 +90,13 @@ class Work:
             await self.command("rollback")
             transaction.lost = True
 
+    async def restart(self) -> None:
+        """After an error: the transaction as it was before the statement, on what is there now."""
+        transaction = self.transaction
+        if transaction is not None:
+            await self.command("rollback")
+            await self._rebuild(transaction)
+
     async def suspend(self) -> None:
         """Give way to another session. Only for who has the turn."""
         transaction = self.transaction
@@ -98,12 +105,12 @@ class Work:
             transaction.lost = not transaction.replayable
             await self.command("rollback")
 
-    async def resume(self) -> None:
-        """What was suspended is there again, or lost."""
+    async def resume(self, *, to_commit: bool = False) -> None:
+        """What was suspended is there again, or lost; `to_commit` nothing else than that."""
         transaction = self.transaction
         if transaction is not None and transaction.suspended and not transaction.lost:
             transaction.suspended = False
-            await self._rebuild(transaction)
+            await self._rebuild(transaction, to_commit=to_commit)
 
     async def command(self, text: str) -> tuple[list[Message], str]:
         """Something of the front's own; what it says, and the state of the transaction."""
@@ -147,6 +154,8 @@ class Work:
                 return []
         if transaction is not None and replayed and not _state(answers):
             transaction.note(data, kind, told.value)
+        if transaction is not None and transaction.doomed and kind in b"QE":
+            await self.suspend()  # nobody needs to wait for one that has lost
         return answers
 
     async def aside(self, message: Message) -> list[Message]:
@@ -159,17 +168,19 @@ class Work:
         while (await self._upstream.read()).kind != b"Z":
             pass
 
-    async def _rebuild(self, transaction: Transaction) -> None:
+    async def _rebuild(self, transaction: Transaction, *, to_commit: bool = False) -> None:
         """Begin again, and do again what was done."""
         for _ in range(_TRIES):
             await self.command(transaction.begin)
-            if await self._replay(transaction):
+            if await self._replay(transaction, to_commit=to_commit):
                 return
             transaction.doomed = True
             await self.command("rollback")
+            if to_commit:
+                break
         transaction.lost = True
 
-    async def _replay(self, transaction: Transaction) -> bool:
+    async def _replay(self, transaction: Transaction, *, to_commit: bool) -> bool:
         """Whether all could be done again. Dooms it where an answer is another one."""
         for entry in list(transaction.journal):
             told = Digest()
@@ -180,6 +191,8 @@ class Work:
                     transaction.journal.remove(entry)  # its rows are gone, or its key is taken
                 return False
             transaction.doomed |= told.value != entry.digest
+            if transaction.doomed and to_commit:
+                return False
         return True
 
     async def _exchange(
@@ -190,11 +203,12 @@ class Work:
         copies = len(data) > 1 or data[0][:1] == b"d"
         reading = asyncio.ensure_future(self._answers(kind, told, tell, copies=copies))
         try:
-            while not (await asyncio.wait({reading}, timeout=_PATIENCE))[0]:
-                await self.conflicts.make_way(self)
-            return reading.result()
+            if not (await asyncio.wait({reading}, timeout=_PATIENCE))[0]:
+                self.conflicts.wait(self)
+            return await reading
         finally:
             reading.cancel()
+            self.conflicts.done(self)
 
     async def _answers(
         self, kind: bytes, told: Digest, tell: Tell | None, *, copies: bool

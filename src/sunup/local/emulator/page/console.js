@@ -79,8 +79,10 @@ function logOf(e) {
 
 function figures() {
   const { aurora } = state;
-  $("state").textContent = aurora.state;
-  $("state").className = { awake: "is-good", asleep: "is-rest" }[aurora.state] ?? "is-wait";
+  $("state").textContent = aurora.status ?? aurora.state;
+  $("dsql").hidden = !aurora.status;
+  if (aurora.status) $("awake-title").textContent = "awake";
+  $("state").className = { awake: "is-good", asleep: "is-rest", idle: "is-rest" }[aurora.state] ?? "is-wait";
   $("connections").textContent = `${aurora.connections} of ${aurora.max_connections}`;
   $("awake").textContent = `${aurora.awake_seconds.toFixed(1)} s`;
   $("instances").textContent = instances() || "none";

@@ -2,7 +2,7 @@
 
 const STYLES = {
   awake: "good", running: "good", init: "wait", resuming: "wait", pausing: "wait",
-  asleep: "rest", frozen: "rest",
+  asleep: "rest", idle: "rest", frozen: "rest",
 };
 const NARROW = 560, MOST_LANES = 14, TRACKS = 5, MANY = 120;
 
