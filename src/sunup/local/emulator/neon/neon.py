@@ -56,7 +56,11 @@ class Neon(Aurora):
         """Of the pooler: its sessions."""
         if not self._pooled:
             return {}
-        return {"sessions": len(self._pool), "max_sessions": self.options.session_limit}
+        return {
+            "max_connections": self._most_clients(),
+            "sessions": len(self._pool),
+            "max_sessions": self.options.session_limit,
+        }
 
     def _session(self, line: Line) -> Session:
         kind = Pooled if self._pooled else Direct

@@ -46,6 +46,7 @@ class RdsProxy(Aurora):
     def figures(self) -> dict[str, object]:
         """The sessions that the proxy has on the database, and the clients that keep theirs."""
         return {
+            "max_connections": self._most_clients(),
             "sessions": len(self._pool),
             "max_sessions": self._proxy_options.session_limit,
             "pinned": sum(each.is_pinned for each in self._pumps.values()),
