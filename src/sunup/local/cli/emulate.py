@@ -72,7 +72,7 @@ def emulate(
     resume_seconds: Annotated[
         float | None,
         typer.Option(
-            help="Seconds that a paused Aurora, an inactive DSQL or a suspended Neon takes to wake.",
+            help="Seconds that a paused Aurora, inactive DSQL or suspended Neon takes to wake.",
             min=0,
             show_default="15, Neon 0.5",
         ),

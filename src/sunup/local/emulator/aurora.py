@@ -46,7 +46,7 @@ class Aurora:
         self._listener = Listener(self._clients.accept, options.port)
         self._owner = Owner(socket_folder)
         self.places = Places(self._most_clients(), timeline)
-        self.faults = Faults(self.places, self._listener, timeline)
+        self.faults = self._make_faults()
         self.sleep = Sleep(
             options,
             busy=self._is_busy,
@@ -110,6 +110,9 @@ class Aurora:
 
     def _session(self, line: Line) -> Session:
         return Session(self._server, line)
+
+    def _make_faults(self) -> Faults:
+        return Faults(self.places, self._listener, self._timeline)
 
     def _most_clients(self) -> int:
         return self.options.connection_limit

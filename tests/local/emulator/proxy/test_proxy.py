@@ -13,6 +13,8 @@ from sunup.local.testing import Emulate
 
 from ..test_aurora import arguments
 
+Admin = Callable[[str], list[tuple[object, ...]]]
+
 PID = "select pg_backend_pid()"
 
 
@@ -246,4 +248,28 @@ def test_copy_large_results_and_errors_pass(emulate: Emulate) -> None:
     with connect(aws) as connection, connection.pipeline():
         cursors = [connection.execute("select %s::int", (n,)) for n in range(100)]
         assert [each.fetchone() for each in cursors] == [(n,) for n in range(100)]
+    works(aws)
+
+
+def test_a_failover_spares_who_is_not_in_a_transaction(emulate: Emulate) -> None:
+    aws = emulate(engine="rds-proxy")
+    with connect(aws) as idle, connect(aws) as working:
+        idle.execute("select 1")
+        working.execute("begin")
+        aws.run(aws.aurora.faults.failover(0.4))
+        began = time.monotonic()
+        assert idle.execute("select 1").fetchone() == (1,)  # held until there is a writer
+        assert 0.2 < time.monotonic() - began < 3
+        with pytest.raises(psycopg.OperationalError):
+            working.execute("select 1")
+    works(aws)
+
+
+def test_a_session_that_the_server_ended_is_given_to_nobody(emulate: Emulate, admin: Admin) -> None:
+    aws = emulate(engine="rds-proxy", rds_proxy=RdsProxyOptions(sessions=2))
+    with connect(aws) as connection:
+        for _ in range(3):
+            admin(f"select pg_terminate_backend({pid(connection)}, 5000)")
+            time.sleep(0.05)
+            assert connection.execute("select 1").fetchone() == (1,)
     works(aws)

@@ -98,5 +98,6 @@ class Backend:
                     await self._take(message)
         except (EOFError, OSError):
             self.closed = True
+            self._stream.close()
             if self._take is not None:
                 await self._take(None)

@@ -1,6 +1,7 @@
 """The sessions behind a pooler: so many at most, and a client waits for one."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -24,6 +25,8 @@ class Pool:
         self._free: list[Backend] = []
         self._used: set[Backend] = set()
         self._opening = 0
+        # From when on sessions can be opened.
+        self._opens = 0.0
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
@@ -65,8 +68,9 @@ class Pool:
         self._used.discard(backend)
         self._wake()
 
-    def end_all(self) -> None:
-        """End each session. Who has one sees its end."""
+    def end_all(self, closed_for: float = 0.0) -> None:
+        """End each session. Who has one sees its end; for so many seconds none can be opened."""
+        self._opens = time.monotonic() + closed_for
         for each in self._free:
             each.close()
         self._free.clear()
@@ -94,6 +98,7 @@ class Pool:
             self._free.pop(0).close()
         self._opening += 1
         try:
+            await asyncio.sleep(max(0.0, self._opens - time.monotonic()))
             made = await Backend.open(self._path, parameters)
         except BaseException:
             self._wake()

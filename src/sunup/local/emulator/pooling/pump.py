@@ -78,11 +78,13 @@ class Pump:
         except (EOFError, OSError):
             pass  # the client has gone
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._backend is not None:
-                self._pool.drop(self._backend)  # in a transaction, or as no other may find it
+            self._let_go()
             await self._client.finish()
+
+    def close(self) -> None:
+        """Hang up, also where it has never run."""
+        self._let_go()
+        self._client.close()
 
     async def cancel(self) -> None:
         """Cancel the statement under way."""
@@ -139,6 +141,13 @@ class Pump:
                 self._backend, self._last = None, backend
                 self._pool.give_back(backend)
         await self._client.taken()
+
+    def _let_go(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            self._pool.drop(backend)  # in a transaction, or as no other may find it
 
     def _expect(self) -> None:
         """A client that says nothing for too long is thrown out."""

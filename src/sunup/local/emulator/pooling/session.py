@@ -108,5 +108,11 @@ class PooledSession(AuroraSession):
             with suppress(asyncio.CancelledError):
                 await pumping
 
+    def close(self) -> None:
+        """Close all lines."""
+        super().close()
+        if self._pump is not None:
+            self._pump.close()
+
     def _note_pinned(self, reason: str) -> None:
         self._server.timeline.add("pinned", reason=reason)

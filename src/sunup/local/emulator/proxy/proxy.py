@@ -13,6 +13,7 @@ from ..pooling.pool import Pool
 from ..pooling.session import Pumps
 from ..timeline import Timeline
 from ..tokens import Iam
+from .faults import Faults
 from .session import Session
 
 
@@ -28,10 +29,10 @@ class RdsProxy(Aurora):
         timeline: Timeline,
     ) -> None:
         self._proxy_options = options
-        super().__init__(socket_folder, certificates, iam, options, timeline)
         path = str(Path(socket_folder) / ".s.PGSQL.5432")
         self._pool = Pool(path, options.session_limit, options.borrow_timeout)
         self._pumps: Pumps = {}
+        super().__init__(socket_folder, certificates, iam, options, timeline)
 
     async def stop(self) -> None:
         """End everything."""
@@ -54,6 +55,9 @@ class RdsProxy(Aurora):
 
     def _session(self, line: Line) -> Session:
         return Session(self._server, line, self._pool, self._pumps)
+
+    def _make_faults(self) -> Faults:
+        return Faults(self.places, self._listener, self._timeline, self._pool)
 
     def _most_clients(self) -> int:
         return self._proxy_options.clients
