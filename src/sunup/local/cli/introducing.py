@@ -38,7 +38,7 @@ def introduce(
             ("Note", f"cgroups are not writable: instances with {memory} MB get a full CPU")
         )
     for name, value in lines:
-        console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<11} ", "bold"), value), soft_wrap=True)
     console.print()
     if aws.options.gateway.authorization == "JWT" and aws.options.gateway.jwt_issuer is None:
         console.print(

@@ -86,7 +86,7 @@ def test_the_missing_endpoint_has_the_proxy_s_sqlstate(emulate: Emulate) -> None
 def test_it_is_suspended_under_idle_connections(emulate: Emulate) -> None:
     aws = emulate(engine="neon", neon=NeonOptions(pause_after=0.4, resume_seconds=0.3))
     with connect(aws) as connection:
-        for _ in range(6):
+        for _ in range(4):
             time.sleep(0.15)
             connection.execute("select 1")
         assert state(aws) == "awake"
@@ -99,13 +99,13 @@ def test_it_is_suspended_under_idle_connections(emulate: Emulate) -> None:
 
 
 def test_a_statement_and_a_transaction_keep_it_awake(emulate: Emulate) -> None:
-    aws = emulate(engine="neon", neon=NeonOptions(pause_after=0.3, resume_seconds=0))
+    aws = emulate(engine="neon", neon=NeonOptions(pause_after=0.2, resume_seconds=0))
     with connect(aws) as connection:
-        connection.execute("select pg_sleep(0.9)")
+        connection.execute("select pg_sleep(0.5)")
         assert state(aws) == "awake"
         with connection.transaction():
             connection.execute("select 1")
-            time.sleep(0.9)
+            time.sleep(0.5)
             assert state(aws) == "awake"
             assert connection.execute("select 2").fetchone() == (2,)
         wait_until(lambda: state(aws) == "asleep")

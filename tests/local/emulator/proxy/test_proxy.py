@@ -202,7 +202,7 @@ def test_refused_logins(emulate: Emulate) -> None:
 
 def test_it_never_lets_aurora_pause(emulate: Emulate) -> None:
     aws = emulate(engine="rds-proxy", rds_proxy=RdsProxyOptions(pause_after=0.1))
-    time.sleep(0.7)
+    time.sleep(0.5)
     assert aws.state()["aurora"]["state"] == "awake"
     works(aws)
 

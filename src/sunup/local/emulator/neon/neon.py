@@ -76,6 +76,7 @@ class Neon(Aurora):
     def _note(self, state: State) -> None:
         if state == "pausing":
             # "Only the truly inactive connections are closed" (Neon, "Compute lifecycle").
-            self.places.end_all(graceful=True)
+            for each in list(self._pumps.values()):  # not who is just logging in
+                each.end(graceful=True)
             self._pool.end_all()
         super()._note(state)

@@ -59,6 +59,7 @@ class Session(PooledSession):
         # Neon asks by SCRAM-SHA-256; in the clear where the password names the endpoint.
         await self._client.write(answer + wire.ASK_CLEARTEXT_PASSWORD)
         await self._authenticate(start.user, await wire.read_password(self._client))
+        server.sleep.touch()
         await self._awake()
         await self._open_upstream(start)
         return True
