@@ -303,6 +303,12 @@ class _Noting:
 noting_failures = _Noting()
 
 
+def doubts() -> Change | None:
+    """What the current request may have executed, and nobody knows; None: there is no request."""
+    request = active()
+    return None if request is None else request.doubtful
+
+
 def note_executed(change: Change, *, known: bool) -> None:
     """Something was committed, or (not `known`) may have been."""
     request = active()

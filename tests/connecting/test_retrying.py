@@ -10,13 +10,14 @@ import asyncpg
 import psycopg
 import pytest
 import sqlalchemy
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import async_sessionmaker
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 import sunup.asyncpg
 import sunup.psycopg
 from sunup import deadline, request
-from sunup.connecting.retrying import refused_for_others
+from sunup.connecting.retrying import Swallowed, refused_for_others
 from sunup.failures import ConnectionLost, TransactionConflict
 from sunup.integrations.sqlalchemy import (
     create_async_engine,
@@ -113,15 +114,24 @@ def _steps(work: Work, execute: Execute) -> None:
     with suppress(StopIteration):
         statement = next(work)
         while True:
-            statement = work.send(execute(statement))
+            try:
+                value = execute(statement)
+            except Exception as error:
+                statement = work.throw(error)
+            else:
+                statement = work.send(value)
 
 
 async def _async_steps(work: Work, execute: Callable[[str], Any]) -> None:
     try:
         statement = next(work)
         while True:
-            value = await execute(statement)
-            statement = work.send(value)
+            try:
+                value = await execute(statement)
+            except Exception as error:
+                statement = work.throw(error)
+            else:
+                statement = work.send(value)
     except StopIteration:
         pass
 
@@ -158,7 +168,7 @@ def test_no_update_is_lost_however_many_write_at_once(
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert not failures
+    assert not failures, failures
     assert admin(READ) == [(18,)]
 
 
@@ -302,3 +312,74 @@ def test_a_conflict_is_found_in_a_group_and_behind_a_cause() -> None:
     assert refused_for_others(ExceptionGroup("tasks", [ValueError(), wrapped]))
     assert not refused_for_others(ExceptionGroup("tasks", [ValueError()]))
     assert not refused_for_others(psycopg.errors.LockNotAvailable("lock timeout"))
+
+
+def test_a_conflict_that_the_work_hides_is_run_again(runner: Runner, admin: Admin) -> None:
+    runs: list[int] = []
+
+    def hides() -> Work:
+        found = yield READ
+        runs.append(found)
+        if len(runs) == 1:
+            admin("update counter set n = n + 100")
+        with suppress(Exception):
+            yield f"update counter set n = {found + 1}"
+
+    runner.run(hides)
+    assert runs == [0, 100]
+    assert admin(READ) == [(101,)]
+
+
+def test_another_failure_that_the_work_hides_is_told(runner: Runner, admin: Admin) -> None:
+    def hides() -> Work:
+        yield "update counter set n = 5"
+        with suppress(Exception):
+            yield "insert into counter values (null)"
+
+    with pytest.raises(Swallowed, match="SQLSTATE 23502"):
+        runner.run(hides)
+    assert admin(READ) == [(0,)]
+    runner.run(add_one)
+    assert admin(READ) == [(1,)]
+
+
+@pytest.mark.parametrize("kind", ["sqlalchemy"])
+def test_what_follows_a_commit_is_not_a_reason_to_run_again(
+    kind: str, settings: Settings, admin: Admin
+) -> None:
+    admin("create table counter (n int not null)")
+    admin("insert into counter values (0)")
+    conflicts = [psycopg.errors.SerializationFailure("of a listener's own")]
+
+    def listen(_: Any) -> None:
+        if conflicts:
+            raise conflicts.pop()
+
+    event.listen(Session, "after_commit", listen)
+    try:
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            Runner(kind, settings).run(add_one)
+        assert admin(READ) == [(1,)]
+        Runner(kind, settings).run(add_one)
+    finally:
+        event.remove(Session, "after_commit", listen)
+    assert admin(READ) == [(2,)]
+
+
+def test_what_the_app_has_made_of_a_conflict_is_raised_when_time_is_up(
+    runner: Runner, admin: Admin
+) -> None:
+    class Taken(Exception):
+        pass
+
+    def translates() -> Work:
+        found = yield READ
+        admin("update counter set n = n + 100")
+        try:
+            yield f"update counter set n = {found + 1}"
+        except Exception as error:
+            raise Taken from error
+
+    with pytest.raises(Taken), deadline.within(0.5):
+        runner.run(translates)
+    runner.run(add_one)

@@ -414,3 +414,66 @@ def test_a_wrong_setting_is_told(environment: dict[str, str]) -> None:
             pytest.raises(ImproperlyConfigured, match=says),
         ):
             get_wsgi_application()
+
+
+def test_what_follows_a_commit_is_not_a_reason_to_run_again(
+    environment: dict[str, str], admin: Admin
+) -> None:
+    from django.db import transaction
+
+    from sunup.integrations.django.retrying import run_transaction
+
+    from .django_project.models import Note
+
+    runs: list[int] = []
+
+    def late() -> None:
+        raise psycopg.errors.SerializationFailure("of a hook's own")
+
+    def work() -> None:
+        runs.append(1)
+        Note.objects.create(text=f"note {len(runs)}")
+        transaction.on_commit(late)
+
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        run_transaction(work)
+    assert admin.execute("select text from django_project_note").fetchall() == [("note 1",)]
+    run_transaction(lambda: Note.objects.create(text="another"))
+    assert environment
+
+
+def test_a_conflict_that_was_got_over_is_not_the_request_s_failure(
+    environment: dict[str, str], admin: Admin
+) -> None:
+    from django.db import connection
+
+    from sunup import request
+    from sunup.integrations.django.retrying import run_transaction
+
+    from .django_project.models import Note
+
+    runs: list[int] = []
+    Note.objects.create(text="first")
+    connection.close()
+
+    def work() -> None:
+        runs.append(1)
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+        note = Note.objects.get()
+        if len(runs) == 1:
+            admin.execute("update django_project_note set text = 'theirs'")
+        note.text = "ours"
+        note.save()
+
+    current = request.Request("POST", "/")
+    token = request.begin(current)
+    try:
+        run_transaction(work)
+    finally:
+        request.end(token)
+        current.finish()
+        connection.close()
+    assert (len(runs), current.retries, current.failure) == (2, 1, None)
+    assert admin.execute("select text from django_project_note").fetchall() == [("ours",)]
+    assert environment

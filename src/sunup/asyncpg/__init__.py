@@ -159,23 +159,25 @@ class Database:
         request with a receipt all is one transaction, and the whole request is run again.
         """
         joined = request.unit_of(self) is not None
-        began, retries = time.time(), None
+        began, doubtful, retries = time.time(), request.doubts(), None
         while True:
-            finished = single
+            sent, mine = single, None
             try:
                 async with (
                     self.connection() if single else self.transaction(isolation=isolation)
                 ) as connection:
+                    mine = connection
                     result = await work(connection)
                     _check_not_aborted(connection)
-                    finished = True
+                    sent = True
             except Exception as error:
                 if joined:
                     raise
                 from sunup.connecting.retrying import Retries
 
-                retries = retries or Retries(began)
-                pause = retries.pause_after(error, finished=finished)
+                retries = retries or Retries(began, doubtful)
+                broken = mine is not None and bool(mine.is_closed())
+                pause = retries.pause_after(error, broken=broken, sent=sent)
                 if pause is None:
                     raise
             else:

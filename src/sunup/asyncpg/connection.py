@@ -127,6 +127,8 @@ class Connection(asyncpg.Connection):
     def check_joined(self) -> None:
         """Raise `InterfaceError` where a request's one transaction cannot be committed."""
         self.check_savepoints()
+        if self.is_closed():
+            raise asyncpg.InterfaceError("the connection was closed")
         if self._top_xact is None or not self._protocol.is_in_transaction():
             raise asyncpg.InterfaceError(ENDED)
 
@@ -145,6 +147,8 @@ class Connection(asyncpg.Connection):
 
     def has_open_savepoints(self) -> bool:
         """Whether a `connection.transaction()` of the app's was begun and not ended."""
+        if self.is_closed():
+            return False
         savepoints: dict[str, None] = self._protocol.savepoints
         found = bool(savepoints)
         savepoints.clear()
@@ -162,6 +166,14 @@ class Connection(asyncpg.Connection):
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""
         self.session.adopt()
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """As in asyncpg; at once where its goodbye would wait for a statement."""
+        busy = self.session.active or (not self.is_closed() and self._protocol._is_cancelling())  # noqa: SLF001
+        if busy and not self.session.engine.cancels:
+            self.terminate()
+        else:
+            await super().close(timeout=timeout)
 
     async def leave(self) -> None:
         """Close it in the time that is left for it; a statement under way is cancelled."""

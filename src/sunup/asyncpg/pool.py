@@ -166,6 +166,7 @@ class Pool:
         self._ledger.let_go(connection)
         if not self._ledger.is_out(connection):
             return  # it was taken away from its holder
+        keep = keep and time.time() < connection.retires
         if connection.is_dead():
             self._discard(connection)
         elif keep and connection.clean:

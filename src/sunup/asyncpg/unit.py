@@ -201,12 +201,13 @@ class Unit:
             raise asyncpg.InFailedSQLTransactionError(FAILED)
 
     async def _send_ahead(self, connection: Connection) -> None:
-        ahead, self._ahead = self._ahead, ""
+        ahead = self._ahead
         if ahead == connection.session.savepoints.restart:
             await connection.begin_anew(ahead)
         else:
             await connection.unmeasured(ahead)
             connection.session.sent(ahead)
+        self._ahead = ""  # not before: who waits for it may be cancelled
 
     def _mine(self) -> Connection:
         if self._connection is None:

@@ -51,9 +51,10 @@ _DSQL_TEXTS: "Texts" = (
 _PASSING_HINT = "Signature expired"
 
 # RDS Proxy's words (RDS User Guide, "Troubleshooting for RDS Proxy"; with which SQLSTATE is not
-# documented). Who got no session of the database in time has had nothing executed.
+# documented).
 _PROXY_REFUSES = "IAM authentication failed"
-_PROXY_FULL = "Timed-out waiting to acquire database connection"
+# RDS Proxy's and PgBouncer's: who got no session of the database in time had nothing executed.
+_NO_SESSION = r"Timed-out waiting to acquire database connection|query_wait_timeout"
 
 _DSQL_CURE = (
     "Aurora DSQL names the reason. `not authorized`: the IAM policy does not allow dsql:DbConnect "
@@ -100,7 +101,7 @@ class Meaning:
             and ("PAM" in detail or _PROXY_REFUSES in detail)
         ):
             return TokenRefused(detail)
-        if _PROXY_FULL in detail:
+        if re.search(_NO_SESSION, detail):
             return DatabaseFull(detail)
         if state in _BY_SQLSTATE:
             return _BY_SQLSTATE[state](detail)
@@ -138,7 +139,7 @@ class Meaning:
 
     def was_not_executed(self, error: BaseException) -> bool:
         """Whether the statement never began, although the connection is lost."""
-        if _PROXY_FULL in str(error):
+        if self._is_driver_s(error) and re.search(_NO_SESSION, str(error)):
             return True
         return (type(error).__name__ in self._unsent and self._is_driver_s(error)) or sqlstate_of(
             error

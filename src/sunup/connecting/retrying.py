@@ -28,28 +28,38 @@ _RESERVE = 0.05
 
 
 class Retries:
-    """Of one piece of work, which has begun at `began` (seconds since the epoch)."""
+    """Of one piece of work, which has begun at `began` (seconds since the epoch).
 
-    def __init__(self, began: float) -> None:
+    `doubtful` is what the request may have executed until then (`request.doubts`).
+    """
+
+    def __init__(self, began: float, doubtful: object) -> None:
         self._began = began
         self._end = max(began, time.time() + patience())
         self._runs = 0
+        self._doubtful = doubtful
 
     def ended_well(self) -> None:
         """What a run met that was got over is not the request's failure any more."""
         if self._runs:
             request.note_failure(None)
 
-    def pause_after(self, error: Exception, *, finished: bool) -> float | None:
+    def pause_after(
+        self, error: Exception, *, broken: bool = False, sent: bool = True
+    ) -> float | None:
         """Seconds to wait before the next run; None: `error` is not about others.
 
-        `finished`: the work itself had ended, and its COMMIT failed. Raises `TransactionConflict`
-        where there is no time for another run.
+        `broken`: the run's own connection is. `sent`: its COMMIT may have been. Raises
+        `TransactionConflict` where there is no time for another run.
         """
         self._runs += 1
-        broken = any(
-            isinstance(each, ConnectionLost) and (each.nothing_executed or not finished)
-            for each in (error, error.__cause__)
+        broken = (
+            broken
+            and request.doubts() == self._doubtful
+            and any(
+                isinstance(each, ConnectionLost) and (each.nothing_executed or not sent)
+                for each in (error, error.__cause__)
+            )
         )
         if not (broken or refused_for_others(error)):
             return None
@@ -57,7 +67,7 @@ class Retries:
         pause = random.uniform(0, ceiling)  # noqa: S311  # jitter, not a secret
         now = time.time()
         if now + pause + _RESERVE > self._end:
-            if broken:
+            if broken or not _is_direct(error):
                 return None
             conflict = TransactionConflict(
                 f"refused {self._runs} times in {now - self._began:.1f} s: {plain_text(error)}"
@@ -97,6 +107,12 @@ def note_conflict(error: Exception) -> None:
     """
     if refused_for_others(error):
         request.note_failure(TransactionConflict(plain_text(error)), error)
+
+
+def _is_direct(error: Exception) -> bool:
+    """Whether it is the driver's or a library's word, and not what the app has made of it."""
+    library = type(error).__module__.partition(".")[0] in ("sqlalchemy", "django")
+    return library or sqlstate_of(error) is not None
 
 
 def refused_for_others(error: BaseException) -> bool:

@@ -216,7 +216,7 @@ class Session:
         self.unkept = Change.NOTHING
         if text is None:
             return ""  # nothing but a rollback helps
-        return text or (self.engine.reset if self.touched else "")
+        return text or (self.engine.reset if self.touched or self.localized else "")
 
     def savepoint(self, step: str, name: str) -> str | None:
         """Where the server has none: see `Savepoints.step`."""

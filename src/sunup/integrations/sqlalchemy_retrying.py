@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session as OrmSession
@@ -37,8 +37,13 @@ def run_transaction(sessions: Begins[S], work: Callable[[S], T]) -> T:
     own. What is meant by others, for how long, and what is raised: see `Database.run`. What
     listeners do after the commit is not run again.
     """
+    with _ledger():
+        return _run(sessions, work)
+
+
+def _run(sessions: Begins[S], work: Callable[[S], T]) -> T:
     joined = request.run_here() is not None
-    retries = Retries(time.time())
+    retries = Retries(time.time(), request.doubts())
     while True:
         watched = _Watched()
         try:
@@ -48,7 +53,7 @@ def run_transaction(sessions: Begins[S], work: Callable[[S], T]) -> T:
         except Exception as error:
             pause = None
             if not (joined or watched.committed):
-                pause = retries.pause_after(error, finished=watched.is_finished)
+                pause = retries.pause_after(error, broken=True, sent=watched.is_finished)
             if pause is None:
                 raise
         else:
@@ -59,8 +64,13 @@ def run_transaction(sessions: Begins[S], work: Callable[[S], T]) -> T:
 
 async def run_async_transaction(sessions: BeginsAsync[S], work: Callable[[S], Awaitable[T]]) -> T:
     """As `run_transaction`, with an `async_sessionmaker` or an `AsyncEngine`."""
+    with _ledger():
+        return await _run_async(sessions, work)
+
+
+async def _run_async(sessions: BeginsAsync[S], work: Callable[[S], Awaitable[T]]) -> T:
     joined = request.run_here() is not None
-    retries = Retries(time.time())
+    retries = Retries(time.time(), request.doubts())
     while True:
         watched = _Watched()
         try:
@@ -70,13 +80,24 @@ async def run_async_transaction(sessions: BeginsAsync[S], work: Callable[[S], Aw
         except Exception as error:
             pause = None
             if not (joined or watched.committed):
-                pause = retries.pause_after(error, finished=watched.is_finished)
+                pause = retries.pause_after(error, broken=True, sent=watched.is_finished)
             if pause is None:
                 raise
         else:
             retries.ended_well()
             return result
         await asyncio.sleep(pause)
+
+
+@contextmanager
+def _ledger() -> Iterator[None]:
+    """Who has lost which answer only a request's ledger knows: outside of one there is another."""
+    token = request.current.set(request.Request()) if request.active() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            request.current.reset(token)
 
 
 class _Watched:

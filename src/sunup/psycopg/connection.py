@@ -112,6 +112,7 @@ class Connection(Joining):
                 self.rollback()
             if session.touched:
                 self.autocommit = True
+                self.texts.append("select 1")  # what is not the app's is no change of its
                 psycopg.Cursor(self).execute(session.engine.reset)
                 session.was_reset()
             self._notifies_backlog = deque()
@@ -295,6 +296,7 @@ _ANYTHING = Effect("do")
 # psycopg's own steps, which send only what `_exec_command` or a cursor has reported.
 _QUIET = frozenset(
     (
+        "_begun_anew",
         "_check_intrans_gen",
         "_close_gen",
         "_commit_gen",

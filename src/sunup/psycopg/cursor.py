@@ -22,8 +22,9 @@ class Telling:
         if connection.session.engine.optimistic:
             instead = connection.without_savepoint(text)
             if instead is not None:
-                with connection.lock:
-                    connection.wait(instead)
+                if instead:
+                    with connection.lock:
+                        connection.begin_anew(instead)
                 return self
         connection.texts.append(text)
         return super().execute(query, *arguments, **options)  # type: ignore[misc]

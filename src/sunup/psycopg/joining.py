@@ -15,6 +15,7 @@ from sunup.connecting.session import (
     UNDO,
     Session,
 )
+from sunup.statements import effect_of_all
 
 from .cursor import text_of
 
@@ -38,6 +39,8 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
         if isolation is None:
             begin = self._get_tx_start_command().decode()
             self.joined_isolation = self.isolation_level
+            if self.session.engine.optimistic:
+                self.joined_isolation = psycopg.IsolationLevel.REPEATABLE_READ  # it has no other
         else:
             begin = f"begin isolation level {isolation.replace('_', ' ')}"
             self.joined_isolation = psycopg.IsolationLevel[isolation.upper()]
@@ -64,28 +67,35 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def _exec_command(self, command: Any, *arguments: Any, **options: Any) -> Any:
         # psycopg's own: BEGIN, COMMIT, ROLLBACK, savepoints.
         text = text_of(command, self)
-        step = self.without_savepoint(text)
-        if step is not None:
-            return step
+        instead = self.without_savepoint(text)
+        if instead is not None:
+            return self._begun_anew(instead) if instead else iter(())
+        if self.session.savepoints.spoiled and not effect_of_all([text]).rolls_back:
+            raise psycopg.InterfaceError(SPOILED)
         self.texts.append(text)
         return super()._exec_command(command, *arguments, **options)
 
-    def without_savepoint(self, text: str) -> Any:
-        """What to do instead, a generator, where the server has no savepoints; None: as it is.
+    def without_savepoint(self, text: str) -> str | None:
+        """What to send instead, perhaps nothing, where the server has no savepoints.
 
-        Raises `InterfaceError` where nothing can be done instead.
+        None: it is sent as it is. Raises `InterfaceError` where nothing can be done instead.
         """
         session = self.session
         if not session.engine.optimistic or (step := step_of(text)) is None:
             return None
         status = self.pgconn.transaction_status
         failed = status == pq.TransactionStatus.INERROR
-        if status == pq.TransactionStatus.IDLE or (failed and step[0] != "rollback"):
-            return None
+        alone = status == pq.TransactionStatus.IDLE and self.autocommit
+        if alone or (failed and step[0] != "rollback"):
+            return None  # the server's own refusal
         instead = session.savepoint(*step)
         if instead is None:
             raise psycopg.InterfaceError(SPOILED)
-        return self._begun_anew(instead) if instead else iter(())
+        return instead
+
+    def begin_anew(self, text: str) -> None:
+        """See `Savepoints`. Raises `SerializationFailure` where the request's key was claimed."""
+        self.wait(self._begun_anew(text))
 
     def _begun_anew(self, text: str) -> Any:
         # What is not the app's is no change of its.
@@ -180,12 +190,16 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def _send_ahead(self) -> None:
         ahead, self.ahead = self.ahead, ""
         texts, self.texts = self.texts, []
-        if ahead == self.session.savepoints.restart:
-            self.wait(self._begun_anew(ahead))
-        else:
-            self.texts = [ahead]
-            self.wait(self._several(ahead))
-            self.session.sent(ahead)
+        try:
+            if ahead == self.session.savepoints.restart:
+                self.begin_anew(ahead)
+            else:
+                self.texts = [ahead]
+                self.wait(self._several(ahead))
+                self.session.sent(ahead)
+        except BaseException:
+            self.ahead = ahead  # what it undoes is still there
+            raise
         self.texts = texts
 
     def put_factories_back(self) -> None:

@@ -149,9 +149,8 @@ class Pool:
     def release(self, connection: Connection, *, keep: bool = True) -> None:
         """Take a connection back; it is put right or closed where it must be."""
         try:
-            keep = (
-                keep and not connection.is_dead() and (connection.clean or connection.put_right())
-            )
+            keep = keep and time.time() < connection.retires and not connection.is_dead()
+            keep = keep and (connection.clean or connection.put_right())
         except BaseException:
             self._back(connection, keep=False)
             raise

@@ -61,6 +61,7 @@ class Claiming:
         The receipt of the run that was `lost` is met even where it has expired.
         """
         claim, keep, expired = self._claim, self._policy.keep, False
+        lost_again: Exception | None = None
         for _ in range(_CLAIMS):
             self.run = os.urandom(8).hex()
             text = texts.ClaimText(
@@ -79,6 +80,7 @@ class Claiming:
                 if sqlstate_of(error) in AGAIN:
                     continue  # the other's transaction has ended while this one waited for it
                 if isinstance(error, ConnectionLost) and self.time_left() > 0:
+                    lost_again = error
                     continue  # nothing has been done
                 raise explained(error) from None
             row = await unit.fetchrow(texts.read(claim.key, keep))
@@ -88,7 +90,7 @@ class Claiming:
                 if not expired or (lost and kept.run_of(headers) == lost):
                     return self._met(fingerprint, status, headers, body)
             # Else it was removed, or given back, in between.
-        raise InUse
+        raise lost_again or InUse()
 
     def _met(
         self, fingerprint: bytes, status: int | None, headers: str | None, body: bytes | None

@@ -170,3 +170,16 @@ def test_following_goes_on_with_new_lines(
     status, out, _ = cli("logs", app_dir, "--follow")
     assert status == 130
     assert out.count("GET /users") == 3
+
+
+def test_on_aurora_dsql_a_conflict_and_a_refused_token_are_rows_too(
+    log: Any, app_dir: Path, cli: Cli
+) -> None:
+    host = "abcdefghijklmnopqrstuvwxyz.dsql.eu-central-1.on.aws"
+    (app_dir / ".env").write_text(f"DB_HOST={host}\nDB_USER=users_app\nDB_MIGRATION_USER=admin\n")
+    for number, code in enumerate(("transaction_conflict", "token_refused")):
+        log(told(f"r{number}", status=503, code=code, cause=f"for {code}"), report(f"r{number}"))
+    status, out, err = cli("logs", app_dir, "--errors")
+    assert (status, err) == (0, "")
+    assert "transaction_conflict\n          for transaction_conflict" in out
+    assert "token_refused\n          for token_refused" in out

@@ -12,13 +12,14 @@ from django.db.backends.postgresql.client import DatabaseClient
 from django.db.utils import DatabaseErrorWrapper
 from django.dispatch import receiver
 from django.utils.functional import cached_property
-from psycopg import IsolationLevel
+from psycopg import InterfaceError, IsolationLevel
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
 from sunup import nearby, request
 from sunup.connecting import timing
 from sunup.connecting.retrying import note_conflict
+from sunup.connecting.savepoints import SPOILED
 from sunup.connecting.waking import PING_TIMEOUT
 from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
@@ -144,6 +145,19 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         if connection is not None:
             idle = connection.info.transaction_status == TransactionStatus.IDLE
             database(*self._key).pool().release(connection, keep=idle and not self.lost)
+
+    def rollback(self) -> None:
+        """As in Django; raises psycopg's `InterfaceError` where nobody would hear of it.
+
+        That is `atomic()` which ends well, with one in it that could not be undone alone: Django
+        rolls it back without a word. Not one of Django's exceptions, which `atomic()` would hide.
+        """
+        connection = self.connection
+        silent = sys.exception() is None and connection is not None
+        spoiled = silent and connection.session.savepoints.spoiled
+        super().rollback()
+        if spoiled:
+            raise InterfaceError(SPOILED)
 
     def close_pool(self) -> None:
         """Close what rests of this database: Django's tests are about to copy it, or to drop it."""

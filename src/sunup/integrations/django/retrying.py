@@ -23,7 +23,7 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
     """
     joined = request.run_here() is not None
     wrapper: Any = connections[using or "default"]
-    retries = Retries(time.time())
+    retries = Retries(time.time(), request.doubts())
     while True:
         session, before = None, 0
         try:
@@ -35,7 +35,7 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
                     before = session.commits
         except Exception as error:
             committed = session is not None and session.commits != before
-            pause = None if joined or committed else retries.pause_after(error, finished=True)
+            pause = None if joined or committed else retries.pause_after(error)
             if pause is None:
                 raise
         else:

@@ -1,57 +1,25 @@
 """`sunup database`: an Aurora cluster with express configuration, or Aurora DSQL, and its roles."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sunup.engines import AURORA, DSQL
 from sunup.local import project
 from sunup.local.cloud.cluster import Wanted
-from sunup.local.cloud.dsql.cluster import is_used
+from sunup.local.cloud.dsql.host import is_used
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
 from . import database_aurora as on_aurora
 from . import database_dsql as on_dsql
+from .database_options import AppDir, Chosen, ClusterName, Json, Region, Which
 
 app = typer.Typer(
     help="Create, show and delete the app's cluster: Aurora PostgreSQL (express configuration: no "
     "VPC, IAM tokens, pauses at zero ACU), or Aurora DSQL.",
     no_args_is_help=True,
 )
-
-
-class Which(StrEnum):
-    """The engines of which clusters are made here."""
-
-    aurora = AURORA.name
-    dsql = DSQL.name
-
-
-AppDir = Annotated[Path, typer.Argument(metavar="APP_DIR", help="The app's folder.")]
-Chosen = Annotated[
-    Which | None,
-    typer.Option(
-        "--engine", help="The kind of cluster.", show_default="as DB_HOST says, else aurora"
-    ),
-]
-ClusterName = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        help="The cluster's name; of Aurora DSQL, its identifier.",
-        show_default="the app's name; of Aurora DSQL, the one tagged for the app",
-    ),
-]
-Region = Annotated[
-    str | None,
-    typer.Option(
-        help="The AWS region, such as eu-central-1.", show_default="AWS_REGION, or the profile's"
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.command()

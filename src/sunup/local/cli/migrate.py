@@ -54,7 +54,7 @@ def up(
     to: Annotated[str, typer.Option(help="Stop at this revision.")] = "head",
     accept: Annotated[
         list[str] | None,
-        typer.Option(help="Accept the edited file of this applied revision. Repeatable."),
+        typer.Option(help="Accept the edited file of this (half) applied revision. Repeatable."),
     ] = None,
     check: Annotated[
         bool,

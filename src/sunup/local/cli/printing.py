@@ -87,6 +87,8 @@ def line(event: dict[str, Any]) -> Text | None:
         return _assemble("aurora", ("refused: ", "red"), event["reason"])
     if kind == "pinned":
         return _assemble("proxy", ("pinned: ", "yellow"), event["reason"])
+    if kind == "conflict":
+        return _assemble("aurora", ("conflict: ", "yellow"), event["reason"])
     if kind == "throttled":
         return _assemble("lambda", ("throttled: reserved concurrency is used up", "yellow"))
     if kind == "integration":

@@ -16,7 +16,7 @@ from sunup.local.project import Project
 from sunup.settings import region_of
 
 from . import plan as planning
-from .dsql import cluster as dsql
+from .dsql import host as dsql
 from .plan import Plan
 
 # Terraform's variables that follow from the settings of the app.

@@ -5,7 +5,8 @@ from botocore.parsers import ResponseParserError
 
 from sunup.engines import DSQL
 from sunup.local.aws import Arn, code_of
-from sunup.local.cloud.dsql.cluster import ADMIN, Cluster, Clusters, of_host
+from sunup.local.cloud.dsql.cluster import ADMIN, Cluster, Clusters
+from sunup.local.cloud.dsql.host import of_host
 from sunup.local.errors import CommandError
 
 from . import policies

@@ -46,6 +46,9 @@ T = TypeVar("T")
 # The role of the app: it owns nothing, and logs in with a token.
 APP_ROLE = "app"
 
+# Where a role may be given a setting (GRANT SET ON PARAMETER).
+_OLDEST_FOR_DSQL = 150_000
+
 _ROLES = f"""
 do $$ begin create role {APP_ROLE} login; exception when duplicate_object then null; end $$;
 do $$ begin create role rds_iam nologin; exception when duplicate_object then null; end $$;
@@ -298,6 +301,11 @@ class Emulator:
             dbname=database,
             autocommit=True,
         ) as connection:
+            if self.options.engine == "dsql" and connection.info.server_version < _OLDEST_FOR_DSQL:
+                raise CommandError(
+                    "the emulated Aurora DSQL needs PostgreSQL 15 or newer",
+                    "Leave out --postgres, or choose a newer one.",
+                )
             for each in statements:
                 connection.execute(each.encode())
 

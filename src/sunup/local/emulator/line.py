@@ -5,6 +5,7 @@ ahead of a change to TLS, and end a TLS connection only when the other side says
 """
 
 import asyncio
+import select
 import socket
 import ssl
 import struct
@@ -35,6 +36,15 @@ class Line:
     def tls(self) -> ssl.SSLSocket | None:
         """The TLS connection, when it is one."""
         return self.socket if isinstance(self.socket, ssl.SSLSocket) else None
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side sends no more, whatever is unread; false where none can tell."""
+        if self.closed or not hasattr(select, "POLLRDHUP"):  # Linux has it
+            return self.closed
+        poll = select.poll()
+        poll.register(self.socket.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     async def peek(self) -> bytes:
         """The next byte, which stays unread; empty at the end. Not through TLS."""

@@ -16,7 +16,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from sunup.local.emulator import DsqlOptions, Emulator
+from sunup.local.emulator import Emulator
 from sunup.local.testing import Emulate
 
 from .clients import connect, connect_asyncpg
@@ -28,17 +28,15 @@ SOON = 0.5
 
 
 @pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    made = emulate(engine="dsql", dsql=DsqlOptions(schema_conflicts=False))
-    with connect(made) as connection:
+def tables(aws: Emulator) -> None:
+    with connect(aws) as connection:
         connection.execute("create table t (id int primary key, v int)")
         connection.execute("create table child (id int primary key, parent int references t)")
         connection.execute("insert into t select generate_series(1, 9), 0")
-    return made
 
 
 @pytest.fixture
-def pair(aws: Emulator) -> Iterator[tuple[Connection, Connection]]:
+def pair(aws: Emulator, tables: None) -> Iterator[tuple[Connection, Connection]]:
     with connect(aws) as one, connect(aws) as other:
         one.execute("begin")
         other.execute("begin")
@@ -183,11 +181,12 @@ def test_a_change_of_the_schema_does_not_wait_for_a_reader(
     assert value(one) == 0
     do(other, "alter table t add column more text")
     assert do(other, "select more from t where id = 1") == [(None,)]
-    do(one, "rollback")
+    assert value(one) == 0
+    assert commits(one)  # it has read only
     assert value(one) == 0
 
 
-async def test_fifty_writers_of_one_row_lose_no_update(aws: Emulator) -> None:
+async def test_fifty_writers_of_one_row_lose_no_update(aws: Emulator, tables: None) -> None:
     done, waits, end = 0, list[float](), time.monotonic() + 3
 
     async def write(connection: "asyncpg.Connection[Any]") -> None:
@@ -213,7 +212,7 @@ async def test_fifty_writers_of_one_row_lose_no_update(aws: Emulator) -> None:
         await each.close()
 
 
-def test_threads_with_psycopg_lose_no_update_of_many_rows(aws: Emulator) -> None:
+def test_threads_with_psycopg_lose_no_update_of_many_rows(aws: Emulator, tables: None) -> None:
     done, lock, end = 0, threading.Lock(), time.monotonic() + 2
 
     def write(connection: Connection) -> None:
@@ -259,10 +258,15 @@ def test_a_change_of_the_schema_makes_others_fail_once(emulate: Emulate) -> None
             other.execute("commit")
         assert caught.value.diag.message_primary == schema
         other.execute("insert into t values (1, 1)")
-        assert one.execute("select count(*) from t").fetchone() == (1,)
+        one.execute("grant select on t to app")
+        other.execute("begin")  # knows no schema yet
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            other.execute("select * from t")
+        other.execute("rollback")
+        assert other.execute("select count(*) from t").fetchone() == (1,)
 
 
-def test_conflicts_can_be_had_on_demand(aws: Emulator) -> None:
+def test_conflicts_can_be_had_on_demand(aws: Emulator, tables: None) -> None:
     with connect(aws) as connection:
         aws.do("dsql/conflict")
         connection.execute("begin")
@@ -275,7 +279,9 @@ def test_conflicts_can_be_had_on_demand(aws: Emulator) -> None:
         assert value(connection) == 2
 
 
-def test_the_server_can_be_unavailable_before_or_after_a_commit(aws: Emulator) -> None:
+def test_the_server_can_be_unavailable_before_or_after_a_commit(
+    aws: Emulator, tables: None
+) -> None:
     with connect(aws) as connection:
         aws.do("dsql/unavailable")
         with pytest.raises(psycopg.errors.InternalError_, match="server unavailable"):
@@ -285,7 +291,7 @@ def test_the_server_can_be_unavailable_before_or_after_a_commit(aws: Emulator) -
         aws.dsql.faults.unavailable = 1
         with pytest.raises(psycopg.errors.InternalError_):
             connection.execute("commit")
-        connection.execute("rollback")
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         assert value(connection) == 0
         connection.execute("begin")
         connection.execute("update t set v = 1 where id = 1")
@@ -295,7 +301,25 @@ def test_the_server_can_be_unavailable_before_or_after_a_commit(aws: Emulator) -
         assert value(connection) == 1
 
 
-def test_a_client_that_goes_away_loses_its_transaction(aws: Emulator) -> None:
+async def test_a_client_that_goes_away_within_a_statement_ends_it(
+    aws: Emulator, tables: None
+) -> None:
+    slow = "with a as (update t set v = 7 where id = 1 returning 1) select pg_sleep(5) from a"
+    one, other = await connect_asyncpg(aws), await connect_asyncpg(aws)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            task = asyncio.ensure_future(one.execute(slow))
+            await asyncio.shield(task)
+    one.terminate()
+    await asyncio.gather(task, return_exceptions=True)
+    began = time.monotonic()
+    await other.execute("update t set v = v + 1 where id = 1")
+    assert time.monotonic() - began < 2
+    assert await other.fetchval("select v from t where id = 1") == 1
+    await other.close()
+
+
+def test_a_client_that_goes_away_loses_its_transaction(aws: Emulator, tables: None) -> None:
     with connect(aws) as one, connect(aws) as other:
         one.execute("begin")
         one.execute("update t set v = 1 where id = 1")

@@ -6,22 +6,19 @@ import time
 import psycopg
 import pytest
 
-from sunup.local.emulator import DsqlOptions, Emulator
-from sunup.local.testing import Emulate
+from sunup.local.emulator import Emulator
 
 from .clients import connect, connect_asyncpg
 
 VALID = "select indisvalid from pg_index where indexrelid = 'i'::regclass"
 
 
-@pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    made = emulate(engine="dsql", dsql=DsqlOptions(schema_conflicts=False, job_seconds=0.3))
-    with connect(made) as connection:
+@pytest.fixture(autouse=True)
+def tables(aws: Emulator) -> None:
+    with connect(aws) as connection:
         connection.execute("create table t (id int primary key, v int)")
         connection.execute("create table child (id int primary key, parent int)")
         connection.execute("insert into t values (1, 1), (2, 1)")
-    return made
 
 
 def test_an_index_is_valid_when_its_job_is_done(aws: Emulator) -> None:

@@ -6,20 +6,15 @@ import time
 from typing import Any
 
 import asyncpg
+import httpx2
 import psycopg
 import pytest
 
 from sunup.local.emulator import Emulator
 from sunup.local.emulator.dsql import tokens
 from sunup.local.emulator.tokens import AccessKey, Iam
-from sunup.local.testing import Emulate
 
 from .clients import connect, connect_asyncpg, password, works
-
-
-@pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    return emulate(engine="dsql")
 
 
 async def test_psycopg_and_asyncpg_log_in_as_admin_and_as_the_app(aws: Emulator) -> None:
@@ -38,6 +33,15 @@ def test_a_function_s_variables_are_those_of_dsql(aws: Emulator) -> None:
     assert named["DB_ENGINE"] == "dsql"
     assert (named["DB_USER"], named["DB_NAME"]) == ("app", "postgres")
     assert aws.admin_environ["DB_USER"] == "admin"
+
+
+def test_the_console_makes_passwords_and_tells_the_state(aws: Emulator) -> None:
+    made = httpx2.get(f"{aws.console_url}/password?user=admin").text
+    with connect(aws, password=made) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+        state = httpx2.get(f"{aws.console_url}/state").json()["aurora"]
+        assert (state["status"], state["connections"]) == ("ACTIVE", 1)
+        assert state["max_connections"] == 10_000
 
 
 def test_tls_may_begin_without_asking(aws: Emulator) -> None:
@@ -78,6 +82,8 @@ async def test_a_refusal_s_sqlstate_is_08006(aws: Emulator) -> None:
         await connect_asyncpg(aws)
     assert caught.value.sqlstate == "08006"
     assert "revoked" in str(caught.value.as_dict()["hint"])
+    aws.do("credentials/rotate")
+    assert works(aws)
 
 
 def test_without_tls_or_without_a_server_name_nobody_gets_in(aws: Emulator) -> None:

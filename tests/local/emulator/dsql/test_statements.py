@@ -10,9 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from sunup.local.emulator import DsqlOptions, Emulator
+from sunup.local.emulator import Emulator
 from sunup.local.emulator.dsql.statements import statements
-from sunup.local.testing import Emulate
 
 from .clients import connect, connect_asyncpg
 
@@ -85,12 +84,10 @@ ACCEPTED = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def aws(emulate: Emulate) -> Emulator:
-    made = emulate(engine="dsql", dsql=DsqlOptions(schema_conflicts=False))
-    with connect(made) as connection:
+@pytest.fixture(autouse=True)
+def tables(aws: Emulator) -> None:
+    with connect(aws) as connection:
         connection.execute("create table t (id int primary key, v int)")
-    return made
 
 
 @pytest.mark.parametrize("prepare", [False, True], ids=["simple", "extended"])

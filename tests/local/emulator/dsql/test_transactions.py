@@ -81,6 +81,19 @@ def test_one_change_of_the_schema_and_nothing_else_in_a_transaction(emulate: Emu
         assert connection.execute("select count(*) from a").fetchone() == (0,)
 
 
+def test_a_savepoint_is_refused_and_going_back_to_it_too(emulate: Emulate) -> None:
+    aws = start(emulate)
+    with connect(aws) as connection:
+        connection.execute("begin")
+        for statement in (b"savepoint a", b"rollback to savepoint a"):
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="unsupported transaction"):
+                connection.execute(statement)
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            connection.execute("select 1")
+        connection.execute("rollback")
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
 def test_a_constraint_that_is_checked_at_commit_fails_there(emulate: Emulate) -> None:
     aws = start(emulate)
     with connect(aws) as connection:

@@ -18,7 +18,7 @@ from sunup.integrations.sqlalchemy import (
     run_async_transaction,
     run_transaction,
 )
-from sunup.local.emulator import Emulator, RdsProxyOptions
+from sunup.local.emulator import Emulator, NeonOptions, RdsProxyOptions
 from sunup.local.testing import Emulate
 from sunup.settings import Settings
 
@@ -193,20 +193,26 @@ class Waiting:
         return caught.value
 
 
+@pytest.mark.parametrize("engine", ["rds-proxy", "neon-pooler"])
 @pytest.mark.parametrize("work", [Waiting.by_asyncpg, Waiting.by_psycopg])
 async def test_without_a_session_nothing_was_executed_and_no_login_helps(
-    emulate: Emulate, monkeypatch: pytest.MonkeyPatch, work: Any
+    emulate: Emulate, monkeypatch: pytest.MonkeyPatch, work: Any, engine: str
 ) -> None:
-    aws = emulate(engine="rds-proxy", rds_proxy=RdsProxyOptions(sessions=1, borrow_timeout=0.3))
+    aws = emulate(
+        engine=engine,
+        rds_proxy=RdsProxyOptions(sessions=1, borrow_timeout=0.2),
+        neon=NeonOptions(pool_size=1, borrow_timeout=0.2),
+    )
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment(aws.environ)
-    with connect(aws) as other:
+    words = "Timed-out waiting" if engine == "rds-proxy" else "query_wait_timeout"
+    with connect(aws, password=aws.console.password("app")) as other:
         lost = await work(settings, lambda: other.execute("begin"))
         assert isinstance(lost, ConnectionLost)
         assert lost.nothing_executed
         for database in (asyncpg.Database(settings), psycopg.Database(settings)):
-            with deadline.within(0.6), pytest.raises(DatabaseFull, match="Timed-out waiting"):
+            with deadline.within(0.4), pytest.raises(DatabaseFull, match=words):
                 await used(database)
             await ended(database)
         other.execute("commit")

@@ -11,7 +11,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sunup.engines import DSQL, recognised
 from sunup.local.aws import Arn, code_of, explained
 from sunup.local.errors import CommandError
 
@@ -33,18 +32,6 @@ _READY = ("ACTIVE", "IDLE", "INACTIVE", "UPDATING")
 _GOING = ("DELETING", "DELETED", "PENDING_DELETE", "FAILED")
 
 Tell = Callable[[str], None]
-
-
-def is_used(environ: Mapping[str, str]) -> bool:
-    """Whether DB_ENGINE or DB_HOST says that it is Aurora DSQL."""
-    known = recognised(environ.get("DB_HOST", ""))
-    return DSQL.name in (environ.get("DB_ENGINE"), known and known[0].name)
-
-
-def of_host(host: str) -> str | None:
-    """The identifier in an endpoint; None where it is not one of Aurora DSQL."""
-    known = recognised(host)
-    return host.lower().partition(".")[0] if known is not None and known[0] is DSQL else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from sunup.local.project import MIGRATION_USER, Project
 from sunup.settings import Settings
 
 from . import roles
-from .cluster import ADMIN, DATABASE, PORT, Cluster, Clusters, is_used, of_host
+from .cluster import ADMIN, DATABASE, PORT, Cluster, Clusters
+from .host import is_used, of_host
 
 _LONGEST_FIRST_LOGIN = 60.0
 

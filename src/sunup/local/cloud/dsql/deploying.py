@@ -18,7 +18,8 @@ from sunup.local.progress import Progress
 from sunup.local.project import Project
 
 from . import roles
-from .cluster import ADMIN, of_host
+from .cluster import ADMIN
+from .host import of_host
 
 _CLUSTER = "aws_dsql_cluster."
 

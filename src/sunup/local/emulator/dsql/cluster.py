@@ -50,7 +50,7 @@ class Dsql:
         self._listener = Listener(self._clients.accept, options.port)
         self.faults = Faults(self.places, self._listener, timeline)
         self.sleep = Sleep(options, busy=lambda: bool(self.places), changed=self._note)
-        self.conflicts = Conflicts(self._owner, options.conflicts)
+        self.conflicts = Conflicts(self._owner, options.conflicts, timeline)
         self._jobs = Jobs(self._owner, options.job_seconds)
         door = Door(
             options=options,

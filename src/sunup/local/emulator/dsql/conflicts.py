@@ -9,14 +9,19 @@ import psycopg
 
 from ..background import Background
 from ..owner import Owner
+from ..timeline import Timeline
+from .messages import Failure
 from .transaction import Transaction
 
-# Seconds between two looks at who waits; sooner when a session has come to rest.
-_STEP = 0.01
+# Seconds between two looks at who waits; sooner when a session has come to rest, later while nobody
+# waits for another: a statement may take long by itself.
+_STEP, _LONGEST_STEP = 0.01, 0.1
 
+# Who waits itself, waits for one of the others.
 _BLOCKED = """
 select waits, holds
 from unnest(%s::int[]) as waits, unnest(pg_blocking_pids(waits)) as holds
+where holds <> all (%s::int[])
 """
 
 
@@ -26,8 +31,9 @@ class Conflicts:
     `probability` is that of a COMMIT of changes to conflict without any reason.
     """
 
-    def __init__(self, owner: Owner, probability: float) -> None:
+    def __init__(self, owner: Owner, probability: float, timeline: Timeline) -> None:
         self._owner = owner
+        self._timeline = timeline
         self._probability = probability
         self._works: dict[int, Working] = {}
         self._waiting: set[int] = set()
@@ -58,6 +64,11 @@ class Conflicts:
             return True
         return random.random() < self._probability  # noqa: S311
 
+    def note(self, failure: Failure) -> None:
+        """A client is told that its transaction conflicts."""
+        if failure.state == "40001":
+            self._timeline.add("conflict", reason=failure.words)
+
     def wait(self, work: "Working") -> None:
         """A statement takes long: see to it that it waits for nobody who does nothing."""
         self._waiting.add(work.pid)
@@ -74,14 +85,18 @@ class Conflicts:
         self._stirred.set()
 
     async def _watch(self) -> None:
+        step = _STEP
         try:
             while self._waiting:
+                waiting = list(self._waiting)
                 with suppress(psycopg.Error):  # it was ended: the next time
-                    for pid, holder in await self._owner.fetch(_BLOCKED, (list(self._waiting),)):
+                    found = await self._owner.fetch(_BLOCKED, (waiting, waiting))
+                    step = _STEP if found else min(2 * step, _LONGEST_STEP)
+                    for pid, holder in found:
                         await self._make_way(pid, holder)
                 self._stirred.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_STEP):
+                    async with asyncio.timeout(step):
                         await self._stirred.wait()
         finally:
             self._watching = False

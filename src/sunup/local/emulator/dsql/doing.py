@@ -1,31 +1,20 @@
-"""Judges a statement, does it, and says what became of its transaction.
+"""Does a statement that was judged, and says what became of its transaction."""
 
-Limits and words: Aurora DSQL User Guide, quotas and "Concurrency control"; EMU (`refusals`), group
-transaction; awslabs/agent-plugins for OC001 and XX000.
-"""
-
-import time
 from collections.abc import Sequence
 
 from . import asynchronous, keys
 from .faults import Faults
 from .jobs import Jobs
-from .messages import Failure, Message, complete, fields, row, tag
+from .judging import CONFLICT, TOO_MANY_ROWS, Judge
+from .messages import Failure, Message, complete, error_of, row, state_of, tag
 from .options import DsqlOptions
 from .statements import Statement
 from .transaction import Transaction
-from .work import CONFLICTS, Copied, Tell, Work
+from .upstream import Copied, Tell
+from .work import CONFLICTS, Work
 
-CONFLICT = Failure("40001", "change conflicts with another transaction (OC000)")
-_SCHEMA = Failure("40001", "schema has been updated by another transaction (OC001)")
-_ABORTED = Failure(
-    "25P02", "current transaction is aborted, commands ignored until end of transaction block"
-)
+# Aurora DSQL User Guide, troubleshooting.
 _UNAVAILABLE = Failure("XX000", "server unavailable")
-_TOO_MANY_ROWS = Failure("54000", "transaction row limit exceeded")
-_TOO_LARGE = Failure("54000", "transaction size limit 10mb exceeded")
-_TWO_DDL = Failure("0A000", "multiple ddl statements not supported in a transaction")
-_MIXED = Failure("0A000", "ddl and dml are not supported in the same transaction")
 
 _CONTROL = ("begin", "commit", "rollback")
 
@@ -38,7 +27,7 @@ class Doing:
 
     def __init__(self, work: Work, options: DsqlOptions, jobs: Jobs, faults: Faults) -> None:
         self._work = work
-        self._options = options
+        self._judge = Judge(work, options)
         self._jobs = jobs
         self._faults = faults
         self._failed = False
@@ -53,36 +42,22 @@ class Doing:
 
     def judge(self, statement: Statement) -> Failure | None:
         """Why it fails before the server sees it."""
-        work, transaction = self._work, self._work.transaction
-        if self.status == "E":
-            return None if statement.kind in ("commit", "rollback") else _ABORTED
-        if statement.kind in ("commit", "rollback"):
-            return statement.refusal
-        if self._is_behind():
-            work.catalog = work.conflicts.catalog
-            return _SCHEMA
-        if transaction is not None and self._is_old(transaction):
-            return self._age
-        if transaction is not None and transaction.lost:
-            return CONFLICT
-        if statement.refusal is not None or transaction is None:
-            return statement.refusal
-        if transaction.changes_schema and statement.changes_schema:
-            return _TWO_DDL
-        mixed = transaction.changes_rows and statement.changes_schema
-        if mixed or (transaction.changes_schema and statement.kind == "dml"):
-            return _MIXED
-        return None
+        return self._judge.statement(statement, aborted=self.status == "E")
 
     async def fail(self, failure: Failure) -> list[Message]:
         """The statement fails, and its transaction with it."""
+        self._work.conflicts.note(failure)
+        await self._end()
+        return [failure.message()]
+
+    async def _end(self) -> None:
+        """After an error: what was begun for one statement is gone, the client's own has failed."""
         transaction = self._work.transaction
         if transaction is not None and transaction.implicit:
             await self._work.rollback()
         elif transaction is not None:
             await self._work.abort()
             self._failed = True
-        return [failure.message()]
 
     async def open(self, statement: Statement) -> None:
         """Begin a transaction for a change that is sent without one: it is judged as one."""
@@ -108,7 +83,7 @@ class Doing:
         answers = await self.execute(statement, data, tell=tell, copied=copied)
         if statement.kind in ("index", "validate") and answers[-1].kind == b"C":
             answers = [asynchronous.DESCRIBED, *answers]
-        if alone and not _error(answers):
+        if alone and not error_of(answers):
             errors = await self.close()
             if errors:
                 return [*answers[:-1], *errors]
@@ -119,6 +94,8 @@ class Doing:
     ) -> list[Message]:
         """Do a statement that was judged; the answers, without ReadyForQuery."""
         if self._faults.is_unavailable():
+            if statement.kind == "commit":
+                await self._work.rollback()
             return await self.fail(_UNAVAILABLE)
         if statement.kind in _CONTROL:
             return await self._control(statement)
@@ -135,17 +112,22 @@ class Doing:
         answers = await self.answered(answers)
         if statement.shown is not None:
             answers = [row(statement.shown) if each.kind == b"D" else each for each in answers]
-        return answers if _error(answers) else await self._counted(statement, transaction, answers)
+        return (
+            answers if error_of(answers) else await self._counted(statement, transaction, answers)
+        )
 
     async def answered(self, answers: list[Message]) -> list[Message]:
         """What the server has answered; an error fails the transaction."""
-        transaction, error = self._work.transaction, _error(answers)
+        transaction = self._work.transaction
         if transaction is not None and transaction.lost:
             return await self.fail(CONFLICT)
-        if error is None:
+        state = state_of(answers)
+        if not state:
             return answers
-        failed = await self.fail(CONFLICT)
-        return failed if fields(error).get("C") in CONFLICTS else answers
+        if state in CONFLICTS:
+            return await self.fail(CONFLICT)
+        await self._end()
+        return answers
 
     async def _counted(
         self, statement: Statement, transaction: Transaction | None, answers: list[Message]
@@ -154,8 +136,8 @@ class Doing:
             transaction.changes_schema |= statement.changes_schema
             transaction.changes_rows |= statement.kind == "dml"
             transaction.rows += _rows(answers)
-            if transaction.rows > self._options.transaction_rows:
-                return await self.fail(_TOO_MANY_ROWS)
+            if self._judge.has_too_many_rows(transaction):
+                return await self.fail(TOO_MANY_ROWS)
         return answers
 
     async def _control(self, statement: Statement) -> list[Message]:
@@ -181,12 +163,15 @@ class Doing:
             self._failed = False
             await work.rollback()
             return [complete("ROLLBACK")]
-        failure = self._at_commit(transaction)
+        failure = self._judge.commit(transaction)
+        if failure is None and not (transaction.changes_rows or transaction.changes_schema):
+            return await self._left(text, transaction)
         if failure is None and not transaction.doomed:
             await work.resume(to_commit=True)
         if failure is None and (transaction.doomed or transaction.lost):
             failure = CONFLICT
         if failure is not None:
+            work.conflicts.note(failure)
             await work.rollback()
             return [failure.message()]
         answers = await work.commit(text)
@@ -196,39 +181,17 @@ class Doing:
             return [_UNAVAILABLE.message()]
         return answers
 
-    def _at_commit(self, transaction: Transaction) -> Failure | None:
-        work = self._work
-        if self._is_behind():
-            work.catalog = work.conflicts.catalog
-            return _SCHEMA
-        if self._is_old(transaction):
-            return self._age
-        if transaction.changes_rows and transaction.size > self._options.transaction_bytes:
-            return _TOO_LARGE
-        if transaction.changes_rows and work.conflicts.injected():
-            return CONFLICT
-        return None
-
-    def _is_behind(self) -> bool:
-        """Whether the schema was changed by another session since this one knows it."""
-        return self._options.schema_conflicts and self._work.catalog != self._work.conflicts.catalog
-
-    def _is_old(self, transaction: Transaction) -> bool:
-        return time.monotonic() - transaction.began > self._options.transaction_seconds
-
-    @property
-    def _age(self) -> Failure:
-        seconds = f"{self._options.transaction_seconds:g}"
-        return Failure("54000", f"transaction age limit of {seconds}s exceeded")
+    async def _left(self, text: str, transaction: Transaction) -> list[Message]:
+        """What has only read conflicts with nobody."""
+        if transaction.here:
+            return await self._work.commit(text)
+        await self._work.rollback()
+        return [complete("COMMIT")]
 
 
 def _waits(statement: Statement) -> bool:
     """Whether it waits for a job. It waits for all: which one may be a parameter."""
     return [each.text for each in statement.words[:4]] == ["CALL", "SYS", ".", "WAIT_FOR_JOB"]
-
-
-def _error(answers: Sequence[Message]) -> Message | None:
-    return next((each for each in answers if each.kind == b"E"), None)
 
 
 def _rows(answers: Sequence[Message]) -> int:

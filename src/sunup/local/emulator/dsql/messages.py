@@ -1,11 +1,10 @@
-"""PostgreSQL's messages, one by one: from a client, and to and from the server behind the front.
+"""PostgreSQL's messages, one by one.
 
 PostgreSQL manual, "Frontend/Backend Protocol", message formats.
 """
 
-import asyncio
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import wire
@@ -14,9 +13,6 @@ from ..line import Line
 # Longer messages end the connection without a word (awslabs/agent-plugins, DSQL's troubleshooting;
 # the guide says 08P01).
 _LONGEST = 10 * 1024 * 1024
-
-FLUSH = b"H\0\0\0\x04"
-SYNC = b"S\0\0\0\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +97,17 @@ def tag(done: Message) -> str:
     return done.body.rstrip(b"\0").decode("utf-8", "replace")
 
 
+def error_of(answers: Sequence[Message]) -> Message | None:
+    """The error among them."""
+    return next((each for each in answers if each.kind == b"E"), None)
+
+
+def state_of(answers: Sequence[Message]) -> str:
+    """The SQLSTATE of the error among them, else nothing."""
+    error = error_of(answers)
+    return "" if error is None else fields(error).get("C", "")
+
+
 class Incoming:
     """The messages of a client, whose start-up is done."""
 
@@ -125,57 +132,3 @@ class Incoming:
             if not part:
                 raise EOFError
             self._buffer += part
-
-
-class Upstream:
-    """The session on the server behind the front."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, path: str, parameters: dict[str, str]) -> "Upstream":
-        """Connect, and say who wants in. Raises `OSError`."""
-        made = cls(*await asyncio.open_unix_connection(path))
-        made._writer.write(wire.startup(parameters).encode())
-        return made
-
-    def send(self, messages: Iterable[bytes]) -> None:
-        """Never waits: what the server does not take yet is kept."""
-        self._writer.write(b"".join(messages))
-
-    async def read(self) -> Message:
-        """The next message. Raises `EOFError`, `OSError`."""
-        kind, length = struct.unpack("!cI", await self._reader.readexactly(5))
-        return Message(kind, await self._reader.readexactly(length - 4))
-
-    async def command(self, text: str) -> tuple[list[Message], str]:
-        """Do something of the front's own; the answers, and the transaction's state after it.
-
-        By the extended protocol under a name: the client's unnamed statement stays.
-        """
-        sql = text.encode()
-        self.send(
-            (
-                Message(b"P", b"sunup\0" + sql + b"\0\0\0").encode(),
-                Message(b"B", b"sunup\0sunup\0\0\0\0\0\0\0").encode(),
-                Message(b"E", b"sunup\0\0\0\0\0").encode(),
-                Message(b"C", b"Psunup\0").encode(),
-                Message(b"C", b"Ssunup\0").encode(),
-                SYNC,
-            )
-        )
-        answers = []
-        while (answer := await self.read()).kind != b"Z":
-            answers.append(answer)
-        if any(each.kind == b"E" for each in answers):
-            # What failed left the statement behind.
-            self.send((Message(b"C", b"Ssunup\0").encode(), SYNC))
-            while (await self.read()).kind != b"Z":
-                pass
-        return answers, answer.body.decode()
-
-    def close(self) -> None:
-        """Hang up, without waiting."""
-        self._writer.transport.abort()

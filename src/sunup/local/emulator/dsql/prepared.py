@@ -3,9 +3,10 @@
 from .. import wire
 from . import asynchronous
 from .doing import Doing
-from .messages import Message, ready
+from .messages import Message, error_of, ready
 from .statements import Statement, statements
-from .work import Copied, Tell, Work
+from .upstream import Copied, Tell
+from .work import Work
 
 # What the server does not know, and what the front does itself: it is prepared as nothing.
 _NOTHING = ("iam", "validate")
@@ -41,9 +42,8 @@ class Prepared:
             case b"E":
                 answers = await self._execute(message, tell, copied)
             case _:
-                named = message.body[:1] == b"P"
-                answers = await self._work.perform((message.encode(),), replayed=named)
-        self._skipping = any(each.kind == b"E" for each in answers)
+                answers = await self._close(message)
+        self._skipping = error_of(answers) is not None
         return answers
 
     async def sync(self) -> list[Message]:
@@ -68,7 +68,8 @@ class Prepared:
             message = Message(b"P", wire.encoded(name) + b"\0" + sent + b"\0" + rest)
         await self._doing.open(statement)
         answers = await self._sent(statement, message, replayed=not name)
-        self._statements[name] = statement
+        if error_of(answers) is None:
+            self._statements[name] = statement
         return answers
 
     async def _bind(self, message: Message) -> list[Message]:
@@ -79,12 +80,13 @@ class Prepared:
             return await self._doing.fail(failure)
         await self._doing.open(statement)
         answers = await self._sent(statement, message, replayed=True)
-        self._portals[portal] = statement
+        if error_of(answers) is None:
+            self._portals[portal] = statement
         return answers
 
     async def _describe(self, message: Message) -> list[Message]:
         name = message.texts(1)[0]
-        known = self._statements if name[0] == "S" else self._portals
+        known = self._statements if name[:1] == "S" else self._portals
         statement = known.get(name[1:], _EMPTY)
         failure = self._doing.judge(statement)
         if failure is not None:
@@ -101,6 +103,13 @@ class Prepared:
         if failure is not None:
             return await self._doing.fail(failure)
         return await self._doing.execute(statement, message.encode(), tell=tell, copied=copied)
+
+    async def _close(self, message: Message) -> list[Message]:
+        """Also after an error; a statement is no part of a transaction, a portal is."""
+        if message.body[:1] == b"S" or self._doing.status == "E":
+            return await self._work.aside(message)
+        answers = await self._work.perform((message.encode(),))
+        return await self._doing.answered(answers)
 
     async def _sent(
         self, statement: Statement, message: Message, *, replayed: bool

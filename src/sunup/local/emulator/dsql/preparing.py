@@ -4,9 +4,11 @@ The judges (event triggers) act in sessions of the front only, which sets `sunup
 """
 
 # What every session is started with; its client's own settings come later, and win. The detection
-# of deadlocks is what a statement waits for where two sessions wait for each other.
+# of deadlocks is what a statement waits for where two sessions wait for each other; a statement
+# ends when the front hangs up.
 SESSION = (
     "-c sunup.dsql=on -c TimeZone=UTC -c deadlock_timeout=30ms"
+    " -c client_connection_check_interval=100ms"
     " -c default_transaction_isolation=repeatable\\ read"
 )
 

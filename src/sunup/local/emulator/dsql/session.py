@@ -13,17 +13,20 @@ from ..line import Line
 from ..opening import Refusal
 from . import preparing, settings
 from .conflicts import Conflicts
+from .disguise import disguised
 from .doing import Doing
 from .faults import Faults
 from .jobs import Jobs
 from .login import Door, Login
-from .messages import Incoming, Message, Upstream, fields, query, ready
+from .messages import Incoming, Message, query, ready
 from .options import DsqlOptions
 from .prepared import Prepared
 from .statements import statements
+from .upstream import Upstream
 from .work import Work
 
-_VERSION = b"server_version\x0016.15\0"
+# Seconds between two looks whether a client is there whose statement takes long.
+_LOOK = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Session:
         self._login = Login(server.door, client)
         self._upstream: Upstream | None = None
         self._out: list[Message] = []
+        self._lost = False
+        self._looking: asyncio.TimerHandle | None = None
 
     async def log_in(self) -> bool:
         """Take the client as far as an open session; false when it was refused or is done.
@@ -86,7 +91,7 @@ class Session:
         while (message := await upstream.read()).kind not in (b"Z", b"E"):
             if message.kind == b"K":
                 pid = int.from_bytes(message.body[:4], "big")
-            said.append(_disguised(message))
+            said.append(disguised(message))
         await self._send([*said, message])
         if message.kind == b"E":
             return False
@@ -106,15 +111,20 @@ class Session:
         try:
             while (message := await self._incoming.read()).kind != b"X":
                 await self._server.faults.late()
+                self._looking = loop.call_later(_LOOK, self._look)
                 async with self._work.turn:
                     await self._take(message)
+                self._looking.cancel()
                 conflicts.at_rest()
         finally:
             over.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
             conflicts.leave(self._work)
 
     async def _take(self, message: Message) -> None:
-        lost = message.kind in b"QE" and self._server.faults.lose_an_answer()
+        # It is done, to its Sync; and then the line is cut.
+        self._lost |= message.kind in b"QE" and self._server.faults.lose_an_answer()
         if message.kind == b"Q":
             await self._query(message.texts(1)[0])
         elif message.kind == b"S":
@@ -126,8 +136,6 @@ class Session:
             self._out += await self._prepared.take(message, self._stream, self._copied)
         elif message.kind == b"F":
             raise wire.ProtocolError("a function call")
-        if lost:
-            self._client.abort()
 
     async def _query(self, text: str) -> None:
         """Several statements are one transaction, unless they begin and end their own."""
@@ -167,10 +175,20 @@ class Session:
 
     async def _flush(self) -> None:
         out, self._out = self._out, []
-        await self._send(out)
+        if self._lost:
+            self._client.abort()
+        else:
+            await self._send(out)
 
     async def _send(self, messages: Sequence[Message]) -> None:
-        await self._client.write(b"".join(_disguised(each).encode() for each in messages))
+        await self._client.write(b"".join(disguised(each).encode() for each in messages))
+
+    def _look(self) -> None:
+        """End a statement whose client has gone: nobody could take its answer."""
+        if self._client.hung_up:
+            self.close()
+        else:
+            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     def _expire(self) -> None:
         self._server.door.timeline.add("expired", connections=len(self._server.faults.places))
@@ -190,15 +208,3 @@ class Session:
         self._client.close()
         if self._upstream is not None:
             self._upstream.close()
-
-
-def _disguised(message: Message) -> Message:
-    """The version is DSQL's; where our own judges are, is not said."""
-    if message.kind == b"S" and message.body.startswith(b"server_version\0"):
-        return Message(b"S", _VERSION)
-    if message.kind == b"E":
-        said = fields(message)
-        kept = {name: text for name, text in said.items() if name in "SVCMDHPpqstcdn"}
-        body = b"".join(f"{name}{text}\0".encode() for name, text in kept.items()) + b"\0"
-        return Message(b"E", body)
-    return message

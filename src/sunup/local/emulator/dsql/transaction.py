@@ -27,14 +27,12 @@ class Entry:
 class Transaction:
     """`begin` is the statement that began it; `implicit`, when the client sent none.
 
-    `catalog` is the version of the schema at its beginning. While it is `suspended`, or `lost`,
-    the server does not have it. A `doomed` one cannot be committed. `rivals` have changed rows that
-    it changed, too: of them the first to commit wins.
+    While it is `suspended`, or `lost`, the server does not have it. A `doomed` one cannot be
+    committed. `rivals` have changed rows that it changed, too: of them the first to commit wins.
     """
 
     begin: str
     implicit: bool
-    catalog: int
     began: float = field(default_factory=time.monotonic)
     journal: list[Entry] = field(default_factory=list)
     size: int = 0

@@ -7,11 +7,12 @@ Otherwise it is doomed, and its COMMIT fails, as DSQL's does (`conflicts`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from .conflicts import Conflicts
-from .messages import FLUSH, SYNC, Message, Upstream, fields
+from .messages import Message, state_of
 from .transaction import Digest, Transaction
+from .upstream import Copied, Tell, Upstream
 
 # Seconds until a statement is suspected to wait for another session.
 _PATIENCE = 0.01
@@ -21,23 +22,6 @@ _TRIES = 10
 
 # serialization_failure, deadlock_detected, lock_not_available.
 CONFLICTS = ("40001", "40P01", "55P03")
-
-# What is kept of one answer, to be told only when it is complete.
-_MOST_HELD = 1024 * 1024
-
-# What ends the answer to a message; to the others, ReadyForQuery does.
-_ENDS = {
-    b"P": (b"1",),
-    b"B": (b"2",),
-    b"C": (b"3",),
-    b"D": (b"T", b"n"),
-    b"E": (b"C", b"I", b"s", b"G"),
-    b"Q": (b"G",),
-}
-
-# Takes the beginning of an answer that is too long to be kept; says what a client copies.
-Tell = Callable[[Sequence[Message]], Awaitable[None]]
-Copied = Callable[[], Awaitable[tuple[bytes, ...]]]
 
 
 class Work:
@@ -56,8 +40,7 @@ class Work:
         """Begin a transaction; the answers."""
         answers, status = await self.command(text)
         if status == "T" and self.transaction is None:
-            self.catalog = self.conflicts.catalog
-            self.transaction = Transaction(text, implicit=implicit, catalog=self.catalog)
+            self.transaction = Transaction(text, implicit=implicit)
         return answers
 
     async def commit(self, text: str) -> list[Message]:
@@ -69,12 +52,10 @@ class Work:
         answers, status = await self.command(text)
         self.transaction = None
         if status == "T":  # AND CHAIN
-            self.transaction = Transaction(
-                transaction.begin, implicit=False, catalog=self.conflicts.catalog
-            )
+            self.transaction = Transaction(transaction.begin, implicit=False)
         if transaction.changes_schema and not any(each.kind == b"E" for each in answers):
             self.conflicts.catalog += 1
-        self.catalog = self.conflicts.catalog
+            self.catalog = self.conflicts.catalog
         return answers
 
     async def rollback(self) -> None:
@@ -86,16 +67,16 @@ class Work:
     async def abort(self) -> None:
         """The transaction has failed: the server forgets it, its client has to end it."""
         transaction = self.transaction
-        if transaction is not None and transaction.here:
-            await self.command("rollback")
+        if transaction is not None:
+            if transaction.here:
+                await self.command("rollback")
             transaction.lost = True
 
     async def restart(self) -> None:
         """After an error: the transaction as it was before the statement, on what is there now."""
         transaction = self.transaction
         if transaction is not None:
-            await self.command("rollback")
-            await self._rebuild(transaction)
+            await self._rebuild(transaction, f"rollback; {transaction.begin}")
 
     async def suspend(self) -> None:
         """Give way to another session. Only for who has the turn."""
@@ -103,14 +84,14 @@ class Work:
         if transaction is not None and transaction.here:
             transaction.suspended = True
             transaction.lost = not transaction.replayable
-            await self.command("rollback")
+            await self._upstream.query("rollback")
 
     async def resume(self, *, to_commit: bool = False) -> None:
         """What was suspended is there again, or lost; `to_commit` nothing else than that."""
         transaction = self.transaction
         if transaction is not None and transaction.suspended and not transaction.lost:
             transaction.suspended = False
-            await self._rebuild(transaction, to_commit=to_commit)
+            await self._rebuild(transaction, transaction.begin, to_commit=to_commit)
 
     async def command(self, text: str) -> tuple[list[Message], str]:
         """Something of the front's own; what it says, and the state of the transaction."""
@@ -142,17 +123,16 @@ class Work:
                 rest = await copied()
                 data = (*data, *rest)
                 answers, whole = await self._exchange(rest, kind, told, tell)
-            state = _state(answers)
+            state = state_of(answers)
             if transaction is None or transaction.implicit or state not in CONFLICTS:
                 break
             transaction.doomed = True
             if not whole:
                 break
-            await self.command("rollback")
-            await self._rebuild(transaction)
+            await self._rebuild(transaction, f"rollback; {transaction.begin}")
             if transaction.lost:
                 return []
-        if transaction is not None and replayed and not _state(answers):
+        if transaction is not None and replayed and not state_of(answers):
             transaction.note(data, kind, told.value)
         if transaction is not None and transaction.doomed and kind in b"QE":
             await self.suspend()  # nobody needs to wait for one that has lost
@@ -164,20 +144,21 @@ class Work:
 
     async def sync(self) -> None:
         """The end of a cycle of the extended protocol outside of a transaction."""
-        self._upstream.send((SYNC,))
-        while (await self._upstream.read()).kind != b"Z":
-            pass
+        await self._upstream.sync()
 
-    async def _rebuild(self, transaction: Transaction, *, to_commit: bool = False) -> None:
+    async def _rebuild(
+        self, transaction: Transaction, begin: str, *, to_commit: bool = False
+    ) -> None:
         """Begin again, and do again what was done."""
         for _ in range(_TRIES):
-            await self.command(transaction.begin)
+            await self._upstream.query(begin)
             if await self._replay(transaction, to_commit=to_commit):
                 return
             transaction.doomed = True
-            await self.command("rollback")
             if to_commit:
                 break
+            begin = f"rollback; {transaction.begin}"
+        await self._upstream.query("rollback")
         transaction.lost = True
 
     async def _replay(self, transaction: Transaction, *, to_commit: bool) -> bool:
@@ -185,7 +166,7 @@ class Work:
         for entry in list(transaction.journal):
             told = Digest()
             answers, _ = await self._exchange(entry.data, entry.kind, told, _forget)
-            state = _state(answers)
+            state = state_of(answers)
             if state:
                 if state not in CONFLICTS:
                     transaction.journal.remove(entry)  # its rows are gone, or its key is taken
@@ -198,10 +179,7 @@ class Work:
     async def _exchange(
         self, data: Sequence[bytes], kind: bytes, told: Digest, tell: Tell | None
     ) -> tuple[list[Message], bool]:
-        extended = kind in b"PBDEC"
-        self._upstream.send((*data, FLUSH) if extended else data)
-        copies = len(data) > 1 or data[0][:1] == b"d"
-        reading = asyncio.ensure_future(self._answers(kind, told, tell, copies=copies))
+        reading = asyncio.ensure_future(self._upstream.exchange(data, kind, told, tell))
         try:
             if not (await asyncio.wait({reading}, timeout=_PATIENCE))[0]:
                 self.conflicts.wait(self)
@@ -210,36 +188,6 @@ class Work:
             reading.cancel()
             self.conflicts.done(self)
 
-    async def _answers(
-        self, kind: bytes, told: Digest, tell: Tell | None, *, copies: bool
-    ) -> tuple[list[Message], bool]:
-        """Those to one message, and whether none was told already."""
-        ends = _ENDS.get(kind, ())
-        kept, size, whole = list[Message](), 0, True
-        while True:
-            answer = await self._upstream.read()
-            if answer.kind == b"Z":
-                break
-            kept.append(answer)
-            told.add((answer,))
-            size += len(answer.body)
-            if answer.kind == b"E" and kind != b"Q":
-                self._upstream.send((SYNC,))
-                ends = ()
-            elif answer.kind == b"G" and copies:
-                continue
-            elif answer.kind in ends:
-                break
-            if size > _MOST_HELD and tell is not None:
-                await tell(kept)
-                kept, size, whole = [], 0, False
-        return kept, whole
-
 
 async def _forget(_: Sequence[Message]) -> None:
     """Nobody is to be told."""
-
-
-def _state(answers: Sequence[Message]) -> str:
-    """The SQLSTATE of the error among them, else nothing."""
-    return next((fields(each).get("C", "") for each in answers if each.kind == b"E"), "")

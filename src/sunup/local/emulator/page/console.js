@@ -54,6 +54,7 @@ function rowOf(e) {
     case "log": return logOf(e);
     case "refused": return { kind: "state", failed: true, what: e.user ? `Aurora refused ${e.user}` : "Aurora refused a client", why: e.reason };
     case "pinned": return { kind: "state", failed: true, what: "RDS Proxy pinned a client", why: e.reason };
+    case "conflict": return { kind: "state", failed: true, what: "conflict", why: e.reason };
     case "throttled": return { kind: "state", failed: true, what: "throttled", why: "reserved concurrency is used up" };
     case "fault": return { kind: "state", what: `fault: ${e.fault}`, why: "" };
     case "aurora": return { kind: "state", what: `database ${e.state}`, why: "" };

@@ -2,14 +2,20 @@
 
 import asyncio
 import socket
+import struct
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Self
 
-from ..dsql.messages import Upstream
+from ..dsql.messages import Message
 
 
-class Stream(Upstream):
-    """As `Upstream`, for either side; it may wait until the other one has taken what was sent."""
+class Stream:
+    """To a client, or to a server. Used by one reader and any number of writers."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
 
     @classmethod
     async def to(cls, path: str) -> Self:
@@ -21,6 +27,15 @@ class Stream(Upstream):
         """On a connection that is there."""
         return cls(*await asyncio.open_unix_connection(sock=connection))
 
+    async def read(self) -> Message:
+        """The next message. Raises `EOFError`, `OSError`."""
+        kind, length = struct.unpack("!cI", await self._reader.readexactly(5))
+        return Message(kind, await self._reader.readexactly(length - 4))
+
+    def send(self, messages: Iterable[bytes]) -> None:
+        """Never waits: what the other side does not take yet is kept."""
+        self._writer.write(b"".join(messages))
+
     async def taken(self) -> None:
         """Wait while much of what was sent is still here. Raises `OSError`."""
         await self._writer.drain()
@@ -30,3 +45,7 @@ class Stream(Upstream):
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
+
+    def close(self) -> None:
+        """Hang up, without waiting."""
+        self._writer.transport.abort()

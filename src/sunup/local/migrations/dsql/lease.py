@@ -54,6 +54,10 @@ class Other:
     age: float
 
 
+class LockLost(CommandError):
+    """Another run has the lock, and may have gone on with what this one had begun."""
+
+
 class _Taken(Exception):
     """Another run took the lock between two statements."""
 
@@ -106,7 +110,7 @@ class Lease:
         """Make the transaction of `connection` fail at COMMIT if the lock is lost by then.
 
         FOR UPDATE is judged at COMMIT there (Aurora DSQL User Guide, "Concurrency control"). Raises
-        `CommandError` where it is lost already.
+        `LockLost` where it is lost already.
         """
         row = connection.execute(
             sql.SQL("select run from {} where name = %s for update").format(
@@ -115,7 +119,7 @@ class Lease:
             (_NAME,),
         ).fetchone()
         if row is None or row[0] != self.run:
-            raise CommandError(
+            raise LockLost(
                 f"this run gave no sign of life for {EXPIRES:.0f} s, and another one took over",
                 "It has stopped. sunup migrate status shows what is applied.",
             )

@@ -23,6 +23,7 @@ from .conflicts import is_uncertain
 from .dialect import dialect_of
 from .ending import Ending
 from .executing import Steps
+from .lease import LockLost
 from .refused import advice
 
 # Of a statement in a message.
@@ -77,6 +78,8 @@ class Run:
                 destination_rev=self._to,
                 transactional_ddl=False,
             )
+        except LockLost:
+            raise
         except CommandError as error:
             raise CommandError(error.what, f"{error.cure} {self._left()}".strip()) from error
         except (Exception, SystemExit) as error:
