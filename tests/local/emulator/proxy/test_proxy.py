@@ -11,7 +11,8 @@ import pytest
 from sunup.local.emulator import Emulator, RdsProxyOptions
 from sunup.local.testing import Emulate
 
-from ..test_aurora import arguments
+from ..test_aurora import arguments, password
+from ..test_session import everything, secured, startup
 
 Admin = Callable[[str], list[tuple[object, ...]]]
 
@@ -273,3 +274,18 @@ def test_a_session_that_the_server_ended_is_given_to_nobody(emulate: Emulate, ad
             time.sleep(0.05)
             assert connection.execute("select 1").fetchone() == (1,)
     works(aws)
+
+
+@pytest.mark.parametrize("garbage", [b"Q\0\0\0\0", b"Q\0\0\0\5x", b"P\0\0\0\5x"])
+def test_who_does_not_speak_the_protocol_is_thrown_out(emulate: Emulate, garbage: bytes) -> None:
+    aws = emulate(engine="rds-proxy", rds_proxy=RdsProxyOptions(sessions=1))
+    with secured(aws) as line:
+        line.sendall(startup(user="app", database=aws.environ["DB_NAME"]))
+        assert line.recv(9)[:1] == b"R"
+        token = password(aws).encode() + b"\0"
+        line.sendall(b"p" + (len(token) + 4).to_bytes(4, "big") + token)
+        assert line.recv(9) == b"R\0\0\0\x08\0\0\0\0"
+        line.sendall(garbage)
+        assert everything(line).endswith(b"Z\0\0\0\5I")  # of the login
+    works(aws)
+    assert not [each for each in aws.timeline.events if each["kind"] == "error"]

@@ -68,7 +68,7 @@ class Pump:
         return self._keeps
 
     async def run(self) -> None:
-        """Until one side ends."""
+        """Until one side ends. Raises `wire.ProtocolError`."""
         try:
             self._expect()
             while (message := await self._client.read()).kind != b"X":

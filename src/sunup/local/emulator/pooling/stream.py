@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Self
 
+from .. import wire
 from ..dsql.messages import Message
 
 
@@ -28,8 +29,10 @@ class Stream:
         return cls(*await asyncio.open_unix_connection(sock=connection))
 
     async def read(self) -> Message:
-        """The next message. Raises `EOFError`, `OSError`."""
+        """The next message. Raises `wire.ProtocolError`, `EOFError`, `OSError`."""
         kind, length = struct.unpack("!cI", await self._reader.readexactly(5))
+        if length < 4:
+            raise wire.ProtocolError(f"a message of {length} bytes")
         return Message(kind, await self._reader.readexactly(length - 4))
 
     def send(self, messages: Iterable[bytes]) -> None:
