@@ -67,9 +67,16 @@ class Engine:
 
 AURORA = Engine("aurora", "Aurora PostgreSQL", service="rds-db")
 # A proxy gives a session to each transaction. A setting would pin the client to one (RDS User
-# Guide, "Avoiding pinning an RDS Proxy"); `options` in the start-up message it refuses.
+# Guide, "Avoiding pinning an RDS Proxy"); `options` in the start-up message it refuses. It takes
+# no CancelRequest ("Limitations").
 RDS_PROXY = Engine(
-    "rds-proxy", "RDS Proxy", service="rds-db", sessions=False, prepared=False, reset=""
+    "rds-proxy",
+    "RDS Proxy",
+    service="rds-db",
+    sessions=False,
+    prepared=False,
+    reset="",
+    cancels=False,
 )
 DSQL = Engine(
     "dsql",

@@ -59,6 +59,14 @@ class Connection(asyncpg.Connection):
         watched: Any = Wire(protocol, self.session, self.terminate)
         super().__init__(watched, *arguments)
 
+    async def _get_statement(
+        self, query: str, timeout: float | None, *, named: str | bool = False, **options: Any
+    ) -> Any:
+        if named is True and not self.session.engine.prepared:
+            # A cursor's: the name would stay in a session that is another client's next.
+            named = ""
+        return await super()._get_statement(query, timeout, named=named, **options)  # type: ignore[misc]
+
     @property
     def clean(self) -> bool:
         """Whether it can be handed on as it is: by the protocol, the driver and the session."""

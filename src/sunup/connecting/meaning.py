@@ -50,6 +50,12 @@ _DSQL_TEXTS: "Texts" = (
 # The only reason of a refused token that passes (awslabs/agent-plugins, "dsql": retry once).
 _PASSING_HINT = "Signature expired"
 
+# RDS Proxy's words (RDS User Guide, "Troubleshooting for RDS Proxy"; with which SQLSTATE is not
+# documented).
+_PROXY_REFUSES = "IAM authentication failed"
+# RDS Proxy's and PgBouncer's: who got no session of the database in time had nothing executed.
+_NO_SESSION = r"Timed-out waiting to acquire database connection|query_wait_timeout"
+
 _DSQL_CURE = (
     "Aurora DSQL names the reason. `not authorized`: the IAM policy does not allow dsql:DbConnect "
     "(for the user admin: dsql:DbConnectAdmin) on the cluster's ARN, or DB_USER is not this IAM "
@@ -89,8 +95,14 @@ class Meaning:
         state = sqlstate_of(error)
         if _DSQL_REFUSES in detail.lower():
             return _refused_by_dsql(detail, hint_of(error))
-        if state is not None and state[:2] == "28" and "PAM" in detail:
+        if (
+            state is not None
+            and state[:2] == "28"
+            and ("PAM" in detail or _PROXY_REFUSES in detail)
+        ):
             return TokenRefused(detail)
+        if re.search(_NO_SESSION, detail):
+            return DatabaseFull(detail)
         if state in _BY_SQLSTATE:
             return _BY_SQLSTATE[state](detail)
         if isinstance(error, TimeoutError):
@@ -127,6 +139,8 @@ class Meaning:
 
     def was_not_executed(self, error: BaseException) -> bool:
         """Whether the statement never began, although the connection is lost."""
+        if self._is_driver_s(error) and re.search(_NO_SESSION, str(error)):
+            return True
         return (type(error).__name__ in self._unsent and self._is_driver_s(error)) or sqlstate_of(
             error
         ) in _NOTHING_EXECUTED_SQLSTATES

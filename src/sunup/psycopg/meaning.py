@@ -18,7 +18,7 @@ from sunup.failures import (
 MEANING = Meaning(
     "psycopg",
     texts=(
-        (r"PAM authentication failed", TokenRefused),
+        (r"[PI]AM authentication failed", TokenRefused),
         (r"password authentication failed", PasswordRefused),
         (r"too many clients|connection slots are reserved|too many connections", DatabaseFull),
         (r"the database system is|timeout expired", DatabaseResuming),

@@ -83,6 +83,30 @@ def test_aurora_dsql_refuses_while_it_wakes_and_the_app_bears_it() -> None:
     assert "Traceback" not in output
 
 
+def test_neon_takes_a_password_and_is_suspended_under_the_app() -> None:
+    output, codes = session(USERS, "--engine", "neon-pooler", "--sessions", 2)
+    assert codes == [200, 400, 200]
+    for words in (
+        "Neon's pooler localhost:",
+        "a password, TLS",
+        "aurora  asleep",
+        "aurora  resuming",
+        "gateway GET /users 200",
+    ):
+        assert words in output
+    assert "Traceback" not in output
+
+
+def test_an_rds_proxy_stands_before_aurora_and_the_app_does_not_pin() -> None:
+    output, codes = session(
+        USERS, "--engine", "rds-proxy", "--sessions", 2, "--resume-seconds", 0.5
+    )
+    assert codes == [200, 400, 200]
+    assert "RDS Proxy   localhost:" in output
+    assert "pinned" not in output
+    assert "Traceback" not in output
+
+
 def test_a_deployment_package_and_variables_of_one_s_own(tmp_path: Path) -> None:
     package = tmp_path / "lambda.zip"
     with zipfile.ZipFile(package, "w") as file:
@@ -101,6 +125,8 @@ def test_a_deployment_package_and_variables_of_one_s_own(tmp_path: Path) -> None
         ([USERS, "--env", "NOVALUE"], "--env 'NOVALUE' is not NAME=VALUE"),
         ([USERS, "--hang-at", "dns"], "invalid value for '--hang-at'"),
         ([USERS, "--memory", "64"], "invalid value for '--memory'"),
+        ([USERS, "--engine", "oracle"], "invalid value for '--engine'"),
+        ([USERS, "--sessions", "0"], "invalid value for '--sessions'"),
     ],
 )
 def test_a_wrong_option_is_a_clear_error(options: list[object], says: str) -> None:

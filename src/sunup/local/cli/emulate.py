@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,6 @@ from rich.console import Console
 
 from sunup.local import project, servers
 from sunup.local.emulator import (
-    AuroraOptions,
-    DsqlOptions,
     Emulator,
     EmulatorOptions,
     FunctionOptions,
@@ -21,6 +20,7 @@ from sunup.local.emulator.options import EngineName, FrontName, HangAt
 from sunup.local.errors import CommandError
 from sunup.local.interrupts import Interrupts
 
+from .databases import options_of
 from .given import check_ports, command_of, variables_of, with_defaults_of
 from .introducing import introduce
 from .printing import EventPrinter
@@ -46,7 +46,11 @@ def emulate(
         int, typer.Option(help="The port of the console, which shows a timeline.", min=1, max=65535)
     ] = 3001,
     engine: Annotated[
-        EngineName, typer.Option(help="The database: Aurora PostgreSQL or Aurora DSQL.")
+        EngineName,
+        typer.Option(
+            help="The database: Aurora PostgreSQL, alone or behind an RDS Proxy, Aurora DSQL, or "
+            "Neon, directly or through its pooler."
+        ),
     ] = DEFAULTS.engine,
     aurora_port: Annotated[
         int | None,
@@ -66,15 +70,32 @@ def emulate(
         float, typer.Option(help="Aurora's maximum ACUs; they set max_connections.", min=1, max=256)
     ] = DEFAULTS.aurora.max_acu,
     resume_seconds: Annotated[
-        float,
-        typer.Option(help="Seconds that a paused Aurora or an inactive DSQL takes to wake.", min=0),
-    ] = DEFAULTS.aurora.resume_seconds,
+        float | None,
+        typer.Option(
+            help="Seconds that a paused Aurora, inactive DSQL or suspended Neon takes to wake.",
+            min=0,
+            show_default="15, Neon 0.5",
+        ),
+    ] = None,
     pause_after: Annotated[
         float,
         typer.Option(
-            help="Seconds without a connection before Aurora pauses, or DSQL is inactive.", min=0.1
+            help="Seconds without a connection before Aurora pauses, or DSQL is inactive; without "
+            "an active query before Neon is suspended.",
+            min=0.1,
         ),
     ] = DEFAULTS.aurora.pause_after,
+    sessions: Annotated[
+        int | None,
+        typer.Option(
+            help="The most database sessions behind RDS Proxy or Neon's pooler.",
+            min=1,
+            show_default="all of max_connections, Neon 90 %",
+        ),
+    ] = None,
+    borrow_timeout: Annotated[
+        float, typer.Option(help="Seconds that a client waits for one of those.", min=0.1)
+    ] = DEFAULTS.rds_proxy.borrow_timeout,
     conflicts: Annotated[
         float,
         typer.Option(help="The probability that a DSQL COMMIT conflicts: 0 to 1.", min=0, max=1),
@@ -170,7 +191,19 @@ def emulate(
         found.check_handler()
     check_ports(port, console_port, aurora_port)
     binaries = servers.find(postgres)
-    options = EmulatorOptions(
+    databases = options_of(
+        engine,
+        port=aurora_port or 0,
+        pause_after=pause_after,
+        resume_seconds=resume_seconds,
+        hang_at=hang_at,
+        max_acu=max_acu,
+        conflicts=conflicts,
+        sessions=sessions,
+        borrow_timeout=borrow_timeout,
+    )
+    options = replace(
+        databases,
         handler=found.handler,
         memory=memory,
         timeout=timeout,
@@ -181,22 +214,6 @@ def emulate(
         keep=found.folder / ".sunup" / "emulator",
         port=port,
         console_port=console_port,
-        engine=engine,
-        dsql=DsqlOptions(
-            port=aurora_port or 0,
-            idle_after=min(DEFAULTS.dsql.idle_after, pause_after / 2),
-            inactive_after=pause_after,
-            wake_seconds=resume_seconds,
-            conflicts=conflicts,
-        ),
-        aurora=AuroraOptions(
-            port=aurora_port or 0,
-            pause_after=pause_after,
-            resume_seconds=resume_seconds,
-            deep_resume_seconds=max(DEFAULTS.aurora.deep_resume_seconds, 2 * resume_seconds),
-            hang_at=hang_at,
-            max_acu=max_acu,
-        ),
         functions=FunctionOptions(concurrency=concurrency, instance_idle=instance_idle),
         gateway=GatewayOptions(
             front=front,

@@ -18,11 +18,12 @@ def introduce(
     """Where everything is, and what to try."""
     limit, memory = aws.options.database.connection_limit, aws.options.memory
     name = ENGINES[aws.options.engine].title.removesuffix(" PostgreSQL")
+    login = "a password" if aws.options.engine.startswith("neon") else "IAM tokens"
     kind = "embedded" if binaries.embedded else str(binaries.folder)
     lines = [
         ("Gateway", f"{aws.url} ({aws.options.gateway.front})"),
         ("Console", aws.console_url),
-        (name, f"localhost:{aws.database.port}, at most {limit} connections, IAM tokens, TLS"),
+        (name, f"localhost:{aws.database.port}, at most {limit} connections, {login}, TLS"),
         ("PostgreSQL", f"{binaries.version} ({kind})"),
         ("Root", str(aws.database.certificates.root)),
         ("Migrations", ", ".join(aws.applied) or "nothing to do"),
@@ -37,7 +38,7 @@ def introduce(
             ("Note", f"cgroups are not writable: instances with {memory} MB get a full CPU")
         )
     for name, value in lines:
-        console.print(Text.assemble((f"{name:<12}", "bold"), value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<11} ", "bold"), value), soft_wrap=True)
     console.print()
     if aws.options.gateway.authorization == "JWT" and aws.options.gateway.jwt_issuer is None:
         console.print(

@@ -85,6 +85,8 @@ def line(event: dict[str, Any]) -> Text | None:
         return _assemble("fault", (event["fault"], "magenta"))
     if kind == "refused":
         return _assemble("aurora", ("refused: ", "red"), event["reason"])
+    if kind == "pinned":
+        return _assemble("proxy", ("pinned: ", "yellow"), event["reason"])
     if kind == "conflict":
         return _assemble("aurora", ("conflict: ", "yellow"), event["reason"])
     if kind == "throttled":

@@ -9,7 +9,14 @@ with Emulator("examples/users") as aws:
 
 from .dsql.options import DsqlOptions
 from .emulator import Emulator
-from .options import AuroraOptions, EmulatorOptions, FunctionOptions, GatewayOptions
+from .options import (
+    AuroraOptions,
+    EmulatorOptions,
+    FunctionOptions,
+    GatewayOptions,
+    NeonOptions,
+    RdsProxyOptions,
+)
 
 __all__ = [
     "AuroraOptions",
@@ -18,4 +25,6 @@ __all__ = [
     "EmulatorOptions",
     "FunctionOptions",
     "GatewayOptions",
+    "NeonOptions",
+    "RdsProxyOptions",
 ]

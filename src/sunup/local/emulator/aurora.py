@@ -45,11 +45,11 @@ class Aurora:
         )
         self._listener = Listener(self._clients.accept, options.port)
         self._owner = Owner(socket_folder)
-        self.places = Places(options.connection_limit, timeline)
-        self.faults = Faults(self.places, self._listener, timeline)
+        self.places = Places(self._most_clients(), timeline)
+        self.faults = self._make_faults()
         self.sleep = Sleep(
             options,
-            busy=lambda: bool(self.places or self._clients.attempts),
+            busy=self._is_busy,
             changed=self._note,
         )
         self._server = Server(
@@ -104,8 +104,22 @@ class Aurora:
         self._timeline.add("fault", fault="resume")
         await self.sleep.resume()
 
+    def figures(self) -> dict[str, object]:
+        """What the console tells of it beside what it tells of any database."""
+        return {}
+
     def _session(self, line: Line) -> Session:
         return Session(self._server, line)
+
+    def _make_faults(self) -> Faults:
+        return Faults(self.places, self._listener, self._timeline)
+
+    def _most_clients(self) -> int:
+        return self.options.connection_limit
+
+    def _is_busy(self) -> bool:
+        """Whether it may not pause: an idle connection is enough."""
+        return bool(self.places or self._clients.attempts)
 
     def _note(self, state: State) -> None:
         self._timeline.add("aurora", state=state, connections=len(self.places))

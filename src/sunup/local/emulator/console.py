@@ -22,6 +22,7 @@ from .aurora import Aurora
 from .dsql import Dsql
 from .functions import Functions
 from .issuer import Issuer
+from .neon import Neon
 from .timeline import Timeline
 from .tokens import Iam
 
@@ -98,7 +99,7 @@ class Console:
                 "max_connections": aurora.options.connection_limit,
                 "awake_seconds": round(aurora.sleep.awake_seconds, 3),
             }
-            | ({"status": aurora.sleep.status} if isinstance(aurora, Dsql) else {}),
+            | ({"status": aurora.sleep.status} if isinstance(aurora, Dsql) else aurora.figures()),
             "instances": [
                 {"id": each.id, "state": each.state, "requests": each.requests}
                 for each in [*functions.gone, *functions.instances]
@@ -108,12 +109,17 @@ class Console:
         } | ({} if since is None else {"history": timeline.since(since)})
 
     def password(self, user: str) -> str:
-        """An IAM token for a role of the database, good for an attempt within 15 minutes."""
+        """An IAM token for a role of the database, good for an attempt within 15 minutes.
+
+        Of Neon's, their password.
+        """
         key, aurora = self._iam.current, self._aurora
         host, region = aurora.options.host, aurora.options.region
         signer = Credentials(key.id, key.secret, key.session_token)
         if isinstance(aurora, Dsql):
             return dsql_token(host=host, user=user, region=region, credentials=signer)
+        if isinstance(aurora, Neon):
+            return aurora.options.password
         return auth_token(host=host, port=aurora.port, user=user, region=region, credentials=signer)
 
     async def act(self, action: str) -> None:

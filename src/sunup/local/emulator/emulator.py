@@ -33,8 +33,10 @@ from .gateway import Gateway
 from .instance import Function
 from .issuer import Issuer
 from .listening import bound
+from .neon import Neon
 from .options import EmulatorOptions
 from .package import runtime_folder, unpack
+from .proxy import RdsProxy
 from .timeline import Timeline
 from .tokens import Iam
 from .web import WebServer
@@ -155,8 +157,13 @@ class Emulator:
             "DB_NAME": "postgres" if dsql else self._database["DB_NAME"],
             "DB_SSLROOTCERT": str(self.database.certificates.root),
             "AWS_REGION": self.options.database.region,
-            **({"DB_ENGINE": "dsql"} if dsql else {}),
+            **({} if self.options.engine == "aurora" else {"DB_ENGINE": self.options.engine}),
+            **({"DB_PASSWORD": self.options.neon.password} if self._is_neon else {}),
         }
+
+    @property
+    def _is_neon(self) -> bool:
+        return self.options.engine in ("neon", "neon-pooler")
 
     async def _state(self) -> dict[str, Any]:
         return self.console.state()
@@ -257,9 +264,17 @@ class Emulator:
                 folder, self._database["DB_NAME"], made, self.iam, options.dsql, self.timeline
             )
             self.database: Aurora | Dsql = self.dsql
+            return
+        if self._is_neon:
+            pooled = options.engine == "neon-pooler"
+            self.aurora: Aurora = Neon(
+                folder, made, self.iam, options.neon, self.timeline, pooled=pooled
+            )
+        elif options.engine == "rds-proxy":
+            self.aurora = RdsProxy(folder, made, self.iam, options.rds_proxy, self.timeline)
         else:
             self.aurora = Aurora(folder, made, self.iam, options.aurora, self.timeline)
-            self.database = self.aurora
+        self.database = self.aurora
 
     def _prepare_database(self, folder: Path, manage: project.Project | None) -> None:
         """Make the app's role, apply the migrations (Alembic's, else Django's) as the owner."""

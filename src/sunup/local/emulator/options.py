@@ -13,7 +13,7 @@ from .instance import Function
 from .issuer import AUDIENCE
 
 # The kinds of database that are emulated, as `sunup.engines` names them.
-EngineName = Literal["aurora", "dsql"]
+EngineName = Literal["aurora", "rds-proxy", "dsql", "neon", "neon-pooler"]
 
 # Where a connection hangs while the instance resumes.
 HangAt = Literal["tcp", "tls", "auth"]
@@ -46,6 +46,52 @@ class AuroraOptions:
     def connection_limit(self) -> int:
         """`max_connections`, from the maximum ACU where it is not given."""
         return self.max_connections or connection_limit(self.max_acu)
+
+
+@dataclass(frozen=True)
+class RdsProxyOptions(AuroraOptions):
+    """An RDS Proxy in front of that Aurora, which never pauses then. Times are in seconds.
+
+    `sessions` is the most that the proxy has on the database: all of `max_connections` unless given
+    (MaxConnectionsPercent: 100). `borrow_timeout` is how long a client waits for one
+    (ConnectionBorrowTimeout), `idle_timeout` how long it may say nothing (IdleClientTimeout).
+    """
+
+    sessions: int | None = None
+    borrow_timeout: float = 120.0
+    idle_timeout: float = 1800.0
+    # Of the proxy: no quota is documented.
+    clients: int = 10_000
+
+    @property
+    def session_limit(self) -> int:
+        """The most sessions on the database."""
+        return self.sessions or self.connection_limit
+
+
+@dataclass(frozen=True)
+class NeonOptions(AuroraOptions):
+    """A Neon compute of 0.25 CU. Times are in seconds.
+
+    It is suspended after `pause_after` without an active query, whoever is connected. Behind the
+    pooler are `pool_size` sessions, 90 % of `max_connections` unless given.
+    """
+
+    resume_seconds: float = 0.5
+    deep_sleep_after: float = float("inf")
+    # Neon, "Connection pooling": of 0.25 CU.
+    max_connections: int | None = 104
+    password: str = field(default="emulated", repr=False)
+    pool_size: int | None = None
+    # PgBouncer's query_wait_timeout.
+    borrow_timeout: float = 120.0
+    # Neon, "Connection pooling": client connections of the pooler.
+    clients: int = 10_000
+
+    @property
+    def session_limit(self) -> int:
+        """The most sessions behind the pooler."""
+        return self.pool_size or int(self.connection_limit * 0.9)
 
 
 @dataclass(frozen=True)
@@ -104,8 +150,8 @@ class EmulatorOptions:
     `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
     `bootstrap` is the command of a custom runtime, run in the app's folder instead of Python.
     `postgres` is a version or folder, as `sunup.local.servers.find` takes it. `keep` is a folder
-    where the database's root certificate stays from run to run. `engine` says which of `aurora`
-    and `dsql` counts.
+    where the database's root certificate stays from run to run. `engine` says which of `aurora`,
+    `rds_proxy`, `dsql` and `neon` (also the pooler's) counts.
     """
 
     handler: str = Function.handler
@@ -120,11 +166,17 @@ class EmulatorOptions:
     console_port: int = 0
     engine: EngineName = "aurora"
     aurora: AuroraOptions = field(default_factory=AuroraOptions)
+    rds_proxy: RdsProxyOptions = field(default_factory=RdsProxyOptions)
     dsql: DsqlOptions = field(default_factory=DsqlOptions)
+    neon: NeonOptions = field(default_factory=NeonOptions)
     functions: FunctionOptions = field(default_factory=FunctionOptions)
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
 
     @property
     def database(self) -> AuroraOptions | DsqlOptions:
         """Those of the database that is emulated."""
-        return self.dsql if self.engine == "dsql" else self.aurora
+        if self.engine == "dsql":
+            return self.dsql
+        if self.engine == "rds-proxy":
+            return self.rds_proxy
+        return self.neon if self.engine.startswith("neon") else self.aurora

@@ -82,19 +82,23 @@ class Session:
             before=self._wait_in_tls,
         )
         if start.code == wire.CANCEL_REQUEST:
-            await asyncio.to_thread(_forward_cancel, str(server.socket), start)
+            await self._cancel(start)
             return False
         self._start = start
         # A refused attempt wakes the instance too (Aurora User Guide, auto-pause).
         await self._awake()
-        negotiated = _negotiate(start)
+        answer = negotiated(start)
         self._check(start)
         if not server.places.enter(self):
             raise Refusal("53300", "sorry, too many clients already")
-        await self._client.write(negotiated + wire.ASK_CLEARTEXT_PASSWORD)
+        await self._client.write(answer + wire.ASK_CLEARTEXT_PASSWORD)
         await self._authenticate(start.user, await wire.read_password(self._client))
         await self._open_upstream(start)
         return True
+
+    async def _cancel(self, start: wire.Start) -> None:
+        """Somebody wants a statement to end."""
+        await asyncio.to_thread(_forward_cancel, str(self._server.socket), start)
 
     async def _wait_in_tls(self) -> None:
         if self._server.options.hang_at == "tls":
@@ -186,7 +190,7 @@ class Session:
             self._upstream.close()
 
 
-def _negotiate(start: wire.Start) -> bytes:
+def negotiated(start: wire.Start) -> bytes:
     """The answer to a newer protocol than 3.0, as PostgreSQL 17's. Raises `Refusal`.
 
     Express clusters run 17 (docs/emulator.md); 18 would know 3.2.

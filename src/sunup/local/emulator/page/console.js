@@ -53,6 +53,7 @@ function rowOf(e) {
       return { kind: "request", failed: e.status >= 500, what: `${e.method} ${e.path}`, status: e.status, took: e.wait, why: e.cause ?? "" };
     case "log": return logOf(e);
     case "refused": return { kind: "state", failed: true, what: e.user ? `Aurora refused ${e.user}` : "Aurora refused a client", why: e.reason };
+    case "pinned": return { kind: "state", failed: true, what: "RDS Proxy pinned a client", why: e.reason };
     case "conflict": return { kind: "state", failed: true, what: "conflict", why: e.reason };
     case "throttled": return { kind: "state", failed: true, what: "throttled", why: "reserved concurrency is used up" };
     case "fault": return { kind: "state", what: `fault: ${e.fault}`, why: "" };
@@ -84,13 +85,19 @@ function figures() {
   $("dsql").hidden = !aurora.status;
   if (aurora.status) $("awake-title").textContent = "awake";
   $("state").className = { awake: "is-good", asleep: "is-rest", idle: "is-rest" }[aurora.state] ?? "is-wait";
-  $("connections").textContent = `${aurora.connections} of ${aurora.max_connections}`;
+  $("connections").textContent = `${aurora.connections} of ${aurora.max_connections}${behind(aurora)}`;
   $("awake").textContent = `${aurora.awake_seconds.toFixed(1)} s`;
   $("instances").textContent = instances() || "none";
   const last = state.history.seconds.filter(([second]) => second >= Math.floor(state.now) - 5 && second < Math.floor(state.now));
   $("rate").textContent = (last.reduce((sum, [, a, b, c]) => sum + a + b + c, 0) / 5).toFixed(1);
   if (database && database !== aurora.state) say(`The database is ${aurora.state}.`);
   database = aurora.state;
+}
+
+// The sessions behind a proxy or a pooler.
+function behind(aurora) {
+  if (aurora.sessions === undefined) return "";
+  return ` on ${aurora.sessions} session${aurora.sessions === 1 ? "" : "s"}${aurora.pinned ? `, ${aurora.pinned} pinned` : ""}`;
 }
 
 function instances() {
