@@ -158,6 +158,8 @@ class Database:
         `ConnectionLost` where the answer to COMMIT was lost: it may have been committed. In a
         request with a receipt all is one transaction, and the whole request is run again.
         """
+        if single and isolation is not None:
+            raise ValueError("a single statement has no isolation level: it needs no transaction")
         joined = request.unit_of(self) is not None
         began, doubtful, retries = time.time(), request.doubts(), None
         while True:

@@ -6,11 +6,11 @@ No input or output here, and no waiting: the drivers' `Database.run` does both.
 import random
 import time
 
-from sunup import request
+from sunup import deadline, request
 from sunup.failures import ConnectionLost, TransactionConflict, plain_text, sqlstate_of
 
 from .session import Session
-from .waking import patience
+from .waking import LONGEST_WAIT
 
 # serialization_failure (on Aurora DSQL each conflict, OC000, and a changed schema, OC001),
 # deadlock_detected: PostgreSQL, "Serialization Failure Handling".
@@ -18,6 +18,9 @@ AGAIN = frozenset(("40001", "40P01"))
 
 # asyncpg's, after a migration: outside of a transaction it prepares the statement again itself.
 _OUTDATED = ("InvalidCachedStatementError", "OutdatedSchemaCacheError")
+
+# The same, as psycopg passes it on (PostgreSQL, plancache.c).
+_OUTDATED_PLAN = "cached plan must not change result type"
 
 # Seconds of the first pause, at most; each one may be twice as long. The pauses are random: those
 # who met would meet again.
@@ -35,7 +38,7 @@ class Retries:
 
     def __init__(self, began: float, doubtful: object) -> None:
         self._began = began
-        self._end = max(began, time.time() + patience())
+        self._end = min(began + LONGEST_WAIT, time.time() + deadline.remaining())
         self._runs = 0
         self._doubtful = doubtful
 
@@ -63,10 +66,11 @@ class Retries:
         )
         if not (broken or refused_for_others(error)):
             return None
-        ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10))
-        pause = random.uniform(0, ceiling)  # noqa: S311  # jitter, not a secret
         now = time.time()
-        if now + pause + _RESERVE > self._end:
+        left = self._end - now - _RESERVE
+        ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10), left)
+        pause = random.uniform(0, max(0.0, ceiling))  # noqa: S311  # jitter, not a secret
+        if left <= 0:
             if broken or not _is_direct(error):
                 return None
             conflict = TransactionConflict(
@@ -124,7 +128,10 @@ def refused_for_others(error: BaseException) -> bool:
             continue
         if isinstance(each, TransactionConflict):
             return True
-        if sqlstate_of(each) in AGAIN or type(each).__name__ in _OUTDATED:
+        state = sqlstate_of(each)
+        if state in AGAIN or type(each).__name__ in _OUTDATED:
+            return True
+        if state == "0A000" and _OUTDATED_PLAN in str(each):
             return True
         # Not its context: that may be an older failure, which the caller is just handling.
         members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
