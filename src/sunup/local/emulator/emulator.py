@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 
 from sunup.adapter.loop import Loop
+from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.iam import DSQL_ADMIN
 from sunup.local import postgres, project, servers
 from sunup.local.capacity import CONNECTIONS_CAP
@@ -202,7 +203,8 @@ class Emulator:
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
         manage = found if django.has_django(found.folder) else None
-        self._prepare_database(options.migrations or found.migrations, manage)
+        folder_of_migrations = options.migrations or found.migrations
+        self._prepare_database(folder_of_migrations, manage)
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
@@ -211,6 +213,8 @@ class Emulator:
             self._open_database(made)
         self.run(self.database.start())
         stack.callback(lambda: self.run(self.database.stop()))
+        if options.engine == "dsql":
+            self._migrate_dsql(folder_of_migrations)
         function = Function(
             code,
             handler=options.handler,
@@ -281,12 +285,21 @@ class Emulator:
         settings = Settings.from_environment(self._database)
         self._prepare(settings.database)
         if has_migrations(folder):
-            self.applied = migrations.upgrade(settings, folder)
+            if self.options.engine != "dsql":
+                self.applied = migrations.upgrade(settings, folder)
         elif manage is not None:
+            # On DSQL, too: it would refuse much of Django's own (docs/django.md).
             there = replace(manage, environ=self._database)
             self.applied = django.upgrade(there, on_made=self._prepare)
-        if self.options.engine == "dsql":
-            self._execute(settings.database, [preparing.adopted(APP_ROLE)])
+
+    def _migrate_dsql(self, folder: Path) -> None:
+        """Apply Alembic's migrations as `admin`, as DSQL takes them; let the app use the tables."""
+        if has_migrations(folder):
+            admin = self.admin_environ
+            self.applied = migrations.upgrade(
+                Settings.from_environment(admin), folder, credentials=CredentialSource(admin)
+            )
+        self._execute(self._database["DB_NAME"], [preparing.adopted(APP_ROLE)])
 
     def _prepare(self, database: str) -> None:
         """Let the app's role in, and say of its sessions what is true in front of this server."""
