@@ -5,29 +5,23 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import psycopg
-
 from sunup.adapter.loop import Loop
-from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.iam import DSQL_ADMIN
 from sunup.local import postgres, project, servers
 from sunup.local.capacity import CONNECTIONS_CAP
 from sunup.local.errors import CommandError
 from sunup.local.migrations import django
-from sunup.local.migrations import running as migrations
-from sunup.local.migrations.folder import has_migrations
-from sunup.settings import Settings
 
 from . import certificates
 from .aurora import Aurora
 from .authorizers import Authorizer, IamAuthorizer, JwtAuthorizer
+from .behind import APP_ROLE, Behind
 from .console import Console
-from .dsql import Dsql, preparing
+from .dsql import Dsql
 from .fronts import front_of
 from .functions import Functions
 from .gateway import Gateway
@@ -43,36 +37,6 @@ from .tokens import Iam
 from .web import WebServer
 
 T = TypeVar("T")
-
-# The role of the app: it owns nothing, and logs in with a token.
-APP_ROLE = "app"
-
-# Where a role may be given a setting (GRANT SET ON PARAMETER).
-_OLDEST_FOR_DSQL = 150_000
-
-_ROLES = f"""
-do $$ begin create role {APP_ROLE} login; exception when duplicate_object then null; end $$;
-do $$ begin create role rds_iam nologin; exception when duplicate_object then null; end $$;
-grant rds_iam to {APP_ROLE};
-alter default privileges grant select, insert, update, delete on tables to {APP_ROLE};
-alter default privileges grant usage on sequences to {APP_ROLE};
-"""
-
-# PostgreSQL sees a Unix socket where the client has TLS. The details are a session's own: only a
-# superuser could see others'.
-_TLS_VIEW = """
-set allow_system_table_mods = on;
-create or replace view pg_catalog.pg_stat_ssl as
-select pid, true as ssl, nullif(split_part(tls, ' ', 1), '') as version,
-       nullif(split_part(tls, ' ', 2), '') as cipher,
-       nullif(split_part(tls, ' ', 3), '')::int as bits,
-       null::text as client_dn, null::numeric as client_serial, null::text as issuer_dn
-from pg_stat_get_activity(null) as a,
-     lateral (select case when a.pid = pg_backend_pid()
-                          then current_setting('sunup.tls', true) end as tls) as own
-where a.client_port is not null;
-reset allow_system_table_mods;
-"""
 
 
 class Emulator:
@@ -203,8 +167,9 @@ class Emulator:
             unpack(code, folder / "code")
             code, runtime = folder / "code", runtime_folder(folder / "runtime")
         manage = found if django.has_django(found.folder) else None
+        behind = Behind(self._database, options)
         folder_of_migrations = options.migrations or found.migrations
-        self._prepare_database(folder_of_migrations, manage)
+        self.applied = behind.prepare(folder_of_migrations, manage)
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())
@@ -214,7 +179,7 @@ class Emulator:
         self.run(self.database.start())
         stack.callback(lambda: self.run(self.database.stop()))
         if options.engine == "dsql":
-            self._migrate_dsql(folder_of_migrations)
+            self.applied += behind.migrate_dsql(folder_of_migrations, self.admin_environ)
         function = Function(
             code,
             handler=options.handler,
@@ -279,48 +244,6 @@ class Emulator:
         else:
             self.aurora = Aurora(folder, made, self.iam, options.aurora, self.timeline)
         self.database = self.aurora
-
-    def _prepare_database(self, folder: Path, manage: project.Project | None) -> None:
-        """Make the app's role, apply the migrations (Alembic's, else Django's) as the owner."""
-        settings = Settings.from_environment(self._database)
-        self._prepare(settings.database)
-        if has_migrations(folder):
-            if self.options.engine != "dsql":
-                self.applied = migrations.upgrade(settings, folder)
-        elif manage is not None:
-            # On DSQL, too: it would refuse much of Django's own (docs/django.md).
-            there = replace(manage, environ=self._database)
-            self.applied = django.upgrade(there, on_made=self._prepare)
-
-    def _migrate_dsql(self, folder: Path) -> None:
-        """Apply Alembic's migrations as `admin`, as DSQL takes them; let the app use the tables."""
-        if has_migrations(folder):
-            admin = self.admin_environ
-            self.applied = migrations.upgrade(
-                Settings.from_environment(admin), folder, credentials=CredentialSource(admin)
-            )
-        self._execute(self._database["DB_NAME"], [preparing.adopted(APP_ROLE)])
-
-    def _prepare(self, database: str) -> None:
-        """Let the app's role in, and say of its sessions what is true in front of this server."""
-        dsql = self.options.engine == "dsql"
-        made = preparing.statements(APP_ROLE, self.options.dsql.caller) if dsql else [_ROLES]
-        self._execute(database, [*made, _TLS_VIEW])
-
-    def _execute(self, database: str, statements: list[str]) -> None:
-        with psycopg.connect(
-            host=self._database["DB_HOST"],
-            user=self._database["DB_USER"],
-            dbname=database,
-            autocommit=True,
-        ) as connection:
-            if self.options.engine == "dsql" and connection.info.server_version < _OLDEST_FOR_DSQL:
-                raise CommandError(
-                    "the emulated Aurora DSQL needs PostgreSQL 15 or newer",
-                    "Leave out --postgres, or choose a newer one.",
-                )
-            for each in statements:
-                connection.execute(each.encode())
 
     def _authorizer(self, options: EmulatorOptions) -> Authorizer | None:
         gateway = options.gateway
