@@ -108,6 +108,7 @@ bench: setup
 	$(BIN)/python benchmarks/relay.py --write docs/benchmarks
 	$(BIN)/python benchmarks/packages.py --write docs/benchmarks
 	$(BIN)/python benchmarks/receipts.py --write docs/benchmarks
+	$(BIN)/python benchmarks/engines.py --write docs/benchmarks
 
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \
