@@ -1,5 +1,6 @@
 """A request with an Idempotency-Key on Aurora DSQL: no savepoints, and nobody waits for a key."""
 
+import asyncio
 import random
 import threading
 import time
@@ -150,3 +151,47 @@ def test_a_commit_that_was_answered_with_unavailable_is_looked_up(
     assert client("/add?b", "key-1")["body"] == answer["body"]
     assert names() == ["a", "b"]
     succeeds(client, names)
+
+
+@pytest.mark.parametrize("kind", ["asyncpg-transactions", "psycopg"])
+def test_a_message_that_arrives_after_its_line_has_broken_does_nothing_twice(
+    kind: str, aws: Emulator, names: Names
+) -> None:
+    """Among them COMMIT: who looks it up takes its place first, or meets its receipt."""
+    faults: Any = aws.dsql.faults
+    usual, held = faults.late, []
+    at = 0
+
+    async def late() -> None:
+        nonlocal at
+        at -= 1
+        if at == 0:
+            for session in list(faults.places):
+                session._client.abort()
+            held.append(1)
+            await asyncio.sleep(0.15)
+            held.pop()
+        await usual()
+
+    faults.late = late
+    settings = Settings.from_environment(aws.admin_environ)
+    with serving(kind, settings, repeat=False) as client:
+        assert client("/add?first", "key-0")["statusCode"] == 201
+        for number in range(1, 20):
+            at, key, name = number, f"key-{number}", f"name-{number}"
+            answer = client(f"/add?{name}", key)
+            while held:
+                time.sleep(0.02)
+            at = 0
+            there = names().count(name)
+            if answer["statusCode"] == 201:
+                assert there == 1, number
+            elif content(answer)["executed"] == "no":
+                assert there == 0, number
+            for _ in range(8):
+                if answer["statusCode"] == 201:
+                    break
+                answer = client(f"/add?{name}", key)
+            assert answer["statusCode"] == 201, (number, answer)
+            assert names().count(name) == 1, number
+        succeeds(client, names)
