@@ -112,4 +112,5 @@ app = Starlette(
 # "/users/" is not "/users": a redirect would lose the stage's prefix.
 app.router.redirect_slashes = False
 # A request with an Idempotency-Key is executed once, however often it is sent.
-app.add_middleware(exactly_once, database=db)
+# `repeat`: also after a conflict; the app does nothing but what a rollback undoes.
+app.add_middleware(exactly_once, database=db, repeat=True)

@@ -74,4 +74,5 @@ def on_error(error: Exception) -> HTTPError | None:
 
 
 # A request with an Idempotency-Key is executed once, however often it is sent.
-app = exactly_once(App(routes, on_error), database=db)
+# `repeat`: also after a conflict; the app does nothing but what a rollback undoes.
+app = exactly_once(App(routes, on_error), database=db, repeat=True)

@@ -39,7 +39,8 @@ app.router.route_class = errors.CheckedRoute
 app.router.redirect_slashes = False
 errors.add_to(app)
 # A request with an Idempotency-Key is executed once, however often it is sent.
-app.add_middleware(exactly_once, database=engine)
+# `repeat`: also after a conflict; the app does nothing but what a rollback undoes.
+app.add_middleware(exactly_once, database=engine, repeat=True)
 
 
 @app.head("/users", include_in_schema=False)

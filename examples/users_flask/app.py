@@ -16,7 +16,8 @@ app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
 # Exceptions leave the app: sunup logs them with their cause, and knows when it was the database.
 app.config["PROPAGATE_EXCEPTIONS"] = True
 # A request with an Idempotency-Key is executed once, however often it is sent.
-app.wsgi_app = exactly_once(app.wsgi_app, database=db)  # type: ignore[method-assign]
+# `repeat`: also after a conflict; the app does nothing but what a rollback undoes.
+app.wsgi_app = exactly_once(app.wsgi_app, database=db, repeat=True)  # type: ignore[method-assign]
 # "/users//1" is not "/users/1": a redirect would lose the stage's prefix.
 app.url_map.merge_slashes = False
 

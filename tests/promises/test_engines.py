@@ -160,8 +160,8 @@ async def test_a_connection_whose_time_is_over_is_replaced_and_a_transaction_run
     assert len(runs) == 2
     assert counted(aws) == 1
     await asyncio.sleep(1.3)
-    async with db.connection() as connection:
-        assert await connection.fetchval("select n from counter") == 1
+    async with db.connection() as another:
+        assert await another.fetchval("select n from counter") == 1
     await db.close()
 
 
@@ -187,14 +187,14 @@ async def test_a_role_that_is_not_the_caller_s_is_told_at_once_with_the_reason(
         connection.execute(f"create role {stranger} with login")
     db = kind(settings_of(dsql, user=stranger))
     began = time.monotonic()
-    with pytest.raises(TokenRefused, match="not authorized to perform: dsql:DbConnect"):
-        if kind is AsyncpgDatabase:
+    refused = pytest.raises(TokenRefused, match="not authorized to perform: dsql:DbConnect")
+    if kind is AsyncpgDatabase:
+        with refused:
             async with db.connection():
                 pass
-        else:
-            with db.connection():
-                pass
+        await db.close()
+    else:
+        with refused, db.connection():
+            pass
+        db.close()
     assert time.monotonic() - began < 3
-    closed = db.close()
-    if closed is not None:
-        await closed

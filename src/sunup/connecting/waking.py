@@ -37,6 +37,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 # pause a request is answered within 150 ms of the wake: docs/benchmarks/waking.md.
 _LONGEST_PAUSE_WHILE_DOWN = 0.1
 
+# Aurora DSQL takes 100 new connections a second, of all instances together, and an attempt that is
+# refused while it wakes is one of them.
+_LONGEST_PAUSE_WHILE_WAKING = 1.0
+
 # A connection that rested for longer is tested with a round trip before it is handed out. A socket
 # that the server closed shows itself without one; a path that died silently does not.
 PING_AFTER = 10.0
@@ -75,6 +79,8 @@ class Waking:
             return None
         down = isinstance(failure, DatabaseUnreachable | DatabaseResuming)
         longest = _LONGEST_PAUSE_WHILE_DOWN if down else _LONGEST_PAUSE
+        if down and self._settings.engine is DSQL:
+            longest = _LONGEST_PAUSE_WHILE_WAKING
         ceiling = min(longest, _FIRST_PAUSE * 2 ** min(self.tries, 10))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311  # jitter, not a secret
 
