@@ -108,6 +108,24 @@ def test_what_aurora_dsql_says_when_it_takes_no_connection(
     assert "rds_iam" in failures.TokenRefused.cure
 
 
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize(
+    ("text", "state", "cure"),
+    [
+        ('setting configuration parameter "statement_timeout" not supported', "0A000", "DB_ENGINE=dsql"),
+        ("unable to accept connection, sni was not received", "08006", "the cluster's endpoint"),
+    ],
+)  # fmt: skip
+def test_aurora_dsql_under_another_name_is_told_how_to_be_known(
+    text: str, state: str, cure: str, driver: str
+) -> None:
+    error = dsql_error(text, state, None, driver)
+    failure = meaning_of(error).while_connecting(error)
+    assert type(failure) is failures.AccessRefused
+    assert cure in str(failure)
+    assert cure not in failures.AccessRefused.cure
+
+
 def test_server_unavailable_is_no_answer_to_a_commit() -> None:
     failure = ASYNCPG.while_using(asyncpg_error("XX000", "server unavailable"), closed=False)
     assert isinstance(failure, failures.ConnectionLost)

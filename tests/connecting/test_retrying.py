@@ -192,7 +192,8 @@ def test_when_time_is_up_it_is_told_that_nothing_was_changed(runner: Runner, adm
     assert caught.value.nothing_executed
     assert current.executed == "no"
     assert len(runs) >= 3
-    assert current.log_fields(503)["retries"] == len(runs) - 1
+    # The last run may have had no time to connect.
+    assert current.log_fields(503)["retries"] in (len(runs) - 1, len(runs))
     assert current.log_fields(503)["code"] == "transaction_conflict"
     assert admin(READ) == [(100 * len(runs),)]
     runner.run(add_one)

@@ -9,7 +9,9 @@ import pytest
 
 from .conftest import EXAMPLES, Call
 
-fastapi_only = pytest.mark.parametrize("example", ["users_fastapi"], indirect=True, scope="session")
+fastapi_only = pytest.mark.parametrize(
+    "contracted", ["users_fastapi", "users_fastapi on dsql"], indirect=True, scope="session"
+)
 
 
 @fastapi_only

@@ -18,6 +18,24 @@ def test_an_app_is_found_by_its_pyproject_and_its_dotenv(
     assert (found.environ["DB_HOST"], found.environ["DB_USER"]) == ("from-shell", "me")
 
 
+@pytest.mark.parametrize(
+    ("variables", "user"),
+    [
+        ({"DB_HOST": "abc.dsql.eu-central-1.on.aws"}, "admin"),
+        ({"DB_HOST": "localhost", "DB_ENGINE": "dsql"}, "admin"),
+        ({"DB_HOST": "localhost", "DB_ENGINE": "dsql", "DB_MIGRATION_USER": "owner"}, "owner"),
+        ({"DB_HOST": "localhost"}, "app"),
+    ],
+)
+def test_on_aurora_dsql_the_schema_is_changed_by_admin(
+    tmp_path: Path, variables: dict[str, str], user: str
+) -> None:
+    lines = {"DB_USER": "app", "AWS_REGION": "eu-central-1", **variables}
+    (tmp_path / ".env").write_text("".join(f"{name}={text}\n" for name, text in lines.items()))
+    found = project.find(tmp_path)
+    assert (found.settings.user, found.migration_settings.user) == ("app", user)
+
+
 def test_without_a_pyproject_the_app_is_app(tmp_path: Path) -> None:
     (tmp_path / "app.py").touch()
     assert project.find(tmp_path).app == "app:app"

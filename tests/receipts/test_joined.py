@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import copy_context
+from typing import Any
 
 import asyncpg
 import psycopg
@@ -352,6 +353,42 @@ def test_a_serialization_failure_runs_the_work_again(
     assert runs == ["a", "a"]
     assert admin("select n from counts") == [(11,)]
     assert names(admin) == ["a"]
+    succeeds(client, admin)
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_run_with_a_higher_isolation_than_the_request_s_is_refused_with_what_to_do(
+    start: Start, admin: Admin, driver: str
+) -> None:
+    refused: list[str] = []
+
+    def view(db: PsycopgDatabase, name: str) -> int:
+        try:
+            work = INSERT.format(name).encode()
+            db.run(lambda connection: connection.execute(work), isolation="repeatable_read")
+        except psycopg.Error as error:
+            refused.append(str(error))
+            raise
+        return 201
+
+    async def async_view(db: AsyncpgDatabase, name: str) -> int:
+        try:
+            work = INSERT.format(name)
+            await db.run(lambda connection: connection.execute(work), isolation="repeatable_read")
+        except asyncpg.InterfaceError as error:
+            refused.append(str(error))
+            raise
+        return 201
+
+    chosen: Any = view if driver == "psycopg" else async_view
+    assert start(chosen)("/?a", "key-1")["statusCode"] == 500
+    assert len(refused) == 1
+    assert refused[0].endswith("exactly_once takes isolation='repeatable_read'")
+    assert names(admin) == []
+    for number, isolation in enumerate(("repeatable_read", "serializable")):
+        client = start(chosen, isolation=isolation)
+        assert client(f"/?{number}", f"key-{isolation}")["statusCode"] == 201
+    assert len(refused) == 1
     succeeds(client, admin)
 
 

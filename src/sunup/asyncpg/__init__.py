@@ -9,7 +9,7 @@ async with db.connection() as connection:
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import asyncpg
@@ -130,10 +130,15 @@ class Database:
             async with unit.block() as connection:  # which is one already
                 yield connection
             return
-        async with (
-            self.connection() as connection,
-            connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
-        ):
+        async with self.connection() as connection, AsyncExitStack() as stack:
+            if unit is not None and isolation:
+                mine: Any = connection
+                await mine.check_isolation(isolation)
+                isolation = None
+            begun = connection.transaction(
+                isolation=isolation, readonly=readonly, deferrable=deferrable
+            )
+            await stack.enter_async_context(begun)
             if readonly and unit is not None and not unit.engine.optimistic:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection

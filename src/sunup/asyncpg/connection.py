@@ -11,12 +11,14 @@ import asyncpg
 from sunup import deadline, request
 from sunup.connecting import timing
 from sunup.connecting.savepoints import SPOILED
-from sunup.connecting.session import ENDED, GONE, Session
+from sunup.connecting.session import ENDED, GONE, ISOLATED, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
 
 T = TypeVar("T")
+
+_LEVELS = ("read_uncommitted", "read_committed", "repeatable_read", "serializable")
 
 # Turns of the event loop until asyncpg has what was in the socket: select, TLS, protocol.
 _TURNS_TO_READ = 4
@@ -119,6 +121,14 @@ class Connection(asyncpg.Connection):
         finally:
             wire.behind_begin = ""
         return wire.tag.decode() if isinstance(wire.tag, bytes) else str(wire.tag)
+
+    async def check_isolation(self, wanted: str) -> None:
+        """Raise `InterfaceError` where a request's one transaction has a lower isolation."""
+        has = getattr(self._top_xact, "_isolation", None)
+        if has is None:  # the role's own
+            has = str(await self.fetchval("show transaction_isolation")).replace(" ", "_")
+        if _LEVELS.index(wanted) > _LEVELS.index(has):
+            raise asyncpg.InterfaceError(ISOLATED.format(wanted=wanted))
 
     async def commit_joined(self) -> None:
         """Commit what `begin_with` began."""

@@ -63,6 +63,18 @@ _DSQL_CURE = (
     "`Signature expired`: this machine's clock is off."
 )
 
+# What Aurora DSQL says to a client that was set up for another server.
+_OF_ANOTHER_ENGINE = (
+    (
+        "setting configuration parameter",
+        "A server that takes no such setting is Aurora DSQL: set DB_ENGINE=dsql.",
+    ),
+    (
+        "sni was not received",
+        "Aurora DSQL knows a cluster by its name: DB_HOST must be the cluster's endpoint.",
+    ),
+)
+
 Texts = tuple[tuple[str, type[DatabaseUnavailable]], ...]
 
 
@@ -93,6 +105,11 @@ class Meaning:
             return error
         detail = plain_text(error)
         state = sqlstate_of(error)
+        for words, cure in _OF_ANOTHER_ENGINE:
+            if words in detail.lower():
+                failure = AccessRefused(detail)
+                failure.cure = cure  # type: ignore[misc]
+                return failure
         if _DSQL_REFUSES in detail.lower():
             return _refused_by_dsql(detail, hint_of(error))
         if (

@@ -7,7 +7,13 @@ import random
 import time
 
 from sunup import deadline, request
-from sunup.failures import ConnectionLost, TransactionConflict, plain_text, sqlstate_of
+from sunup.failures import (
+    ConnectionLost,
+    DatabaseResuming,
+    TransactionConflict,
+    plain_text,
+    sqlstate_of,
+)
 
 from .session import Session
 from .waking import LONGEST_WAIT
@@ -41,6 +47,7 @@ class Retries:
         self._end = min(began + LONGEST_WAIT, time.time() + deadline.remaining())
         self._runs = 0
         self._doubtful = doubtful
+        self._conflict: Exception | None = None
 
     def ended_well(self) -> None:
         """What a run met that was got over is not the request's failure any more."""
@@ -64,10 +71,15 @@ class Retries:
                 for each in (error, error.__cause__)
             )
         )
-        if not (broken or refused_for_others(error)):
-            return None
         now = time.time()
         left = self._end - now - _RESERVE
+        if refused_for_others(error):
+            self._conflict = error
+        elif self._conflict is not None and left <= 0 and isinstance(error, DatabaseResuming):
+            # The run that there was no time for is not why the work was not done.
+            error = self._conflict
+        elif not broken:
+            return None
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._runs, 10), left)
         pause = random.uniform(0, max(0.0, ceiling))  # noqa: S311  # jitter, not a secret
         if left <= 0:

@@ -25,6 +25,10 @@ FAILED = (
     "a statement of this block failed, and with it all that the block did: with a receipt the "
     "request is one transaction; put what may fail into `connection.transaction()`"
 )
+ISOLATED = (
+    "a request with a receipt is one transaction, and the isolation of this one is lower than "
+    "{wanted}: exactly_once takes isolation={wanted!r}"
+)
 # Between two blocks of such a request: the first to keep what was done, the second to undo what the
 # last block did.
 SAVEPOINT = "savepoint sunup"

@@ -14,6 +14,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from sunup.connecting.credentials import CredentialSource
+from sunup.connecting.iam import DSQL_ADMIN
+from sunup.engines import DSQL
 from sunup.settings import Settings, SettingsError
 
 from . import layout, stages
@@ -145,9 +147,14 @@ class Project:
 
     @property
     def migration_settings(self) -> Settings:
-        """The same as the role that owns the tables, where `DB_MIGRATION_USER` names one."""
+        """The same as the role that owns the tables, where `DB_MIGRATION_USER` names one.
+
+        On Aurora DSQL without one: `admin`, the only role that may change the schema `public`.
+        """
         settings = self.settings
         user = self.environ.get(MIGRATION_USER)
+        if not user and settings.engine is DSQL and settings.password is None:
+            user = DSQL_ADMIN
         if not user:
             return settings
         password = self.environ.get(MIGRATION_PASSWORD) or None

@@ -11,6 +11,7 @@ from sunup.connecting.session import (
     ENDED,
     FAILED,
     GONE,
+    ISOLATED,
     KEEP,
     UNDO,
     Session,
@@ -157,8 +158,11 @@ class Joining(psycopg.Connection[tuple[Any, ...]]):
     def set_isolation_level(self, value: Any) -> None:
         """As in psycopg; a request's one transaction has at least the isolation that it has."""
         has = self.joined_isolation or psycopg.IsolationLevel.READ_COMMITTED
-        if self.session.joined and (value is None or value <= has):
-            return
+        if self.session.joined:
+            if value is None or value <= has:
+                return
+            wanted = psycopg.IsolationLevel(value).name.lower()
+            raise psycopg.ProgrammingError(ISOLATED.format(wanted=wanted))
         super().set_isolation_level(value)
 
     def undo(self) -> None:

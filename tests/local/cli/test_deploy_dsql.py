@@ -219,9 +219,12 @@ def test_what_the_admin_migrates_without_a_deployment_is_the_app_s_to_use_too(
     api: Emulator, admin: Admin, app_dir: Path
 ) -> None:
     table(admin, "notes")
+    admin("create sequence tickets cache 65536")
+    admin("revoke all on sequence tickets from app")
     found = project.find(app_dir)
-    assert deploying.rights(found) == ["notes", "users_id_seq"]
+    assert deploying.rights(found) == ["notes", "tickets"]
     assert may_use(admin, "notes")
+    assert admin("select has_sequence_privilege('app', 'tickets', 'usage')") == [(True,)]
     assert deploying.rights(found) == []
     # Where somebody else migrates, or the role is not made yet, nothing is granted.
     for changed in ({"DB_MIGRATION_USER": "app"}, {"DB_USER": "nobody_app"}, {"DB_USER": "admin"}):

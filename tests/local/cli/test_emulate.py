@@ -83,6 +83,12 @@ def test_aurora_dsql_refuses_while_it_wakes_and_the_app_bears_it() -> None:
     assert "Traceback" not in output
 
 
+def test_on_aurora_dsql_django_s_migrations_are_said_to_be_applied_behind_it() -> None:
+    output, _ = session(USERS.with_name("users_django"), "--engine", "dsql")
+    assert "Note        Aurora DSQL would refuse Django's migrations" in output
+    assert "Traceback" not in output
+
+
 def test_neon_takes_a_password_and_is_suspended_under_the_app() -> None:
     output, codes = session(USERS, "--engine", "neon-pooler", "--sessions", 2)
     assert codes == [200, 400, 200]

@@ -82,6 +82,23 @@ def test_requests_are_rows_with_cold_start_wake_and_queries(
     assert "\033" not in out
 
 
+def test_what_was_run_again_and_what_a_key_was_good_for_stand_in_the_row(
+    log: Any, app_dir: Path, cli: Cli
+) -> None:
+    log(
+        told("a", method="POST", status=201, retries=3),
+        report("a"),
+        told("b", method="POST", status=201, receipt="new", runs=2),
+        report("b"),
+        told("c", method="POST", status=201, receipt="replayed"),
+        report("c"),
+    )
+    first, second, third = cli("logs", app_dir)[1].splitlines()[1:]
+    assert first.endswith("POST /users  3 retries")
+    assert second.endswith("POST /users  receipt new  1 retry")
+    assert third.endswith("POST /users  receipt replayed")
+
+
 def test_lambda_s_text_format_is_understood_too(log: Any, app_dir: Path, cli: Cli) -> None:
     log(
         "INIT_START Runtime Version: python:3.13.v1",

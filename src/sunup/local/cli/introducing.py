@@ -28,6 +28,11 @@ def introduce(
         ("Root", str(aws.database.certificates.root)),
         ("Migrations", ", ".join(aws.applied) or "nothing to do"),
     ]
+    if aws.applied_by_owner:
+        lines.append(
+            ("Note", "Aurora DSQL would refuse Django's migrations, so these were applied")
+        )
+        lines.append(("", "behind it (docs/django.md)"))
     aurora = aws.options.engine == "aurora"
     if aurora and binaries.embedded and any(each.version == EXPRESS for each in servers.others()):
         lines.append(

@@ -150,6 +150,11 @@ def _row(each: reading.Request) -> Text:
         (f"{_ms(each.resume_ms):>8}", "blue"),
         f"  {_ms(each.query_ms):>8}  {each.memory_mb or '':>4}  {each.method} {each.path}",
     )
+    if each.receipt:
+        text.append(f"  receipt {each.receipt}", "cyan")
+    again = max(each.retries, each.runs - 1)
+    if again > 0:
+        text.append(f"  {again} {'retry' if again == 1 else 'retries'}", "cyan")
     if each.code:
         text.append(f"  {each.code}", "magenta")
     if each.outcome not in ("", "success"):

@@ -41,6 +41,10 @@ class Request:
     queries: int | None = None
     memory_mb: int | None = None
     limit_mb: int | None = None
+    # How often a transaction was run again; what the receipt was for, and how often its work ran.
+    retries: int = 0
+    receipt: str = ""
+    runs: int = 0
     code: str = ""
     cause: str = ""
     outcome: str = ""
@@ -125,7 +129,7 @@ class Reader:
     def _told(self, request: Request, content: dict[str, Any]) -> None:
         for name in ("method", "path", "status", "duration_ms", "connect_ms", "resume_ms"):
             setattr(request, name, content.get(name, getattr(request, name)))
-        for name in ("query_ms", "queries", "code", "cause"):
+        for name in ("query_ms", "queries", "code", "cause", "retries", "receipt", "runs"):
             setattr(request, name, content.get(name, getattr(request, name)))
         request.cold = bool(content.get("cold_start"))
 

@@ -27,7 +27,8 @@ def login(examination: Examination, found: Settings) -> Findings:
     refusal = None
     try:
         examination.app = _connected(examination, found)
-        yield Finding("login", "ok", f"as {found.user}, with an IAM token")
+        how = "an IAM token" if found.uses_token else "DB_PASSWORD, which was signed elsewhere"
+        yield Finding("login", "ok", f"as {found.user}, with {how}")
     except (TokenRefused, AccessRefused) as error:
         refusal = error
     except DatabaseUnavailable as error:

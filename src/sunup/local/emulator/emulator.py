@@ -68,6 +68,8 @@ class Emulator:
         self.url = ""
         self.console_url = ""
         self.applied: list[str] = []
+        # Whether they were not asked of the emulated DSQL, which would have refused some.
+        self.applied_by_owner = False
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -170,6 +172,7 @@ class Emulator:
         behind = Behind(self._database, options)
         folder_of_migrations = options.migrations or found.migrations
         self.applied = behind.prepare(folder_of_migrations, manage)
+        self.applied_by_owner = options.engine == "dsql" and bool(self.applied)
         self._loop = Loop()
         stack.callback(self._loop.close)
         self.run(self._note_errors())

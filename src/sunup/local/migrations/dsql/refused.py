@@ -18,7 +18,7 @@ _TABLE = (
         "",
         (
             "Add the column alone, then op.alter_column(..., server_default=...) for new rows, "
-            "then fill the old ones with UPDATE, 3,000 rows at a time."
+            "then fill the old ones with UPDATE, 2,999 rows at a time."
         ),
     ),
     (
@@ -59,7 +59,11 @@ _TABLE = (
         ),
     ),
     (r"VALIDATE CONSTRAINT", "", "Write alter table async ... validate constraint ..."),
-    (r"Truncate", "", "Write delete from ..., 3,000 rows at a time."),
+    (
+        r"Truncate",
+        "",
+        "Write delete from ..., 2,999 rows at a time.",
+    ),
     (
         r'type "(?:small|big)?serial\d?" does not exist',
         "",
