@@ -48,7 +48,7 @@ def test_two_at_once_on_an_empty_sleeping_database(aws: Emulator, app_dir: Path)
     outputs = [each.communicate(timeout=60) for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert sorted(out for out, _ in outputs) == ["Applied 0001, 0002.\n", "Nothing to do.\n"]
-    assert [err for _, err in outputs] == ["", ""]
+    assert {err for _, err in outputs} <= {"", "Another run is migrating; waiting for it\n"}
 
 
 def test_status_tells_what_is_applied_and_up_does_the_rest(

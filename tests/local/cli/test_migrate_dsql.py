@@ -1,6 +1,8 @@
 """`sunup migrate` on an emulated Aurora DSQL."""
 
 import json
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from sunup.local import project
 from sunup.local.cloud import database_check
 from sunup.local.emulator import Emulator
+from sunup.local.migrations import sessions
 from sunup.local.migrations.dsql import linting
 from sunup.local.testing import Emulate
 from tests.local.cli.conftest import Cli
@@ -47,11 +50,35 @@ def test_up_status_down_and_sql(aws: Emulator, app_dir: Path, cli: Cli) -> None:
 
 
 def test_a_role_that_may_not_create_is_told_who_may(aws: Emulator, app_dir: Path, cli: Cli) -> None:
-    lines = [f"{name}={value}" for name, value in aws.environ.items()]
+    variables = {**aws.environ, "DB_MIGRATION_USER": "app"}
+    lines = [f"{name}={value}" for name, value in variables.items()]
     (app_dir / ".env").write_text("\n".join(lines))
     status, _, error = cli("migrate", "up", app_dir, "--no-check")
     assert status != 0
     assert "DB_MIGRATION_USER to admin" in " ".join(error.split())
+
+
+def test_without_another_role_it_is_admin_who_migrates(
+    aws: Emulator, app_dir: Path, cli: Cli
+) -> None:
+    lines = [f"{name}={value}" for name, value in aws.environ.items()]
+    (app_dir / ".env").write_text("\n".join(lines))
+    assert cli("migrate", "up", app_dir)[:2] == (0, "Applied 0001, 0002.\n")
+    assert cli("migrate", "up", app_dir)[:2] == (0, "Nothing to do.\n")
+
+
+def test_a_run_that_waits_for_another_says_so_without_a_terminal(
+    aws: Emulator, app_dir: Path, cli: Cli
+) -> None:
+    found = project.find(app_dir)
+    with sessions.locked(found.migration_settings, found.credentials, lambda: None):
+        timer = threading.Timer(1, signal.raise_signal, [signal.SIGTERM])
+        timer.start()
+        status, out, error = cli("migrate", "up", app_dir, "--no-check")
+    assert (status, out) == (130, "")
+    assert "waiting for it, at most for a minute if it has died" in error
+    assert "Interrupted. Run the command again" in error
+    assert cli("migrate", "up", app_dir)[:2] == (0, "Applied 0001, 0002.\n")
 
 
 def test_new_says_what_a_migration_is_there(aws: Emulator, app_dir: Path, cli: Cli) -> None:

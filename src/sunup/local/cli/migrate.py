@@ -21,6 +21,7 @@ from sunup.settings import Settings
 
 from .migrate_check import before_up, is_for_dsql, tell_of
 from .migrate_check import check as check_command
+from .migrate_waiting import another_runs, interruptible
 from .waiting import ERRORS, confirm, end_cleanly, waiting
 from .with_database import with_database
 
@@ -86,14 +87,14 @@ def up(
             pending = of_project.status(found)
         states = ("pending", "begun")
         before_up(found.migrations, [each.revision for each in pending if each.state in states])
-    with waiting(waking(settings.user)) as tell:
+    with interruptible(), waiting(waking(settings.user)) as tell:
         applied = migrations.upgrade(
             settings,
             found.migrations,
             to=to,
             accept=accept or (),
             credentials=found.credentials,
-            on_wait=lambda: tell("Another run is migrating; waiting for it"),
+            on_wait=lambda: another_runs(settings, tell),
             on_retry=tell,
         )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "Nothing to do.")
@@ -141,14 +142,14 @@ def down(
             typer.echo("Nothing to undo.")
             return
         confirm(f"Undo migrations of {where}, and lose the data that they drop?")
-    with waiting(waking(settings.user)) as tell:
+    with interruptible(), waiting(waking(settings.user)) as tell:
         undone = migrations.downgrade(
             settings,
             found.migrations,
             to=to,
             seen=seen,
             credentials=found.credentials,
-            on_wait=lambda: tell("Another run is migrating; waiting for it"),
+            on_wait=lambda: another_runs(settings, tell),
             on_retry=tell,
         )
     typer.echo(f"Undone: {', '.join(undone)}." if undone else "Nothing to undo.")
