@@ -222,8 +222,8 @@ class ConnectionLost(DatabaseUnavailable):
     code = "connection_lost"
     message = "The connection to the database was lost"
     cure = (
-        "The next request gets a new connection. sunup sends nothing twice: check whether the "
-        "change was made."
+        "The next request gets a new connection. sunup sends nothing twice: if it was a change, "
+        "check whether it was made."
     )
     retry_after = 1
     nothing_executed = False

@@ -1,5 +1,6 @@
 """A COMMIT whose answer was lost, on each kind of database; then a plain success."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -36,7 +37,7 @@ def names(admin: Admin) -> list[str]:
 
 
 def test_committed_and_the_answer_lost_the_client_gets_its_answer(
-    start: Start, admin: Admin, proxy: Proxy
+    start: Start, admin: Admin, proxy: Proxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = start()
     proxy.plan = ["answer lost"]
@@ -44,6 +45,7 @@ def test_committed_and_the_answer_lost_the_client_gets_its_answer(
     assert first["statusCode"] == 201, first
     assert "idempotent-replayed" not in first["headers"]
     assert client("/add?a", "key-1")["body"] == first["body"]
+    assert re.findall(r" receipt=(\w+)", capsys.readouterr().err) == ["resolved", "replayed"]
     assert names(admin) == ["a"]
     assert client("/add?b")["statusCode"] == 201
     assert proxy.met == ["answer lost"]

@@ -184,7 +184,6 @@ class Flow:
             self._nothing_stayed()
             note_conflict(error)
             return Outcome(None, error), error
-        current.receipt = "resolved"
         logger.warning("the answer to COMMIT was lost; the receipt is looked up")
         lost = self._claiming.run
         try:
@@ -195,6 +194,8 @@ class Flow:
             current.failure = error
             logger.warning("the receipt could not be looked up: %s", unknown)
             return Outcome(None, error), RuntimeError("unknown")
+        if known is None or self._claiming.met == lost:
+            current.receipt = "resolved"
         if known is not None:
             current.doubtful, current.committed = self._before[1], Change.YES
             current.unsettled = False
