@@ -58,6 +58,8 @@ def _row(project: Project, name: str, settings: Settings | None, field: str = ""
     if settings is None:
         return Variable(name, "", "")
     found = getattr(settings, field)
+    if name == "DB_ENGINE" and project.environ.get("DB_HOST"):
+        return Variable(name, settings.engine.name, "DB_HOST")
     if name == "AWS_REGION" and found:
         origin = "DB_HOST" if region_of(settings.host) else "AWS_DEFAULT_REGION"
         return Variable(name, str(found), origin)

@@ -109,6 +109,7 @@ def test_env_shows_where_each_setting_comes_from(
     rows = dict(line.split(None, 1) for line in out.splitlines()[1:])
     assert rows["DB_HOST"].split() == [host, ".env"]
     assert rows["AWS_REGION"].split() == ["eu-central-1", "DB_HOST"]
+    assert rows["DB_ENGINE"].split() == ["aurora", "DB_HOST"]
     assert rows["LOG_LEVEL"].split() == ["DEBUG", "shell"]
     assert rows["DB_PORT"].split() == ["5432", "default"]
     assert rows["COLOUR"].split() == ["red", ".env"]

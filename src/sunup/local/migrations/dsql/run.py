@@ -33,8 +33,8 @@ _LONGEST_STATEMENT = 200
 class Run:
     """Up or down `to` a revision, where `before` are applied; the connection is a `locked` one.
 
-       `tell` is told what goes on.
-    Of the revisions `accept` the statements that a cut run has executed may have another text.
+    `tell` is told what goes on. Of the revisions `accept` the statements that a cut run has
+    executed may have another text.
     """
 
     def __init__(
