@@ -1,7 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP for a command that starts other processes."""
 
 import signal
-import threading
+from queue import SimpleQueue
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -14,7 +14,9 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        # Not an Event: its lock is taken by `wait`, too, which the handler interrupts. This one's
+        # put may interrupt its get (Python, "SimpleQueue Objects").
+        self._asked: SimpleQueue[int] = SimpleQueue()
         self._starting = True
 
     def install(self) -> None:
@@ -28,10 +30,10 @@ class Interrupts:
 
     def wait(self) -> None:
         """Until a signal comes, or has come."""
-        self._asked.wait()
+        self._asked.put(self._asked.get())  # it stays so
 
-    def _handle(self, _: int, __: FrameType | None) -> None:
-        self._asked.set()
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self._asked.put(number)
         if self._starting:
             self._starting = False  # once: what is undone then is not interrupted
             raise KeyboardInterrupt

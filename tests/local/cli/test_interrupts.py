@@ -102,15 +102,17 @@ def test_under_load(tmp_path: Path, number: int) -> None:
                     time.sleep(0.01)
 
     asking = [threading.Thread(target=ask) for _ in range(12)]
-    with socket.create_connection(("127.0.0.1", int(running.port))) as uploading:
-        uploading.sendall(b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+    try:
+        with socket.create_connection(("127.0.0.1", int(running.port))) as uploading:
+            uploading.sendall(b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+            for each in asking:
+                each.start()
+            time.sleep(random.uniform(0.2, 1.0))
+            took, said = running.end(number)
+    finally:
+        ending.set()
         for each in asking:
-            each.start()
-        time.sleep(random.uniform(0.2, 1.0))
-        took, said = running.end(number)
-    ending.set()
-    for each in asking:
-        each.join(20)
+            each.join(20)
     assert took < SOON
     assert said == ""
     assert running.process.returncode == 0

@@ -91,9 +91,11 @@ class Gateway:
     async def stop(self) -> None:
         """Wait for nothing: cancel what still runs, and answer what still comes by itself."""
         self._stopping = True
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        running = set(self._running)
+        while running:  # again: a cancellation is lost where what is waited for ends with it
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=1)
 
     async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
         if not _in_origin_form(scope):
