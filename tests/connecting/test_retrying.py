@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session, sessionmaker
 import sunup.asyncpg
 import sunup.psycopg
 from sunup import deadline, request
-from sunup.connecting.retrying import Swallowed, refused_for_others
+from sunup.connecting.retrying import refused_for_others
+from sunup.connecting.session import Swallowed
 from sunup.failures import ConnectionLost, TransactionConflict
 from sunup.integrations.sqlalchemy import (
     create_async_engine,

@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
 from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
+from sunup.connecting.session import Isolation
 from sunup.connecting.waking import password_for
 from sunup.settings import Settings
 
@@ -33,8 +34,6 @@ __all__ = ["Connection", "Database"]
 Connection: TypeAlias = asyncpg.Connection
 
 T = TypeVar("T")
-
-Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
 
 
 class Database:
@@ -132,8 +131,8 @@ class Database:
             return
         async with self.connection() as connection, AsyncExitStack() as stack:
             if unit is not None and isolation:
-                mine: Any = connection
-                await mine.check_isolation(isolation)
+                ours: Any = connection
+                await ours.check_isolation(isolation)
                 isolation = None
             begun = connection.transaction(
                 isolation=isolation, readonly=readonly, deferrable=deferrable
@@ -167,6 +166,7 @@ class Database:
             raise ValueError("a single statement has no isolation level: it needs no transaction")
         joined = request.unit_of(self) is not None
         began, doubtful, retries = time.time(), request.doubts(), None
+        mine: Any
         while True:
             sent, mine = single, None
             try:
@@ -175,7 +175,7 @@ class Database:
                 ) as connection:
                     mine = connection
                     result = await work(connection)
-                    _check_not_aborted(connection)
+                    mine.session.check_not_aborted()
                     sent = True
             except Exception as error:
                 if joined:
@@ -237,13 +237,6 @@ class Database:
         mine = self._pools.get()
         for loop in [each for each in mine if each.is_closed()]:
             mine.pop(loop).abandon()
-
-
-def _check_not_aborted(connection: Any) -> None:
-    if connection.session.aborted:
-        from sunup.connecting.retrying import check_not_aborted  # seldom needed
-
-        check_not_aborted(connection.session)
 
 
 def _note_conflict(error: Exception) -> None:

@@ -4,21 +4,21 @@ import asyncio
 import select
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import asyncpg
 
 from sunup import deadline, request
 from sunup.connecting import timing
 from sunup.connecting.savepoints import SPOILED
-from sunup.connecting.session import ENDED, GONE, ISOLATED, Session
+from sunup.connecting.session import ENDED, GONE, ISOLATED, Isolation, Session
 from sunup.connecting.waking import PING_TIMEOUT, patience
 
 from .wire import Wire
 
 T = TypeVar("T")
 
-_LEVELS = ("read_uncommitted", "read_committed", "repeatable_read", "serializable")
+_LEVELS = get_args(Isolation)
 
 # Turns of the event loop until asyncpg has what was in the socket: select, TLS, protocol.
 _TURNS_TO_READ = 4

@@ -15,7 +15,6 @@ from sunup.failures import (
     sqlstate_of,
 )
 
-from .session import Session
 from .waking import LONGEST_WAIT
 
 # serialization_failure (on Aurora DSQL each conflict, OC000, and a changed schema, OC001),
@@ -94,26 +93,6 @@ class Retries:
         if current is not None:
             current.retries += 1
         return pause
-
-
-def check_not_aborted(session: Session) -> None:
-    """Raise `Swallowed` for work that has ended well in a transaction in which a statement failed.
-
-    COMMIT would be a rollback, without a word.
-    """
-    if session.aborted:
-        raise Swallowed(session.aborted_by)
-
-
-class Swallowed(Exception):
-    """A statement failed, and nobody said so: the transaction would be rolled back in silence."""
-
-    def __init__(self, state: str | None) -> None:
-        super().__init__(
-            f"a statement of this transaction failed (SQLSTATE {state}), and the work has hidden "
-            "it: let the exception pass, or put what may fail into a transaction of its own"
-        )
-        self.sqlstate = state
 
 
 def note_conflict(error: Exception) -> None:

@@ -4,11 +4,15 @@ No input or output here. A driver's connection reports what it sends and how tha
 the request on whose behalf it was sent learns whether anything was executed.
 """
 
+from typing import Literal
+
 from sunup import deadline, request
 from sunup.engines import AURORA, Engine
 from sunup.statements import Change, Effect
 
 from .savepoints import ANEW, Savepoints
+
+Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
 
 # For `Session.only_for`: between two blocks nobody may use it.
 NOBODY = object()
@@ -56,6 +60,17 @@ def may_idle() -> float:
     Whatever the app does meanwhile, until its end; and not much longer, since its locks are held.
     """
     return min(deadline.remaining(), _LONGEST) + _BEYOND
+
+
+class Swallowed(Exception):
+    """A statement failed, and nobody said so: the transaction would be rolled back in silence."""
+
+    def __init__(self, state: str | None) -> None:
+        super().__init__(
+            f"a statement of this transaction failed (SQLSTATE {state}), and the work has hidden "
+            "it: let the exception pass, or put what may fail into a transaction of its own"
+        )
+        self.sqlstate = state
 
 
 class Session:
@@ -124,6 +139,14 @@ class Session:
     def can_be_reset(self) -> bool:
         """Whether the engine's `reset` makes it as it began."""
         return not (self.replace or (self.touched and (self.particular or not self.engine.reset)))
+
+    def check_not_aborted(self) -> None:
+        """Raise `Swallowed` for work that has ended well where a statement of its failed.
+
+        COMMIT would be a rollback, without a word.
+        """
+        if self.aborted:
+            raise Swallowed(self.aborted_by)
 
     def adopt(self) -> None:
         """Make its present state the one that each block starts with."""

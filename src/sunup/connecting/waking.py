@@ -121,21 +121,20 @@ def explained(
     checks = []
     known_host = recognised(settings.host) is not None
     if not (known_host or dsql):
-        checks.append(f"(3) DB_HOST {settings.host!r} is not an RDS endpoint")
+        checks.append(f"DB_HOST {settings.host!r} is not an RDS endpoint")
     where = "DB_HOST" if known_host else "AWS_REGION"
-    checks.append(f"(4) signed for {settings.region}, as {where} says")
+    checks.append(f"signed for {settings.region}, as {where} says")
     if credentials.expires is None:
         known = "whose expiry is not known here"
     elif credentials.expires <= time.time():
         known = "which have EXPIRED"
     else:
         known = f"valid for {credentials.expires - time.time():.0f} s more"
-    checks.append(f"(5) signed with the credentials {credentials.access_key}, {known}")
+    checks.append(f"signed with the credentials {credentials.access_key}, {known}")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    checks.append(f"(6) this machine's clock says {stamp}")
-    if dsql:
-        # It has said why; its list is another.
-        checks = [each.partition(") ")[2] for each in checks]
+    checks.append(f"this machine's clock says {stamp}")
+    if not dsql:  # which has said why; its list is another
+        checks = [f"({n}) {each}" for n, each in enumerate(checks, 7 - len(checks))]
     failure.detail += f"; checked here: {'; '.join(checks)}"
     return failure
 

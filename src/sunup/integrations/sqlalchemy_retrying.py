@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy.orm import Session as OrmSession
 
 from sunup import request
-from sunup.connecting.retrying import Retries, check_not_aborted
+from sunup.connecting.retrying import Retries
 
 S_co = TypeVar("S_co", covariant=True)
 S = TypeVar("S")
@@ -112,7 +112,7 @@ class _Watched:
         """Raises `Swallowed` where COMMIT would be a rollback."""
         for connection in _connections(session):
             mine = connection.connection.driver_connection.session
-            check_not_aborted(mine)
+            mine.check_not_aborted()
             self._sessions.append((mine, mine.commits))
         self.is_finished = True
 

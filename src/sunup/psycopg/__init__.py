@@ -9,13 +9,14 @@ with db.connection() as connection:
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
 
 from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
+from sunup.connecting.session import Isolation
 from sunup.settings import Settings
 
 from .attempt import connect, connect_parameters
@@ -30,8 +31,6 @@ __all__ = ["Connection", "Database"]
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 T = TypeVar("T")
-
-Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
 
 
 class Database:
@@ -134,13 +133,14 @@ class Database:
         """
         joined = request.unit_of(self) is not None
         began, doubtful, retries = time.time(), request.doubts(), None
+        mine: Any
         while True:
             sent, mine = False, None
             try:
                 with self._begun(isolation) as connection:
                     mine = connection
                     result = work(connection)
-                    _check_not_aborted(connection)
+                    mine.session.check_not_aborted()
                     sent = True
             except Exception as error:
                 if joined:
@@ -192,13 +192,6 @@ class Database:
 
     def _make_pool(self) -> Pool:
         return Pool(self.settings, self._credentials, self._connect)
-
-
-def _check_not_aborted(connection: Any) -> None:
-    if connection.session.aborted:
-        from sunup.connecting.retrying import check_not_aborted  # seldom needed
-
-        check_not_aborted(connection.session)
 
 
 def _note_conflict(error: Exception) -> None:

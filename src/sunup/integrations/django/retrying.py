@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.db import connections, transaction
 
 from sunup import request
-from sunup.connecting.retrying import Retries, check_not_aborted
+from sunup.connecting.retrying import Retries
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
                 result = work()
                 if wrapper.connection is not None:
                     session = wrapper.connection.session
-                    check_not_aborted(session)
+                    session.check_not_aborted()
                     before = session.commits
         except Exception as error:
             committed = session is not None and session.commits != before

@@ -1,8 +1,27 @@
 """Tasks that run until they are done, or until everything ends."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
+
+# Seconds after which a task is cancelled again. Longer than any of them takes to put things in
+# order, which a second cancellation would cut short: killing an instance takes up to 2 s.
+_AGAIN = 5.0
+
+
+async def end_all(tasks: "Iterable[asyncio.Task[Any]]") -> None:
+    """Cancel tasks, and wait for their end.
+
+    Again where one goes on: a cancellation is lost where what is waited for ends with it.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=_AGAIN)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # seen: nobody asks for it any more
 
 
 class Background:
@@ -22,7 +41,4 @@ class Background:
 
     async def stop(self) -> None:
         """Cancel what runs, and wait for its end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(self._tasks)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .authorizers import Asked, Authorizer, Refused
+from .background import end_all
 from .fronts import Cause, Front, in_json
 from .functions import Functions, Throttled
 from .instance import InstanceFailed
@@ -91,11 +92,7 @@ class Gateway:
     async def stop(self) -> None:
         """Wait for nothing: cancel what still runs, and answer what still comes by itself."""
         self._stopping = True
-        running = set(self._running)
-        while running:  # again: a cancellation is lost where what is waited for ends with it
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=1)
+        await end_all(self._running)
 
     async def _reply(self, scope: Scope, receive: Receive, began: float) -> Reply:
         if not _in_origin_form(scope):

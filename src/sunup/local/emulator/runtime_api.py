@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import h11
 
+from .background import end_all
 from .listening import bound
 
 PREFIX = "/2018-06-01/runtime"
@@ -85,9 +86,7 @@ class RuntimeApi:
         """Close the server and its connections."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await end_all(self._connections)
 
     def invoke(self, invocation: Invocation) -> "asyncio.Future[Outcome]":
         """Hand an event to the waiting runtime; the future is its outcome."""

@@ -130,17 +130,19 @@ class Session:
     async def _authenticate(self, user: str, token: str) -> None:
         """Raises `Refusal`."""
         server = self._server
-        reason = server.iam.refusal(
-            token,
-            host=server.options.host,
-            port=server.port,
-            user=user,
-            region=server.options.region,
-        )
+        reason = self._against(user, token)
         if reason is None and not await server.may_use_tokens(_cut(user)):
             reason = "the role does not exist, cannot log in, or lacks rds_iam"
         if reason is not None:
             raise Refusal("28000", f'PAM authentication failed for user "{user}"', reason)
+
+    def _against(self, user: str, token: str) -> str | None:
+        """Why the token is refused."""
+        server = self._server
+        options = server.options
+        return server.iam.refusal(
+            token, host=options.host, port=server.port, user=user, region=options.region
+        )
 
     async def _open_upstream(self, start: wire.Start) -> None:
         parameters = {

@@ -54,13 +54,7 @@ class Session(PooledSession):
 
     async def _authenticate(self, user: str, token: str) -> None:
         server = self._server
-        reason = server.iam.refusal(
-            token,
-            host=server.options.host,
-            port=server.port,
-            user=user,
-            region=server.options.region,
-        )
+        reason = self._against(user, token)
         if reason is not None:
             words = f"The IAM authentication failed for the role {user}. "
             raise Refusal(
