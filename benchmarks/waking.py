@@ -80,7 +80,7 @@ async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, .
             above = []
             for number in range(rounds):
                 progress(f"{memory} MB, held at {stage}: wake {number + 1} of {rounds}")
-                seconds = random.uniform(0.5, 4)  # noqa: S311
+                seconds = random.uniform(0.5, 4)
                 if stage != "refused":
                     aws.aurora.options = replace(settings, hang_at=stage, resume_seconds=seconds)
                 above.append(await wake(aws, peer, memory, seconds, stage == "refused") - plain)

@@ -31,7 +31,7 @@ _TEXTS = {
 }
 _LISTS = {"try", "include", "exclude", "bundle", "keep"}
 _NUMBERS = {"releases"}
-_TABLES = {"emulate", "stages"}
+_TABLES = {"emulate", "measure", "plan", "stages"}
 _EXPECTED = (
     f"It can have the strings {', '.join(sorted(_TEXTS))}, the lists "
     f"{', '.join(sorted(_LISTS))}, the number {', '.join(sorted(_NUMBERS))} and the tables "
@@ -124,10 +124,9 @@ class Project:
         table = self.table.get("stages")
         return tuple(table) if isinstance(table, dict) else ()
 
-    @property
-    def emulate(self) -> Mapping[str, object]:
-        """The table `[tool.sunup.emulate]`: options of the command, with `-` or `_`."""
-        table = self.table.get("emulate")
+    def options(self, command: str) -> Mapping[str, object]:
+        """The table `[tool.sunup.emulate]` and the like: a command's options, with `-` or `_`."""
+        table = self.table.get(command)
         return table if isinstance(table, dict) else {}
 
     @property

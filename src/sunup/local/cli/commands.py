@@ -15,7 +15,7 @@ from sunup.local.errors import CommandError
 from sunup.local.libpq import OF_LIBPQ
 from sunup.settings import SettingsError
 
-from . import ci, database, deploy, doctor, init, logs, migrate, new, package, pin, psql
+from . import ci, database, deploy, doctor, init, logs, migrate, new, package, pin, plan, psql
 from .optional import ANYTHING, command
 
 app = typer.Typer(
@@ -66,10 +66,11 @@ _REST = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 app.command(name="new", rich_help_panel=_FROM_NOTHING)(new.new)
 app.command(name="init", rich_help_panel=_FROM_NOTHING)(init.init)
-for _name in ("dev", "emulate"):
+for _name in ("dev", "emulate", "measure"):
     _found = command(_name)
     _settings = ANYTHING if _found.__name__ != _name else None
     app.command(name=_name, rich_help_panel=_FROM_NOTHING, context_settings=_settings)(_found)
+app.command(name="plan", rich_help_panel=_FROM_NOTHING)(plan.plan)
 app.command(name="env", rich_help_panel=_FROM_NOTHING)(psql.env)
 app.add_typer(migrate.app, name="migrate", rich_help_panel=_DATABASE)
 app.command(name="psql", rich_help_panel=_DATABASE, context_settings=_REST)(psql.psql)

@@ -11,20 +11,28 @@ from sunup.local.errors import CommandError
 
 from . import ports
 
+# Tables within a command's table, which are no options.
+_TABLES = frozenset({"prices"})
+
 
 def with_defaults_of(context: typer.Context, app_dir: Path) -> Path:
-    """Typer's callback: options that are not given are the app's `[tool.sunup.emulate]`."""
+    """Typer's callback: options that are not given are the app's `[tool.sunup.<command>]`."""
+    command = context.command.name or ""
     folder = app_dir.parent if app_dir.suffix == ".zip" else app_dir
-    table = project.find(folder).emulate if folder.is_dir() else {}
+    table = project.find(folder).options(command) if folder.is_dir() else {}
     known = {each.name for each in context.command.params}
     for name in table:
+        if name in _TABLES:
+            continue
         if name.replace("-", "_") not in known or name in ("app_dir", "app-dir"):
             raise CommandError(
-                f"[tool.sunup.emulate] in {folder / 'pyproject.toml'} has the unknown option "
+                f"[tool.sunup.{command}] in {folder / 'pyproject.toml'} has the unknown option "
                 f"{name!r}",
-                "It takes the options that sunup emulate --help lists.",
+                f"It takes the options that sunup {command} --help lists.",
             )
-    context.default_map = {name.replace("-", "_"): value for name, value in table.items()}
+    context.default_map = {
+        name.replace("-", "_"): value for name, value in table.items() if name not in _TABLES
+    }
     return app_dir
 
 

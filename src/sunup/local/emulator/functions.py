@@ -27,7 +27,7 @@ class Functions:
         options: FunctionOptions,
         timeline: Timeline,
     ) -> None:
-        self._function = function
+        self.function = function
         self._environ = environ
         self._iam = iam
         self._options = options
@@ -100,7 +100,7 @@ class Functions:
             await self._end(instance, str(error))
             instance = self._make()
             try:
-                await instance.start(limit=self._function.timeout)
+                await instance.start(limit=self.function.timeout)
             except BaseException as again:
                 await self._end(instance, str(again) or type(again).__name__)
                 raise
@@ -113,7 +113,7 @@ class Functions:
 
     def _make(self) -> Instance:
         environ = {**self._environ, **self._iam.current.environment()}
-        function = replace(self._function, environ=environ)
+        function = replace(self.function, environ=environ)
 
         def log(line: str) -> None:
             self._timeline.add("log", instance=instance.id, line=line)
@@ -162,7 +162,7 @@ class Functions:
         billed = -(-(milliseconds + init_milliseconds) // 1)
         line = (
             f"REPORT RequestId: {instance.last_request_id}\tDuration: {milliseconds:.2f} ms\t"
-            f"Billed Duration: {billed:.0f} ms\tMemory Size: {self._function.memory} MB\t"
+            f"Billed Duration: {billed:.0f} ms\tMemory Size: {self.function.memory} MB\t"
             f"Max Memory Used: {instance.peak_memory} MB"
         )
         if init:

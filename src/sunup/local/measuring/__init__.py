@@ -1,0 +1,1 @@
+"""How an app starts, how it answers, and why: `sunup measure`."""

@@ -1,0 +1,173 @@
+"""From an app's folder, or its package, to a report."""
+
+import platform
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sunup.local.emulator import Emulator, EmulatorOptions
+from sunup.local.emulator.limits import processor_share_available
+from sunup.local.packaging.build import Part, build
+from sunup.local.packaging.target import choose
+from sunup.local.planning import Prices
+from sunup.local.project import Project
+
+from . import advice, imports, profile
+from .memory import Measured, measured
+from .report import Report, best, dear, needs_of, work_of
+from .sandbox import Sample, Sandbox
+
+WHOLE_PROCESSOR = 1769
+_PROFILES = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to measure: memories in MB, so many starts with each, so many warm requests in each."""
+
+    memories: tuple[int, ...]
+    path: str = "/"
+    starts: int = 5
+    requests: int = 50
+    profile: bool = True
+
+
+def measure(
+    project: Project,
+    package: Path | None,
+    wanted: Wanted,
+    environ: dict[str, str],
+    prices: Prices,
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[Report, profile.Profile | None]:
+    """Start the app again and again. Raises `CommandError`, with the app's log where it fails."""
+    notes: list[str] = []
+    with _packaged(project, package, tell) as (archive, parts, sizes):
+        options = EmulatorOptions(
+            handler=project.handler,
+            environ=environ,
+            migrations=project.migrations,
+        )
+        tell("Starting the emulated AWS")
+        with Emulator(archive, options) as aws:
+            sandbox = Sandbox(aws, wanted.path)
+            shares = processor_share_available()
+            memories = wanted.memories if shares else (WHOLE_PROCESSOR,)
+            if not shares and wanted.memories != memories:
+                notes.append(
+                    "processor shares cannot be set here (cgroups need root): measured with a "
+                    f"whole processor only, as {WHOLE_PROCESSOR} MB have"
+                )
+            samples = _samples(sandbox, memories, wanted, tell)
+            whole = samples.get(WHOLE_PROCESSOR) or [
+                sandbox.start(WHOLE_PROCESSOR, wanted.requests) for _ in range(wanted.starts)
+            ]
+            found = seen = None
+            if wanted.profile:
+                tell("Looking into INIT")
+                found, seen = _profiles(sandbox, project)
+            results = [measured(each, samples[each], prices) for each in sorted(samples)]
+            dearest, words, move = [], [], []
+            if found is not None and seen is not None:
+                own = _own(project)
+                dearest = imports.dearest(found, seen)
+                words = [
+                    advice.advice_for(each, found, own, aws.functions.function.code)
+                    for each in dearest
+                ]
+                move = advice.to_move(found)
+    statuses = {each.status for each in whole}
+    if max(statuses) >= 300:
+        notes.append(
+            f"GET {wanted.path} is answered with {max(statuses)}: --path names another one"
+        )
+    report = Report(
+        app=project.app_name,
+        path=wanted.path,
+        status=max(statuses),
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        date=datetime.now(UTC).date().isoformat(),
+        starts=wanted.starts,
+        requests=wanted.requests,
+        shares=shares,
+        memories=results,
+        recommended=best(results),
+        init_processor_ms=round(
+            sorted(each.processor[0] for each in whole)[len(whole) // 2] * 1000, 1
+        ),
+        zipped=sizes[0],
+        unpacked=sizes[1],
+        parts=parts,
+        imports=dear(dearest, words),
+        to_move=[(name, round(seconds * 1000, 1)) for name, seconds in move],
+        work=[] if found is None else work_of(found),
+        needs=needs_of(whole),
+        notes=notes,
+    )
+    return report, found
+
+
+def _samples(
+    sandbox: Sandbox, memories: Sequence[int], wanted: Wanted, tell: Callable[[str], None]
+) -> dict[int, list[Sample]]:
+    """They take turns, so that what else the machine does meets them all."""
+    samples: dict[int, list[Sample]] = {each: [] for each in memories}
+    tell("A first start, which does not count")
+    sandbox.start(WHOLE_PROCESSOR, 1)
+    for number in range(wanted.starts):
+        for memory in memories:
+            tell(f"Start {number + 1} of {wanted.starts} with {memory} MB")
+            samples[memory].append(sandbox.start(memory, wanted.requests))
+    return samples
+
+
+def _profiles(sandbox: Sandbox, project: Project) -> tuple[profile.Profile, profile.Profile]:
+    """The quickest of a few starts, which was disturbed least; and one with who imports whom."""
+    own = _own(project)
+    with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
+        file = Path(name) / "profile.json"
+        read = [profile.read(*sandbox.profile(file, edges=False), own) for _ in range(_PROFILES)]
+        graph = profile.read(*sandbox.profile(file, edges=True), own)
+    return min(read, key=lambda each: each.init), graph
+
+
+def _own(project: Project) -> frozenset[str]:
+    """The app's top-level modules."""
+    places = {project.folder, project.code}
+    return frozenset(
+        each.stem
+        for place in places
+        for each in place.iterdir()
+        if each.suffix == ".py" or (each.is_dir() and each.stem.isidentifier())
+    )
+
+
+@contextmanager
+def _packaged(
+    project: Project, package: Path | None, tell: Callable[[str], None]
+) -> Iterator[tuple[Path, list[Part], tuple[int, int]]]:
+    """The package, its parts, and its sizes in bytes: zipped and unpacked."""
+    if package is not None:
+        yield package, [], _sizes(package)
+        return
+    with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        arch = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        made = build(project, choose(version, arch), Path(name) / "measured.zip", tell)
+        yield made.path, made.parts, (made.zipped, made.unpacked)
+
+
+def _sizes(package: Path) -> tuple[int, int]:
+    with zipfile.ZipFile(package) as file:
+        return package.stat().st_size, sum(each.file_size for each in file.infolist())
+
+
+def budget(report: Report, memories: Sequence[int], most_cold: float) -> list[Measured]:
+    """Those whose cold response takes longer, in milliseconds."""
+    return [each for each in report.memories if each.memory in memories and each.cold > most_cold]

@@ -1,0 +1,159 @@
+"""All that was measured, as data: for the page, for JSON, and to compare with an earlier one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sunup.local.errors import CommandError
+from sunup.local.packaging.build import Part
+from sunup.local.planning.statistics import percentile
+
+from .imports import Import
+from .memory import Measured, recommended
+from .profile import Profile
+from .sandbox import Sample
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Dear:
+    """An import that costs, in milliseconds, and what would avoid it."""
+
+    module: str
+    saved_ms: float
+    saved_processor_ms: float
+    own_ms: float
+    modules: int
+    chain: tuple[str, ...]
+    advice: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """`memories` are in ascending order. Sizes in bytes, times in milliseconds."""
+
+    app: str
+    path: str
+    status: int
+    python: str
+    machine: str
+    date: str
+    starts: int
+    requests: int
+    shares: bool
+    memories: list[Measured]
+    recommended: int
+    init_processor_ms: float
+    zipped: int
+    unpacked: int
+    parts: list[Part]
+    imports: list[Dear]
+    # What the first request imports, in milliseconds of a whole processor.
+    to_move: list[tuple[str, float]]
+    # Work of INIT besides importing: (what, on the clock, of the processor), in milliseconds.
+    work: list[tuple[str, float, float]]
+    needs: Mapping[str, float]
+    notes: list[str]
+
+    def at(self, memory: int) -> Measured:
+        """What was measured with so much memory."""
+        return next(each for each in self.memories if each.memory == memory)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"format": FORMAT, **asdict(self)}
+
+
+def dear(found: Sequence[Import], advice: Sequence[str]) -> list[Dear]:
+    """Imports with what would avoid them."""
+    return [
+        Dear(
+            each.module,
+            _ms(each.saved),
+            _ms(each.saved_processor),
+            _ms(each.own),
+            each.modules,
+            each.chain,
+            words,
+        )
+        for each, words in zip(found, advice, strict=True)
+    ]
+
+
+def work_of(profile: Profile) -> list[tuple[str, float, float]]:
+    """What INIT did besides importing, in order."""
+    roots = [profile.main, *(each for thread in profile.beside for each in thread)]
+    nodes = [node for root in roots for node in root.walk() if node.kind == "work"]
+    nodes = [node for node in nodes if node is not profile.main]
+    nodes.sort(key=lambda node: node.begin)
+    return [(node.name, _ms(node.length), _ms(node.processor)) for node in nodes]
+
+
+def needs_of(samples: Sequence[Sample]) -> dict[str, float]:
+    """What `sunup plan` wants to know of an app, in seconds: from starts with a whole processor."""
+    warm = sorted(length for each in samples for length in each.warm)
+    processor = _middle([each.processor[2] for each in samples])
+    return {
+        "init": round(_middle([each.init for each in samples]), 5),
+        "processor": round(processor, 6),
+        "first_processor": round(
+            max(0.0, _middle([each.processor[1] for each in samples]) - processor), 6
+        ),
+        "queries": round(max(0.0, percentile(warm, 0.5) - processor), 6),
+        "log_bytes": round(_middle([each.log_bytes for each in samples]), 1),
+    }
+
+
+def compared(now: Report, before: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
+    """What differs: (what, unit, before, now). Raises `CommandError` for another file."""
+    try:
+        if before["format"] != FORMAT:
+            raise CommandError(
+                f"the earlier report has the format {before['format']!r}, not {FORMAT}",
+                "Measure that version again, with this sunup.",
+            )
+        earlier = {each["memory"]: each for each in before["memories"]}
+        rows: list[tuple[str, str, float, float]] = []
+        for each in now.memories:
+            old = earlier.get(each.memory)
+            if old is not None:
+                place = f"{each.memory} MB"
+                rows += [
+                    (f"cold response, {place}", "ms", float(old["cold"]), each.cold),
+                    (f"warm p50, {place}", "ms", float(old["warm_p50"]), each.warm_p50),
+                ]
+        rows += [
+            (
+                "INIT's processor time",
+                "ms",
+                float(before["init_processor_ms"]),
+                now.init_processor_ms,
+            ),
+            ("package", "MB", float(before["zipped"]) / 1e6, now.zipped / 1e6),
+            (
+                "peak memory",
+                "MB",
+                max(float(each["peak_mb"]) for each in before["memories"]),
+                max(each.peak_mb for each in now.memories),
+            ),
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise CommandError(
+            "the earlier report is not what sunup measure --json writes",
+            "Make one: sunup measure --json > before.json",
+        ) from None
+    return rows
+
+
+def best(memories: Sequence[Measured]) -> int:
+    """The memory that is recommended."""
+    return recommended(memories).memory
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def _middle(values: Sequence[float]) -> float:
+    return percentile(sorted(values), 0.5)
