@@ -401,8 +401,8 @@ def _show(found: Plan, title: str, notes: list[str]) -> None:
         console.print(line, soft_wrap=True)
     console.print()
     console.print("A typical week: when the database is awake, from 0 to 24 h", style="bold")
-    for day, cells in strip(found.typical):
-        console.print(f"  {day}  |{cells}|", soft_wrap=True)
+    for day, shades in strip(found.typical):
+        console.print(f"  {day}  |{shades}|", soft_wrap=True)
     console.print()
     changes = Table(box=None, pad_edge=False, show_edge=False)
     changes.add_column("What one change would do", no_wrap=True)

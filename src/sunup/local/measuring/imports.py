@@ -43,12 +43,16 @@ def dearest(profile: Profile, graph: Profile, most: int = 10) -> list[Import]:
     edges: dict[str, set[str]] = {}
     for who, whom in graph.edges:
         edges.setdefault(who, set()).add(whom)
-    roots = _roots(nodes, graph)
+    handler = {each.name for each in graph.main.children if each.kind == "app"}
+    # Python's own and the runtime's are there whatever the app imports, with all that they import.
+    runtime = {name for name, node in nodes.items() if node.kind == "runtime"} | graph.known
+    given = _reach({who: them for who, them in edges.items() if who not in handler}, runtime, None)
+    roots = given | handler
     reachable = _reach(edges, roots, without=None)
     avoidable = [
         node
         for node in nodes.values()
-        if node.kind in ("dependency", "standard") and node.name in reachable
+        if node.kind in ("dependency", "standard") and node.name in reachable - given
     ]
     longest = sorted(avoidable, key=lambda node: node.length, reverse=True)[:_CANDIDATES]
     # A package as a whole costs little by itself: its modules do.
@@ -74,13 +78,6 @@ def dearest(profile: Profile, graph: Profile, most: int = 10) -> list[Import]:
             )
     found.sort(key=lambda each: (-each.saved, each.module.count(".")))
     return _distinct(found)[:most]
-
-
-def _roots(nodes: dict[str, Node], graph: Profile) -> set[str]:
-    """What is there whatever the app imports: Python's own, the runtime's, the handler."""
-    runtime = {name for name, node in nodes.items() if node.kind == "runtime"}
-    handler = {each.name for each in graph.main.children if each.kind == "app"}
-    return runtime | graph.known | handler
 
 
 def _reach(edges: dict[str, set[str]], roots: set[str], without: str | None) -> set[str]:

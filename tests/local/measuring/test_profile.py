@@ -1,0 +1,156 @@
+"""A profile's tree, prices of imports, and how an app uses what it imports."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from sunup.local.measuring import imports, profile
+from sunup.local.measuring.advice import advice_for, to_move
+from sunup.local.measuring.flame import flame
+from sunup.local.measuring.usage import use_of
+
+MAIN, LOOP = 1, 2
+
+
+def noted(*entries: list[object], edges: list[tuple[str, str]] | None = None) -> dict[str, object]:
+    """As hook.py writes it: INIT ends at 1.0."""
+    return {
+        "began": [0.1, 0.05],
+        "marks": {"init": [1.0, 0.8, 0.9], "first": [1.2, 0.9, 1.0]},
+        "main": MAIN,
+        "entries": entries,
+        "edges": edges or [],
+        "known": ["sys", "builtins"],
+        "files": {},
+    }
+
+
+def of(*entries: list[object], edges: list[tuple[str, str]] | None = None) -> profile.Profile:
+    return profile.read(0.0, noted(*entries, edges=edges), ["app", "lambda_function"])
+
+
+# lambda_function > app > web > json, and app > json a second time, which costs nothing more.
+ENTRIES: list[list[object]] = [
+    ["awslambdaric.__main__", "import", MAIN, -1, 0.1, 0.2, 0.1],
+    ["lambda_function", "import", MAIN, -1, 0.2, 0.9, 0.6],
+    ["app", "import", MAIN, 1, 0.3, 0.9, 0.5],
+    ["web", "import", MAIN, 2, 0.3, 0.7, 0.3],
+    ["json", "import", MAIN, 3, 0.4, 0.6, 0.2],
+    ["connecting", "span", LOOP, -2, 0.2, 0.8, 0.1],
+    ["ssl", "import", LOOP, -1, 0.25, 0.35, 0.05],
+    ["late", "import", MAIN, -1, 1.05, 1.15, 0.1],
+]
+EDGES = [
+    ("lambda_function", "app"),
+    ("app", "web"),
+    ("app", "json"),
+    ("web", "json"),
+    ("lambda_function", "ssl"),
+]
+
+
+def test_the_tree_is_who_caused_what() -> None:
+    found = of(*ENTRIES)
+    assert [each.name for each in found.main.children] == [
+        "Python's own start",
+        "awslambdaric.__main__",
+        "lambda_function",
+    ]
+    app = found.main.children[2].children[0]
+    assert (app.name, app.kind, round(app.length, 3), round(app.own, 3)) == ("app", "app", 0.6, 0.2)
+    assert [each.kind for each in app.walk()] == ["app", "dependency", "standard"]
+    assert (found.init, found.init_processor) == (1.0, 0.9)
+
+
+def test_what_runs_beside_is_a_lane_of_its_own_with_its_imports() -> None:
+    (lane,) = of(*ENTRIES).beside
+    assert [each.name for each in lane] == ["connecting"]
+    assert [each.name for each in lane[0].children] == ["ssl"]
+
+
+def test_what_the_first_request_imports_belongs_into_init() -> None:
+    ((name, seconds),) = to_move(of(*ENTRIES))
+    assert (name, round(seconds, 3)) == ("late", 0.1)
+
+
+def test_an_import_costs_what_only_it_leads_to() -> None:
+    found = of(*ENTRIES)
+    prices = {each.module: each for each in imports.dearest(found, of(*ENTRIES, edges=EDGES))}
+    # json would be imported by app anyhow, though the statement of web took its time.
+    assert prices["web"].saved == pytest.approx(0.2)
+    assert prices["json"].saved == pytest.approx(0.2)
+    assert prices["web"].chain == ("app", "web")
+    assert prices["ssl"].chain == ("lambda_function", "ssl")
+    assert "app" not in prices
+    without = [each for each in EDGES if each != ("app", "json")]
+    prices = {each.module: each for each in imports.dearest(found, of(*ENTRIES, edges=without))}
+    assert prices["web"].saved == pytest.approx(0.4)
+    # The same again, a level deeper: one line is enough.
+    assert "json" in prices
+    assert prices["json"].chain == ("app", "web", "json")
+
+
+def test_what_the_runtime_imports_costs_nothing() -> None:
+    runtime = [*EDGES, ("awslambdaric.__main__", "json")]
+    prices = imports.dearest(of(*ENTRIES), of(*ENTRIES, edges=runtime))
+    assert "json" not in {each.module for each in prices}
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "use"),
+    [
+        ("import pandas\n", "pandas", ("unused", 1)),
+        ("import pandas\ndef f():\n    return pandas.x\n", "pandas", ("later", 1)),
+        ("import pandas\nX = pandas.x\n", "pandas", ("at import", 1)),
+        ("from a.b import c\ndef f(x=c): ...\n", "a", ("at import", 1)),
+        ("from a.b import c as d\nasync def f():\n    return lambda: d\n", "a.b", ("later", 1)),
+        ("\nimport a.b\nclass C(a.b.D): ...\n", "a.b", ("at import", 2)),
+        ("from a import b\n@b\ndef f(): ...\n", "a", ("at import", 1)),
+        ("from a import b\ndef f() -> b: ...\n", "a", ("at import", 1)),
+        ("from a import b\nf = lambda: b\n", "a.b", ("later", 1)),
+        ("from a import b\n__all__ = ['b']\n", "a", None),
+        ("from a import *\n", "a", None),
+        ("def f():\n    import a\n", "a", None),
+        ("import other\n", "a", None),
+        ("this is no Python\n", "a", None),
+    ],
+)
+def test_the_use_of_an_import_is_found(tmp_path: Path, text: str, module: str, use: object) -> None:
+    file = tmp_path / "app.py"
+    file.write_text(text)
+    assert use_of(file, module) == use
+
+
+def test_what_init_makes_at_its_end_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import pandas\n\ndef f():\n    return pandas.DataFrame()\n")
+    found = of(*ENTRIES)
+    found.files["app"] = str(tmp_path / "app.py")
+    own = frozenset({"app", "lambda_function"})
+
+    def said(module: str, *importers: str) -> str:
+        chain = (*importers, module)
+        each = imports.Import(module, 0.1, 0.1, 0.1, 1, chain, frozenset(importers[-1:]))
+        return advice_for(each, found, own, tmp_path)
+
+    assert said("pandas", "app") == (
+        "only functions need it: if few requests do, import it in them (app.py:1)"
+    )
+    assert said("email.parser", "app", "http.client") == "app needs it"
+    assert (
+        said("numpy", "app", "scipy.special", "collections")
+        == "import it in the function that computes"
+    )
+    assert said("cffi", "app", "scipy.special", "collections") == "scipy needs it"
+    assert said("ssl", "lambda_function", "sunup.asyncpg") == "sunup.asyncpg needs it"
+
+
+def test_the_flame_graph_has_a_box_for_each() -> None:
+    root = ET.fromstring(flame(of(*ENTRIES), "a <title>"))
+    told = [each.text or "" for each in root.iter() if each.tag.endswith("title")]
+    assert told[0] == "a <title>"
+    assert any(
+        each.startswith("web: 400.0 ms, of the processor 300.0; by itself 200.0") for each in told
+    )
+    assert any(each.startswith("connecting: 600.0 ms") for each in told)
+    assert not any(each.startswith("late") for each in told)
