@@ -53,6 +53,8 @@ class JsonFormatter(logging.Formatter):
         current = request.current.get()
         if current is not None and current.id is not None:
             line["request_id"] = current.id
+        if current is not None and current.trace_id is not None:
+            line["trace_id"] = current.trace_id
         line.update(_extra(record))
         if record.exc_info and record.exc_info[1] is not None:  # asyncio passes False
             line["exception"] = exception_text(record.exc_info[1])

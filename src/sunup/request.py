@@ -49,6 +49,9 @@ class Request:
     runs = 0
     # How often a transaction was run again (`Database.run`).
     retries = 0
+    # The trace that it belongs to, where somebody wants to know; what is noted of it.
+    trace_id: str | None = None
+    trace: Any = None
     # Answered with a failure: what it left running gets no more connections.
     over = False
     # The process may be frozen: what it left running gets a connection in the next request.
@@ -274,6 +277,8 @@ def note_wait(seconds: float, *, resuming: bool) -> None:
     request = active()
     if request is None:
         return
+    if request.trace is not None:
+        request.trace.waited(seconds, resuming=resuming)
     if resuming:
         request.resume_seconds += seconds
     else:

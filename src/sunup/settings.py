@@ -144,6 +144,21 @@ VARIABLES = (
         "`CRITICAL`.",
     ),
     Variable(
+        "METRICS",
+        "metrics",
+        kinds.choice("off", "emf"),
+        "`emf` puts CloudWatch metrics into each request's log line, whatever `LOG_LEVEL` is: "
+        "[what they are, and cost](operation.md#metrics).",
+    ),
+    Variable(
+        "TRACES",
+        "traces",
+        kinds.choice("off", "ids", "xray", "otel"),
+        "`ids` puts `trace_id` into log lines: that of the client's `traceparent`, or X-Ray's. "
+        "`xray` sends subsegments to Lambda's daemon besides, `otel` spans to OpenTelemetry, where "
+        "the app has its API: [traces](operation.md#traces).",
+    ),
+    Variable(
         "TZ",
         "timezone",
         kinds.timezone,
@@ -179,6 +194,8 @@ class Settings:
     gateway_timeout: float = 30.0
     waking_page: bool = True
     log_level: str = "INFO"
+    metrics: str = "off"
+    traces: str = "off"
     timezone: str = "UTC"
     app: str | None = None
 

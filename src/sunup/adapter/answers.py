@@ -10,6 +10,10 @@ from sunup.statements import Change
 
 from .http import Answer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sunup.observing import Observer
+
 logger = logging.getLogger("sunup.request")
 
 # These end the process; any other exception that a request ends with gets an answer.
@@ -127,21 +131,30 @@ def internal_error() -> Answer:
     return _answer(500, {"error": "Internal Server Error"})
 
 
-def log(request: Request, status: int) -> None:
+def log(request: Request, status: int, observer: "Observer | None" = None) -> None:
     """Write the request's log line."""
     level = logging.INFO
     if status >= 500:
         level = logging.WARNING if request.failure and status == 503 else logging.ERROR
-    if not logger.isEnabledFor(level):
+    enabled = logger.isEnabledFor(level)
+    if not enabled and (observer is None or not observer.always):
         return
-    logger.log(
+    fields = request.log_fields(status)
+    if observer is not None:
+        fields = observer.fields(request, fields, status)
+        if not enabled and "_aws" not in fields:
+            return
+    record = logger.makeRecord(
+        logger.name,
         level,
+        "",
+        0,
         "%s %s %d",
-        request.method,
-        request.path,
-        status,
-        extra=request.log_fields(status),
+        (request.method, request.path, status),
+        None,
+        extra=fields,
     )
+    logger.handle(record)
 
 
 def _may_be_repeated(request: Request) -> bool:

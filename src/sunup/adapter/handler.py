@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from sunup.observing import Observer
+
     from .lifespan import LifespanMode
     from .loop import Loop
 
@@ -71,6 +73,7 @@ class Handler:
         settings: Settings | None = None,
     ) -> None:
         self._settings = settings or Settings.from_environment()
+        self._observer = _observer_of(self._settings)
         self._loop: Loop | None = None
         self._cold = True
         self._events = events
@@ -110,6 +113,8 @@ class Handler:
             self._prime(prime)
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
         lifecycle.on_shutdown(self._shut_down)
+        if self._observer is not None:
+            self._observer.initialised()
         startup.end()
 
     def __call__(self, event: Any, context: LambdaContext | None = None) -> Any:
@@ -145,6 +150,9 @@ class Handler:
             gateway_timeout=self._settings.gateway_timeout,
         )
         token = request.begin(current, alone=True)
+        observer, status = self._observer, None
+        if observer is not None:
+            observer.begin(current, call.headers)
         try:
             outer = deadline.begin(limit)
             deadline.share(limit)
@@ -154,8 +162,11 @@ class Handler:
                 deadline.share(None)
                 deadline.end(outer)
             response = self._sender.send(form, answer, call.method)
-            answers.log(current, response["statusCode"])
+            status = response["statusCode"]
+            answers.log(current, status, observer)
         finally:
+            if observer is not None:
+                observer.end(current, status)
             request.end(token)
         return response
 
@@ -208,14 +219,15 @@ class Handler:
             method="EVENT", id=request_id(context), cold_start=self._cold, started=time.time()
         )
         self._cold = False
-        return triggers.answer(
-            events,
-            event,
-            context,
-            current,
-            loop=self._event_loop,
-            end=lambda: self._end(current, answered=True),
-        )
+        if self._observer is not None:
+            self._observer.begin(current, [])
+
+        def end() -> None:
+            self._end(current, answered=True)
+            if self._observer is not None:
+                self._observer.end(current, None)
+
+        return triggers.answer(events, event, context, current, loop=self._event_loop, end=end)
 
     def _end(self, current: request.Request, *, answered: bool) -> None:
         left = ending.end(current, self._loop, answered=answered)
@@ -288,6 +300,15 @@ class Handler:
 
             self._loop = Loop()
         return self._loop
+
+
+def _observer_of(settings: Settings) -> "Observer | None":
+    """What tells of requests beyond the log, where something is switched on."""
+    if settings.metrics == settings.traces == "off":
+        return None
+    from sunup.observing import Observer
+
+    return Observer(settings)
 
 
 def _starts_for_a_request() -> bool:

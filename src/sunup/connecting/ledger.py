@@ -100,6 +100,8 @@ class Ledger(Generic[C]):
         if self.waking is not waking:
             return False  # another one took its place, or the pool was closed
         self.waking = None
+        if Waking.told is not None:
+            Waking.told(waking)
         return True
 
     def pause_after(self, error: Exception, waking: Waking, *, wanted: bool = True) -> float:

@@ -5,6 +5,8 @@ No input or output here: the drivers' modules do the connecting and the waiting.
 
 import random
 import time
+from collections.abc import Callable
+from typing import ClassVar
 
 from sunup import deadline
 from sunup.engines import DSQL, recognised
@@ -49,6 +51,9 @@ PING_TIMEOUT = 2.0
 
 class Waking:
     """One series of attempts to be connected. Its clock is wall-clock: it survives a freeze."""
+
+    # Who is told when a series has ended, where somebody wants to know (`sunup.observing`).
+    told: ClassVar["Callable[[Waking], None] | None"] = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

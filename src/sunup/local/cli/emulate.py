@@ -136,6 +136,12 @@ def emulate(
     jwt_audience: Annotated[
         str, typer.Option(help="The audience that a token must have.")
     ] = DEFAULTS.gateway.jwt_audience[0],
+    tracing: Annotated[
+        bool,
+        typer.Option(
+            "--tracing", help="Record traces, as tracing = true in terraform.tfvars: see them here."
+        ),
+    ] = False,
     migrations: Annotated[
         Path | None, typer.Option(help="Alembic's folder.", show_default="next to the app")
     ] = None,
@@ -210,6 +216,7 @@ def emulate(
         environ=variables_of(env or []),
         migrations=migrations,
         bootstrap=command,
+        tracing=tracing,
         postgres=postgres,
         keep=found.folder / ".sunup" / "emulator",
         port=port,

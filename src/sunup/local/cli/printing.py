@@ -89,6 +89,11 @@ def line(event: dict[str, Any]) -> Text | None:
         return _assemble("proxy", ("pinned: ", "yellow"), event["reason"])
     if kind == "conflict":
         return _assemble("aurora", ("conflict: ", "yellow"), event["reason"])
+    if kind == "trace":
+        spans = ", ".join(
+            f"{name} {ms} ms{f' {text[:40]}' if text else ''}" for name, ms, text in event["spans"]
+        )
+        return _assemble("trace", f"{event['ms']} ms  ", (spans, "dim"))
     if kind == "throttled":
         return _assemble("lambda", ("throttled: reserved concurrency is used up", "yellow"))
     if kind == "integration":

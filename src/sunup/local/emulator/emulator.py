@@ -35,6 +35,7 @@ from .proxy import RdsProxy
 from .timeline import Timeline
 from .tokens import Iam
 from .web import WebServer
+from .xray import XRayDaemon
 
 T = TypeVar("T")
 
@@ -192,9 +193,15 @@ class Emulator:
             runtime=runtime,
             source=source,
             bootstrap=options.bootstrap,
+            sampled=options.tracing,
         )
         secret = self.iam.current.environment()
         environ = {name: value for name, value in self.environ.items() if name not in secret}
+        if options.tracing:
+            daemon = XRayDaemon(self.timeline)
+            # As the Terraform module sets it with `tracing`.
+            environ |= {"TRACES": "xray", "AWS_XRAY_DAEMON_ADDRESS": self.run(daemon.start())}
+            stack.callback(lambda: self.run(daemon.stop()))
         self.functions = Functions(
             function, {**environ, **options.environ}, self.iam, options.functions, self.timeline
         )

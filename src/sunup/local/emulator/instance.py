@@ -40,6 +40,8 @@ class Function:
     runtime: Path | None = None
     # What runs instead of Python and its runtime client: the bootstrap of a custom runtime.
     bootstrap: tuple[str, ...] | None = None
+    # Whether its requests' traces are recorded (TracingConfig: Active; here all of them).
+    sampled: bool = False
     # Whether a process that uses more than `memory` is killed; its processor share is unaffected.
     enforce_memory: bool = True
 
@@ -144,7 +146,7 @@ class Instance:
             event=event,
             deadline_ms=int((time.time() + timeout) * 1000),
             arn=self._function.arn,
-            trace_id=_trace(trace),
+            trace_id=_trace(trace, sampled=self._function.sampled),
         )
         self.last_request_id = invocation.request_id
         self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
@@ -256,10 +258,10 @@ class Instance:
             self.state = "gone"
 
 
-def _trace(root: str | None) -> str:
-    """As Lambda hands it to the runtime; nothing is sampled."""
+def _trace(root: str | None, *, sampled: bool) -> str:
+    """As Lambda hands it to the runtime."""
     root = root or f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
-    return f"Root={root};Parent={uuid.uuid4().hex[:16]};Sampled=0"
+    return f"Root={root};Parent={uuid.uuid4().hex[:16]};Sampled={int(sampled)}"
 
 
 def command(function: Function) -> tuple[str, ...]:
