@@ -9,12 +9,16 @@ from typing import Any
 import hcl2
 import pytest
 
+from sunup.failures import DatabaseResuming, DatabaseUnavailable
 from sunup.local.capacity import connection_limit
 from sunup.local.packaging.target import choose
+from sunup.observing.metrics import NAMESPACE, UNITS
+from sunup.request import Request
 from sunup.settings import VARIABLES, Settings
 
 # What does nothing until somebody asks for it.
 OFF: dict[str, Any] = {
+    "metrics": "off",
     "tracing": False,
     "kms_key_arn": None,
     "parameters": {},
@@ -148,6 +152,7 @@ def test_the_function_s_variables_are_settings_and_their_defaults_are_valid() ->
     defaults = {name: each.get("default") for name, each in variables().items()}
     values = {
         "var.db_host": "users.cluster-abc.eu-central-1.rds.amazonaws.com",
+        'var.tracing ? "xray" : "off"': "off",
         "local.gateway_timeout": read("api_gateway.tf")["locals"][0]["gateway_timeout"],
     }
     environ = {}
@@ -301,3 +306,52 @@ def test_the_access_log_holds_no_personal_data() -> None:
     assert "$context.integrationErrorMessage" in text
     for personal in ("sourceIp", "userAgent", "identity", "queryString", "authorizer.claims"):
         assert personal not in text
+
+
+def test_the_dashboard_asks_the_log_for_what_is_in_it() -> None:
+    text = (FOLDER / "dashboard.tf").read_text()
+    queries = re.findall(r'query = "(filter [^"]+)"', text)
+    assert len(queries) == 5
+    request = Request("GET", "/", "id", cold_start=True)
+    request.connect_seconds = request.resume_seconds = request.query_seconds = 1.0
+    request.queries = 1
+    request.failure = DatabaseResuming("")
+    fields = {*request.log_fields(503), "request_id"}
+    # Logs Insights' own words, and names that a query gives.
+    own = {
+        *(
+            "filter",
+            "ispresent",
+            "and",
+            "stats",
+            "count",
+            "by",
+            "bin",
+            "pct",
+            "max",
+            "sort",
+            "desc",
+        ),
+        *("fields", "limit", "as", "timestamp", "m", "h", "p50", "p95"),
+    }
+    for query in queries:
+        named = set(re.findall(r"\bas (\w+)", query))
+        words = set(re.findall(r"[a-z]\w*", query))
+        assert words - own - named <= fields, query
+        assert words & fields
+    codes = {each.code for each in all_of(DatabaseUnavailable)}
+    blocks = re.findall(rf'\["{NAMESPACE}", .*?\n {{10}}\]', text, re.DOTALL)
+    metrics = {name for each in blocks for name in re.findall(r'\["[\w.]+", "(\w+)"', each)}
+    assert metrics <= UNITS.keys() | codes
+    assert {"resume_ms", "query_ms", "cold_start", "errors", "database_resuming"} <= metrics
+
+
+def all_of(kind: type[DatabaseUnavailable]) -> set[type[DatabaseUnavailable]]:
+    return {kind}.union(*(all_of(each) for each in kind.__subclasses__()))
+
+
+def test_metrics_and_traces_are_switched_on_in_the_function() -> None:
+    environment = str(resource("lambda.tf", "aws_lambda_function", "api")["environment"])
+    assert "METRICS" in environment
+    assert 'TRACES = var.tracing ? "xray" : "off"' in environment
+    assert variables()["metrics"]["default"] == "off"

@@ -70,7 +70,74 @@ locals {
         },
       ] : merge(widget, { region = local.db_region }) if var.db_engine == "dsql"
     ],
+    # What sunup measures: as metrics, or asked of the log (Logs Insights, which charges for what it reads).
+    [
+      for widget in [
+        {
+          title = "Requests that waited for the database to wake, ms"
+          metrics = [
+            ["sunup", "resume_ms", "function", var.name, { stat = "p50" }],
+            ["...", { stat = "Maximum" }],
+            ["...", { stat = "SampleCount", yAxis = "right" }],
+          ]
+        },
+        {
+          title = "Query time of a request, ms"
+          metrics = [
+            ["sunup", "query_ms", "function", var.name, { stat = "p50" }],
+            ["...", { stat = "p95" }],
+          ]
+        },
+        {
+          title = "Cold starts, and answers of 5xx"
+          metrics = [
+            ["sunup", "cold_start", "function", var.name, { stat = "Sum" }],
+            [".", "errors", ".", ".", { stat = "Sum" }],
+          ]
+        },
+        {
+          title = "Failures of the database, by code"
+          metrics = [
+            ["sunup", "database_resuming", "function", var.name, { stat = "Sum" }],
+            [".", "database_unreachable", ".", ".", { stat = "Sum" }],
+            [".", "database_full", ".", ".", { stat = "Sum" }],
+            [".", "connection_lost", ".", ".", { stat = "Sum" }],
+          ]
+        },
+      ] : widget if var.metrics == "emf"
+    ],
+    [
+      for widget in [
+        {
+          title = "Requests, those that waited for the database to wake, cold starts"
+          view  = "timeSeries"
+          query = "filter ispresent(status) and ispresent(path) | stats count(*) as requests, count(resume_ms) as waited, count(cold_start) as cold by bin(5m)"
+        },
+        {
+          title = "Wait for the database to wake, ms"
+          view  = "timeSeries"
+          query = "filter resume_ms > 0 | stats pct(resume_ms, 50) as p50, max(resume_ms) as longest by bin(1h)"
+        },
+        {
+          title = "Query time of a request, ms"
+          view  = "timeSeries"
+          query = "filter ispresent(query_ms) | stats pct(query_ms, 50) as p50, pct(query_ms, 95) as p95 by bin(5m)"
+        },
+        {
+          title = "Failures by code"
+          view  = "table"
+          query = "filter ispresent(code) and ispresent(path) | stats count(*) as requests, max(duration_ms) as longest by code, status | sort requests desc"
+        },
+        {
+          title = "The slowest requests"
+          view  = "table"
+          query = "filter ispresent(status) and ispresent(path) | fields @timestamp, method, path, status, duration_ms, resume_ms, query_ms, request_id | sort duration_ms desc | limit 20"
+        },
+      ] : widget if var.metrics == "off"
+    ],
   )
+
+  log_group = aws_cloudwatch_log_group.function.name
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -80,17 +147,20 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_body = jsonencode({
     widgets = [
       for number, widget in local.widgets : {
-        type   = "metric"
+        type   = can(widget.query) ? "log" : "metric"
         x      = number % 2 * 12
         y      = floor(number / 2) * 6
         width  = 12
         height = 6
         properties = {
-          title   = widget.title
-          region  = lookup(widget, "region", var.region)
-          view    = "timeSeries"
-          period  = 60
-          metrics = widget.metrics
+          for name, value in {
+            title   = widget.title
+            region  = lookup(widget, "region", var.region)
+            view    = lookup(widget, "view", "timeSeries")
+            period  = can(widget.query) ? null : 60
+            metrics = lookup(widget, "metrics", null)
+            query   = can(widget.query) ? "SOURCE '${local.log_group}' | ${widget.query}" : null
+          } : name => value if value != null
         }
       }
     ]

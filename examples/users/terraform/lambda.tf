@@ -30,6 +30,8 @@ resource "aws_lambda_function" "api" {
       DB_USER         = var.db_user
       GATEWAY_TIMEOUT = tostring(local.gateway_timeout)
       LOG_LEVEL       = var.log_level
+      METRICS         = var.metrics
+      TRACES          = var.tracing ? "xray" : "off"
       TZ              = var.timezone
     })
   }

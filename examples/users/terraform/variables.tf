@@ -284,6 +284,18 @@ variable "timezone" {
   }
 }
 
+variable "metrics" {
+  # sunup writes them into the request's log line (CloudWatch's embedded metric format).
+  description = "emf: CloudWatch metrics of cold starts, waits for the database, query time and failures; five, and one for each code of a failure, $0.30 a month each beyond an account's ten free ones. off: none."
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "emf"], var.metrics)
+    error_message = "metrics must be off or emf."
+  }
+}
+
 variable "tracing" {
   description = "Traces with X-Ray, of one request a second and 5 % of the others (Lambda's own rate). They are charged for beyond 100,000 a month."
   type        = bool
@@ -315,7 +327,7 @@ variable "parameters" {
   validation {
     condition = length(setintersection(
       keys(var.parameters),
-      concat(keys(var.environment), ["DB_HOST", "DB_NAME", "DB_USER", "DB_IDLE_SESSION_TIMEOUT", "GATEWAY_TIMEOUT", "LOG_LEVEL", "TZ"]),
+      concat(keys(var.environment), ["DB_HOST", "DB_NAME", "DB_USER", "DB_IDLE_SESSION_TIMEOUT", "GATEWAY_TIMEOUT", "LOG_LEVEL", "METRICS", "TRACES", "TZ"]),
     )) == 0
     error_message = "parameters must not name a variable that environment or another setting sets already: the function would keep that value."
   }
@@ -502,7 +514,7 @@ variable "alarm_email" {
 }
 
 variable "dashboard" {
-  description = "A CloudWatch dashboard of the function, the API and the database. An account's first three are free."
+  description = "A CloudWatch dashboard of the function, the API and the database. An account's first three are free; with metrics = \"off\" some of it is asked of the log, at $0.005 for each GB of it whenever the page is loaded."
   type        = bool
   default     = false
 }

@@ -134,7 +134,7 @@ def test_who_finds_no_connection_left_waits_for_one_until_the_deadline() -> None
     # Both at once: the other's session ends after a minute only.
     found = run(setup, 1000.0, 1000.0)
     assert found.connections == 1
-    assert found.failures["too_many_connections"] >= 1
+    assert found.failures["database_full"] >= 1
     assert found.lost == 0
 
 

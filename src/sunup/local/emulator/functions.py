@@ -28,7 +28,7 @@ class Functions:
         timeline: Timeline,
     ) -> None:
         self.function = function
-        self._environ = environ
+        self.environ = environ
         self._iam = iam
         self._options = options
         self._timeline = timeline
@@ -112,7 +112,7 @@ class Functions:
         return instance
 
     def _make(self) -> Instance:
-        environ = {**self._environ, **self._iam.current.environment()}
+        environ = {**self.environ, **self._iam.current.environment()}
         function = replace(self.function, environ=environ)
 
         def log(line: str) -> None:

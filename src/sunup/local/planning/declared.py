@@ -18,6 +18,10 @@ _ASSIGNMENT = re.compile(
 )
 
 
+# sunup's own, with one for a failure's code (docs/operation.md).
+_METRICS = 6
+
+
 def variables(path: Path) -> dict[str, str]:
     """The texts and numbers of a terraform.tfvars; none where there is no such file."""
     try:
@@ -47,6 +51,8 @@ def declared(found: Mapping[str, str]) -> tuple[Setup, Times | None]:
         idle_session_timeout=_number(found, "db_idle_session_timeout", setup.idle_session_timeout),
         max_connections=DSQL_CONNECTIONS if engine == "dsql" else connection_limit(acu),
     )
+    if found.get("metrics") == "emf":
+        setup = replace(setup, metrics=_METRICS)
     schedule = found.get("wake_schedule")
     return setup, None if schedule is None else scheduled(schedule)
 

@@ -173,7 +173,7 @@ class _Simulation:
         connected = self._connect(instance, now, deadline)
         if connected is None:
             self._work(instance, begin, deadline, now)
-            return self._refuse("too_many_connections", deadline, kind, attempt, _AGAIN_REFUSED)
+            return self._refuse("database_full", deadline, kind, attempt, _AGAIN_REFUSED)
         if connected > deadline:
             # It goes on with the next request; until then the server waits for the login.
             instance.pending = True
