@@ -20,7 +20,7 @@ help:
 	@echo "make check   ruff (lint and format), mypy, and who may import whom"
 	@echo "make format  let ruff put things right"
 	@echo "make docs    build/site/index.html from docs/; a dead link is an error"
-	@echo "make bench   imports, the adapter, cold starts against the peers, into docs/benchmarks"
+	@echo "make bench   imports, the adapter, cold starts against the peers ... and all targets, into docs/benchmarks"
 	@echo "make pins    pin the dependencies anew, from pyproject.toml"
 
 setup: $(VENV)/.ready
@@ -109,6 +109,9 @@ bench: setup
 	$(BIN)/python benchmarks/packages.py --write docs/benchmarks
 	$(BIN)/python benchmarks/receipts.py --write docs/benchmarks
 	$(BIN)/python benchmarks/engines.py --write docs/benchmarks
+	$(BIN)/python benchmarks/observing.py --write docs/benchmarks
+	$(BIN)/python benchmarks/plan.py --write docs/benchmarks
+	$(BIN)/python benchmarks/targets.py --write docs/benchmarks
 
 pins:
 	uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \

@@ -19,8 +19,10 @@ from typing import Any
 
 import peers
 import psycopg
+import targets
 from measuring import QUERY, TIMEOUT, answered, function, processor_seconds
 from peers import Peer
+from targets import Target
 from terminal import folder, machine, positive, progress
 
 from sunup.connecting.credentials import CredentialSource
@@ -169,6 +171,19 @@ def _report(found: dict[str, Measured], arguments: argparse.Namespace) -> str:
             f" {median(engine, 'warm'):.1f} | {median(engine, 'plain_connect'):.1f} |"
             f" {median(engine, 'plain_query'):.2f} |"
         )
+    if arguments.write is not None:
+        kinds = {"cold": "cold_cpu", "warm": "warm_cpu"}
+        of_targets = [
+            Target(
+                f"{TITLES[engine]}: processor time, {name} / Aurora's",
+                LIMIT,
+                median(engine, what) / median("aurora", what),
+            )
+            for engine in ENGINES
+            if engine != "aurora"
+            for name, what in kinds.items()
+        ]
+        targets.note(arguments.write, "engines", of_targets)
     met = "met" if worst <= LIMIT else "**missed**"
     lines += [
         "",

@@ -142,11 +142,8 @@ def python(
         shutil.copytree(base, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests"))
     shutil.copytree(PEERS / source, target, dirs_exist_ok=True)
     if base is not None:
-        replace(
-            target / "app.py",
-            "from sunup.integrations.sqlalchemy import create_async_engine",
-            "from engine import create_async_engine",
-        )
+        app = target / "app.py"
+        app.write_text(without_sunup(app.read_text()))
     compileall.compile_dir(target, quiet=2)
     return Peer(name, target, zipped(target), size(target), environ=environ, runtime=runtime)
 
@@ -208,11 +205,20 @@ def install(target: Path, *names: str) -> None:
     compileall.compile_dir(target, quiet=2)
 
 
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    if old not in text:
-        raise SystemExit(f"{path}: expected the line {old!r}")
-    path.write_text(text.replace(old, new))
+def without_sunup(text: str) -> str:
+    """The FastAPI example's app.py with an engine of its own, and without receipts."""
+    for old, new in (
+        ("from sunup import exactly_once\n", ""),
+        (
+            "from sunup.integrations.sqlalchemy import create_async_engine",
+            "from engine import create_async_engine",
+        ),
+        ("app.add_middleware(exactly_once, database=engine, repeat=True)\n", ""),
+    ):
+        if old not in text:
+            raise SystemExit(f"the FastAPI example's app.py: expected the line {old!r}")
+        text = text.replace(old, new)
+    return text
 
 
 def size(folder: Path) -> int:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import psycopg
 import report
+import targets
+from targets import Target
 from terminal import folder, machine, positive, progress
 
 from sunup.connecting.credentials import from_environment
@@ -82,6 +84,17 @@ def main() -> None:
         server_is = f"PostgreSQL {binaries.version}, {arguments.clients} clients of pgbench"
         page = f"# The emulator's front\n\n{machine()}, {server_is}\n\n{text}\n`python benchmarks/relay.py`\n"
         (arguments.write / "relay.md").write_text(page, encoding="utf-8")
+        found = [
+            Target(
+                f"{row[0]}: share of the same way to the server",
+                TARGET,
+                float(row[-2]),
+                at_least=True,
+            )
+            for row in rows
+            if secured
+        ]
+        targets.note(arguments.write, "relay", found)
 
 
 def _row(

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import peers
 import report
+import targets
 from measuring import add_user, answered, function
 from peers import Peer
+from targets import Target
 from terminal import folder, machine, positive, progress
 
 from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
@@ -66,6 +68,11 @@ def main() -> None:
     print(text)
     if arguments.write:
         write(text, arguments.rounds, arguments.write)
+        worst = [
+            Target(f"wake to response, {row[0]}: most above, ms", TARGET, float(row[3]))
+            for row in woken
+        ]
+        targets.note(arguments.write, "waking", worst)
 
 
 async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, ...]]:

@@ -472,7 +472,7 @@ def test_a_database_that_sleeps_does_not_hold_up_priming(
         await asyncio.sleep(deadline.remaining())
         raise DatabaseResuming
 
-    monkeypatch.setattr("sunup.adapter.handler.PRIME_LIMIT", 0.3)
+    monkeypatch.setattr("sunup.adapter.priming.LIMIT", 0.3)
     began = time.monotonic()
     handler = make(app, prime="/")
     assert time.monotonic() - began < 1

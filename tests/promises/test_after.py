@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from sunup import logs
-from sunup.adapter import handler as handlers
+from sunup.adapter import priming
 from sunup.adapter.handler import Handler
 from sunup.asyncpg import Database
 from sunup.settings import Settings
@@ -324,7 +324,7 @@ def test_a_prime_that_takes_too_long_is_the_only_one(
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"as usual"})
 
-    monkeypatch.setattr(handlers, "PRIME_LIMIT", 0.1)
+    monkeypatch.setattr(priming, "LIMIT", 0.1)
     handler = Handler(app, interface="asgi", prime="/slow", settings=Settings())
     for _ in range(2):
         reply = handler(event_2(rawPath="/", body=""), Context(30))

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of INIT's 10 s, how many priming may use. A sleeping database takes longer: it wakes meanwhile.
-PRIME_LIMIT = 1.0
-
 # Seconds for closing connections ahead of a snapshot.
 _CLOSE_LIMIT = 5.0
 
@@ -110,7 +107,9 @@ class Handler:
         if prime is not None and not prime.startswith("/"):
             raise ValueError(f"prime is {prime!r}; expected a path of the app, such as /health")
         if prime is not None and _starts_for_a_request():
-            self._prime(prime)
+            from .priming import ask
+
+            ask(prime, self._run, lambda current: self._end(current, answered=False))
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
         lifecycle.on_shutdown(self._shut_down)
         if self._observer is not None:
@@ -236,31 +235,6 @@ class Handler:
             logger.warning(
                 "tasks still running after the request; they pause until the next one: %s", names
             )
-
-    def _prime(self, path: str) -> None:
-        """Ask the app for a path. What it answers, or raises, is noted in the log only."""
-        path, _, query = path.partition("?")
-        headers = [("host", "localhost"), ("user-agent", "sunup-prime")]
-        call = Call("GET", path, query, headers, server=("localhost", 443))
-        current = request.Request(method="GET", path=path)
-        token = request.begin(current, alone=True)
-        try:
-            with deadline.within(PRIME_LIMIT):
-                alarm.arm(PRIME_LIMIT + alarm.BLOCKED, self._run.callers)
-                try:
-                    status = self._run(call).status
-                finally:
-                    alarm.disarm()
-                    self._end(current, answered=False)
-            if 400 <= status < 500:  # what is more, is nearly always a database that sleeps
-                logger.info("priming with %s was answered %d", path, status)
-        except answers.ENDS_THE_PROCESS:
-            raise
-        except BaseException as error:
-            # A database that sleeps, nearly always: the request will wait for it.
-            logger.info("priming with %s ended with %s", path, type(error).__name__)
-        finally:
-            request.end(token)
 
     def _begin_connecting(self) -> None:
         if self._database is not None:

@@ -33,10 +33,12 @@ _marks: dict[str, tuple[float, float, float]] = {}
 # What sunup does at a start besides importing: in the module, of the class, the function.
 _SPANS = {
     "sunup.adapter.asgi": ("AsgiRunner", "start", "the app's start-up"),
-    "sunup.adapter.handler": ("Handler", "_prime", "priming"),
+    "sunup.adapter.priming": ("", "ask", "priming"),
     "sunup.asyncpg.attempt": ("", "connected", "connecting"),
     "sunup.psycopg.attempt": ("", "connect", "connecting"),
 }
+# They import on behalf of others: who that is, the open imports tell.
+_MACHINERY = frozenset({"importlib", "importlib._bootstrap", "_frozen_importlib"})
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
@@ -155,7 +157,7 @@ def _note_edges() -> None:
     ) -> "Any":
         module = original(name, globals, locals, fromlist, level)
         who = (globals or {}).get("__name__")
-        if who:
+        if who and who not in _MACHINERY:
             absolute = name
             if level:
                 package = (globals or {}).get("__package__") or who

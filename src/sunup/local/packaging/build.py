@@ -11,7 +11,17 @@ from pathlib import Path
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
-from . import application, archive, bytecode, conflicts, dependencies, django_apps, trial, verify
+from . import (
+    application,
+    archive,
+    bytecode,
+    conflicts,
+    dependencies,
+    django_apps,
+    trial,
+    unused,
+    verify,
+)
 from .modules import Modules
 from .target import Target
 
@@ -77,6 +87,7 @@ def build(
         names = _files(app)
         conflicts.check(names, _files(folder), owners)
         _move(app, names, folder)
+        unused.remove(folder, project.texts("keep"))
         own = {path.split("/")[0].removesuffix(".py") for path in names}
         notes += verify.web_sockets(folder, names)
         natives = verify.natives(folder, target)
