@@ -105,9 +105,10 @@ def measure(
     target = path or found.text("check") or "/"
     if not target.startswith("/"):
         raise CommandError(f"--path {target!r} is no path", "It begins with a slash: /users")
-    deployed = declared(variables(found.tfvars))[0].memory
+    deployment = declared(variables(found.tfvars))[0]
+    deployed = deployment.memory
     memories = tuple(sorted(set(memory or {*_MEMORIES, deployed})))
-    wanted = Wanted(memories, target, starts, requests)
+    wanted = Wanted(memories, target, starts, requests, deployment.engine)
     with waiting("Packaging") as tell:
         report, profile = measured(
             found,
@@ -117,7 +118,6 @@ def measure(
             Prices(),
             tell,
         )
-    assert profile is not None
     changes = [] if before is None else compared(report, before)
     if html is not None:
         html.write_text(page(report, profile), encoding="utf-8")

@@ -162,7 +162,7 @@ class Emulator:
             self._database = dict(self._server)
         code, runtime = self._app or folder, None
         # Of a package they are beside it: what it was made from.
-        found = project.find(code if code.is_dir() else code.parent)
+        found = project.find(options.project or (code if code.is_dir() else code.parent))
         source = None
         if code.is_dir():
             source = found.code if found.code != found.folder else None

@@ -150,9 +150,10 @@ class EmulatorOptions:
     `migrations` is Alembic's folder; that of the app, or beside the package, unless given.
     `bootstrap` is the command of a custom runtime, run in the app's folder instead of Python.
     `postgres` is a version or folder, as `sunup.local.servers.find` takes it. `keep` is a folder
-    where the database's root certificate stays from run to run. With `tracing` each request is
-    sampled, and X-Ray's daemon listens. `engine` says which of `aurora`,
-    `rds_proxy`, `dsql` and `neon` (also the pooler's) counts.
+    where the database's root certificate stays from run to run. `project` is the folder of a
+    package's app, where the package lies elsewhere: of its migrations. With `tracing` each request
+    is sampled, and X-Ray's daemon listens. `engine` says which of `aurora`, `rds_proxy`, `dsql`
+    and `neon` (also the pooler's) counts.
     """
 
     handler: str = Function.handler
@@ -165,6 +166,7 @@ class EmulatorOptions:
     keep: Path | None = None
     port: int = 0
     console_port: int = 0
+    project: Path | None = None
     tracing: bool = False
     engine: EngineName = "aurora"
     aurora: AuroraOptions = field(default_factory=AuroraOptions)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sunup.local.emulator import Emulator, EmulatorOptions
 from sunup.local.emulator.limits import processor_share_available
+from sunup.local.emulator.options import EngineName
+from sunup.local.errors import CommandError
 from sunup.local.packaging.build import Part, build
 from sunup.local.packaging.target import choose
 from sunup.local.planning import Prices
@@ -34,7 +36,7 @@ class Wanted:
     path: str = "/"
     starts: int = 5
     requests: int = 50
-    profile: bool = True
+    engine: EngineName = "aurora"
 
 
 def measure(
@@ -44,14 +46,18 @@ def measure(
     environ: dict[str, str],
     prices: Prices,
     tell: Callable[[str], None] = lambda text: None,
-) -> tuple[Report, profile.Profile | None]:
+) -> tuple[Report, profile.Profile]:
     """Start the app again and again. Raises `CommandError`, with the app's log where it fails."""
     notes: list[str] = []
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if (project.text("python") or version) != version:
+        notes.append(
+            f"measured with Python {version}, and the app is for {project.text('python')}: make a "
+            "virtual environment with that one, and install sunup[dev] there"
+        )
     with _packaged(project, package, tell) as (archive, parts, sizes):
         options = EmulatorOptions(
-            handler=project.handler,
-            environ=environ,
-            migrations=project.migrations,
+            handler=project.handler, environ=environ, engine=wanted.engine, project=project.folder
         )
         tell("Starting the emulated AWS")
         with Emulator(archive, options) as aws:
@@ -67,20 +73,13 @@ def measure(
             whole = samples.get(WHOLE_PROCESSOR) or [
                 sandbox.start(WHOLE_PROCESSOR, wanted.requests) for _ in range(wanted.starts)
             ]
-            found = seen = None
-            if wanted.profile:
-                tell("Looking into INIT")
-                found, seen = _profiles(sandbox, project)
+            tell("Looking into INIT")
+            found, seen = _profiles(sandbox, project)
             results = [measured(each, samples[each], prices) for each in sorted(samples)]
-            dearest, words, move = [], [], []
-            if found is not None and seen is not None:
-                own = _own(project)
-                dearest = imports.dearest(found, seen)
-                words = [
-                    advice.advice_for(each, found, own, aws.functions.function.code)
-                    for each in dearest
-                ]
-                move = advice.to_move(found)
+            dearest, own = imports.dearest(found, seen), _own(project)
+            code = aws.functions.function.code
+            words = [advice.advice_for(each, found, own, code) for each in dearest]
+            move = advice.to_move(found)
     statuses = {each.status for each in whole}
     if max(statuses) >= 300:
         notes.append(
@@ -106,7 +105,7 @@ def measure(
         parts=parts,
         imports=dear(dearest, words),
         to_move=[(name, round(seconds * 1000, 1)) for name, seconds in move],
-        work=[] if found is None else work_of(found),
+        work=work_of(found),
         needs=needs_of(whole),
         notes=notes,
     )
@@ -159,7 +158,16 @@ def _packaged(
     with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         arch = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        made = build(project, choose(version, arch), Path(name) / "measured.zip", tell)
+        try:
+            made = build(project, choose(version, arch), Path(name) / "measured.zip", tell)
+        except CommandError as error:
+            if "--python" not in error.cure:
+                raise
+            cure = (
+                "Measure with the Python that your function has: make a virtual environment with "
+                "it, and install sunup[dev] there."
+            )
+            raise CommandError(error.what, cure) from None
         yield made.path, made.parts, (made.zipped, made.unpacked)
 
 

@@ -16,7 +16,7 @@ td{vertical-align:top}
 .note{opacity:.7;font-size:.85rem}svg{width:100%;height:auto}code{font-size:.85em}"""
 
 
-def page(report: Report, profile: Profile | None) -> str:
+def page(report: Report, profile: Profile) -> str:
     """HTML."""
     parts = [
         f"<h1>{escape(title_of(report))}</h1>",
@@ -26,16 +26,12 @@ def page(report: Report, profile: Profile | None) -> str:
         "<h2>Memory</h2>",
         _memories(report),
     ]
-    if profile is not None:
-        parts += [
-            "<h2>INIT</h2>",
-            flame(
-                profile,
-                "What INIT does: a box is an import or a piece of work, below what caused it",
-            ),
-            "<h2>The dearest imports</h2>",
-            _imports(report),
-        ]
+    parts += [
+        "<h2>INIT</h2>",
+        flame(profile, "A box is an import or a piece of work, below what caused it"),
+        "<h2>The dearest imports</h2>",
+        _imports(report),
+    ]
     if report.parts:
         parts += ["<h2>The package</h2>", _parts(report)]
     parts += [f'<p class="note">{escape(each)}</p>' for each in report.notes]
