@@ -28,6 +28,7 @@ PEERS = ROOT / "benchmarks" / "peers"
 SUNUP = "sunup: users"
 SUNUP_ASGI = "sunup: users, no framework"
 SUNUP_FASTAPI = "sunup: FastAPI, SQLAlchemy"
+SUNUP_SNAPSTART = "sunup: FastAPI, SQLAlchemy, SnapStart"
 FLOOR = "floor: handler, asyncpg, in INIT"
 STARLETTE = "Starlette, Mangum, psycopg, boto3"
 FASTAPI = "FastAPI, Mangum, SQLAlchemy, boto3"
@@ -77,7 +78,9 @@ def names() -> list[str]:
     node = (
         (NODE, BUNDLED, CONNECTED, PRIMED) if shutil.which("node") and shutil.which("npm") else ()
     )
-    return [SUNUP, SUNUP_ASGI, FLOOR, SUNUP_FASTAPI, STARLETTE, POWERTOOLS, FASTAPI, *node]
+    # Wheels of what they need are for newer systems than Lambda's Python 3.11 has.
+    orm = (SUNUP_FASTAPI, SUNUP_SNAPSTART, FASTAPI) if sys.version_info >= (3, 12) else ()
+    return [SUNUP, SUNUP_ASGI, FLOOR, STARLETTE, POWERTOOLS, *orm, *node]
 
 
 def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
@@ -98,6 +101,13 @@ def build(folder: Path, trusted: Roots, wanted: Collection[str]) -> list[Peer]:
         SUNUP_ASGI: lambda name: packaged(name, asgi, folder / "users_asgi", few, runtime),
         FLOOR: lambda name: python(name, "floor", folder, ("asyncpg",), few, runtime),
         SUNUP_FASTAPI: lambda name: packaged(name, fastapi, folder / "fastapi", few, runtime),
+        SUNUP_SNAPSTART: lambda name: packaged(
+            name,
+            fastapi,
+            folder / "fastapi_snapstart",
+            {**few, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
+            runtime,
+        ),
         STARLETTE: lambda name: python(
             name, "starlette_mangum", folder, ("starlette", "mangum", *psycopg), whole, runtime
         ),

@@ -170,7 +170,8 @@ Medians of {results.rounds} fresh processes each, which took turns, and {results
 through the emulator: the real runtime client, TLS, tokens; INIT at the full processor, requests at the share of the memory
 setting. Files are in the page cache. Node runs with a small Runtime API client in JavaScript
 (`benchmarks/peers/node/runtime.mjs`), which is lighter than Lambda's own. What differs on Lambda: the sandbox, the
-distance to the database, and the disk.
+distance to the database, and the disk. With SnapStart INIT has passed when the release was made: the first request
+begins with the restore's hooks and connects; what restoring itself takes is Lambda's, and not in it.
 
 ![Bars of INIT and the first request for each app](cold-start.svg)
 

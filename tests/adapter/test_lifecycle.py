@@ -94,6 +94,31 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(
     assert httpx2.get(f"{aws.url}/", timeout=30).text == first.text
 
 
+def test_a_snapshot_is_primed_without_the_connection(emulate: Emulate, folder: Path) -> None:
+    entry = folder / "lambda_function.py"
+    entry.write_text(ENTRY.replace("database=db)", 'database=db, prime="/primed")'))
+    app = folder / "app.py"
+    app.write_text(
+        APP.replace(
+            "    async with db.connection() as connection:\n        pid",
+            "    print('asked for', scope['path'], flush=True)\n    async with db.connection() as connection:\n        pid",
+        )
+    )
+    aws = emulate(folder, environ={"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})
+    first = httpx2.get(f"{aws.url}/first", timeout=30)
+    assert first.status_code == 200
+    wanted = ("asked for", "before the snapshot", "after the restore")
+    assert [line for line in lines(aws) if line.startswith(wanted)] == [
+        "asked for /primed",
+        "before the snapshot",
+        "after the restore",
+        "asked for /first",
+    ]
+    # The same session for the next one; that of the snapshot is closed.
+    assert httpx2.get(f"{aws.url}/next", timeout=30).text == first.text
+    assert aws.state()["aurora"]["connections"] == 1
+
+
 def test_the_hooks_are_registered_with_snapstart_only(monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(snapshot_restore_py.get_before_snapshot())
     Handler(echo).close()

@@ -84,7 +84,9 @@ class Handler:
         self._database = database
         if database is not None:
             _ = database.settings  # a wrong setting ends INIT here, and the log says which
-            if _starts_for_a_request():
+            # Only for a request that waits may a sleeping database be woken: provisioned
+            # concurrency and SnapStart initialise long before anybody calls.
+            if _initialization() == "on-demand":
                 self._begin_connecting()
         if app is None:
             app = load(self._settings.app or "app:app", "SUNUP_APP")
@@ -106,7 +108,9 @@ class Handler:
             self._run = WsgiRunner(app)
         if prime is not None and not prime.startswith("/"):
             raise ValueError(f"prime is {prime!r}; expected a path of the app, such as /health")
-        if prime is not None and _starts_for_a_request():
+        # A snapshot is made once for each release, whose migrations have just woken the database:
+        # what a first request does only once is in it, without the connection.
+        if prime is not None and _initialization() in ("on-demand", "snap-start"):
             from .priming import ask
 
             ask(prime, self._run, lambda current: self._end(current, answered=False))
@@ -285,13 +289,9 @@ def _observer_of(settings: Settings) -> "Observer | None":
     return Observer(settings)
 
 
-def _starts_for_a_request() -> bool:
-    """Whether a request is waiting behind this start: only then may a sleeping database be woken.
-
-    Provisioned concurrency and SnapStart initialise long before anybody calls (Lambda Developer
-    Guide, "Using Lambda environment variables").
-    """
-    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
+def _initialization() -> str:
+    """What this start is for (Lambda Developer Guide, "Using Lambda environment variables")."""
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 
 
 def _lower(names: Collection[str]) -> tuple[str, ...]:
