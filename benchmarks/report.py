@@ -133,11 +133,16 @@ def of_fastapi(results: Results) -> list[Target]:
     memory = min(results.samples)
     if not {peers.SUNUP_FASTAPI, peers.FASTAPI} <= results.samples[memory].keys():
         return []
-    ours, theirs = (
-        results.median(memory, name, lambda s: s.cold)
-        for name in (peers.SUNUP_FASTAPI, peers.FASTAPI)
-    )
-    return [Target(f"{peers.SUNUP_FASTAPI}: cold response / {peers.FASTAPI}", 0.35, ours / theirs)]
+    theirs = results.median(memory, peers.FASTAPI, lambda s: s.cold)
+    return [
+        Target(
+            f"{name}: cold response / {peers.FASTAPI}",
+            0.35,
+            results.median(memory, name, lambda s: s.cold) / theirs,
+        )
+        for name in (peers.SUNUP_FASTAPI, peers.SUNUP_SNAPSTART)
+        if name in results.samples[memory]
+    ]
 
 
 def write(results: Results, folder: Path) -> None:
