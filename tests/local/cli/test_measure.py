@@ -94,10 +94,28 @@ def test_an_app_that_fails_is_told_with_its_words(app: Path, cli: Cli) -> None:
     status, _, err = cli("measure", app, *QUICK, "--path", "/broken")
     assert status == 1
     assert "GET /broken was answered with" in err
+    assert len(err.strip().splitlines()) == 2
+    (app / "app.py").write_text("import os\n\napp = os.environ['SECRET']\n")
+    status, _, err = cli("measure", app, *QUICK)
+    assert status == 1
+    assert "KeyError" in err
+    assert "--env NAME=VALUE" in err
+    assert len(err.strip().splitlines()) == 2
     (app / "app.py").write_text("import app_that_is_not_there\n\napp = None\n")
     status, _, err = cli("measure", app, *QUICK)
     assert status == 1
     assert "app_that_is_not_there" in err
+
+
+def test_without_processor_shares_a_whole_processor_is_measured(
+    app: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sunup.local.measuring.measuring.processor_share_available", lambda: False)
+    status, out, err = cli("measure", app, *QUICK, "--max-cold", 60_000)
+    assert status == 0, err
+    assert "1769" in out
+    assert "cgroups need root" in out
+    assert cli("measure", app, *QUICK, "--max-cold", 1)[0] == 1
 
 
 def test_a_package_is_measured_as_it_is(app: Path, cli: Cli) -> None:

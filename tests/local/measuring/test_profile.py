@@ -91,6 +91,14 @@ def test_an_import_costs_what_only_it_leads_to() -> None:
     assert prices["json"].chain == ("app", "web", "json")
 
 
+def test_what_another_leads_to_anyway_is_told() -> None:
+    found = of(*ENTRIES)
+    prices = {each.module: each for each in imports.dearest(found, of(*ENTRIES, edges=EDGES))}
+    # The app imports json itself; without that line web would.
+    assert (prices["json"].importers, prices["json"].anyway) == (frozenset({"app"}), "web")
+    assert (prices["web"].importers, prices["web"].anyway) == (frozenset({"app"}), None)
+
+
 def test_what_the_runtime_imports_costs_nothing() -> None:
     runtime = [*EDGES, ("awslambdaric.__main__", "json")]
     prices = imports.dearest(of(*ENTRIES), of(*ENTRIES, edges=runtime))
@@ -130,7 +138,7 @@ def test_what_init_makes_at_its_end_is_named_with_its_place(tmp_path: Path) -> N
 
     def said(module: str, *importers: str) -> str:
         chain = (*importers, module)
-        each = imports.Import(module, 0.1, 0.1, 0.1, 1, chain, frozenset(importers[-1:]))
+        each = imports.Import(module, 0.1, 0.1, 0.1, 1, chain, frozenset(importers[-1:]), None)
         return advice_for(each, found, own, tmp_path)
 
     assert said("pandas", "app") == (

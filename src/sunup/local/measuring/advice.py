@@ -44,6 +44,8 @@ def advice_for(found: Import, profile: Profile, own: frozenset[str], code: Path)
         if said is not None and file is not None:
             use, line = said
             places.setdefault(use, []).append(f"{_short(file, code)}:{line}")
+    if places and found.anyway is not None:
+        return f"{found.anyway} needs it anyway"
     if "at import" in places:
         place = places["at import"][0]
         return f"{place} needs it at import{f': {lighter}' if lighter else ''}"

@@ -21,8 +21,8 @@ _ALIKE = 0.9
 class Import:
     """A module. Times in seconds: `saved` on the clock if nobody imported it, `own` its own part.
 
-    `chain` are the modules that lead to it from the app's, itself at the end; `importers` all that
-    import it, or what is in it.
+    `chain` are the modules that lead to it from the app's, itself at the end; `importers` those of
+    the app's that import it, or what is in it. `anyway` is who would, if they did not.
     """
 
     module: str
@@ -32,6 +32,7 @@ class Import:
     modules: int
     chain: tuple[str, ...]
     importers: frozenset[str]
+    anyway: str | None
 
 
 def dearest(profile: Profile, graph: Profile, most: int = 10) -> list[Import]:
@@ -59,6 +60,7 @@ def dearest(profile: Profile, graph: Profile, most: int = 10) -> list[Import]:
     tops = {node.name.partition(".")[0] for node in avoidable if node.kind == "dependency"}
     candidates = {node.name: node for node in longest}
     candidates |= {name: nodes[name] for name in tops if name in nodes}
+    apps = {name for name, node in nodes.items() if node.kind == "app"}
     found = []
     for node in candidates.values():
         lost = reachable - _reach(edges, roots, without=node.name)
@@ -73,7 +75,7 @@ def dearest(profile: Profile, graph: Profile, most: int = 10) -> list[Import]:
                     node.own,
                     len(gone),
                     _chain(edges, roots, node.name, nodes),
-                    _importers(graph, node.name),
+                    *_importers(edges, roots, node.name, apps, nodes),
                 )
             )
     found.sort(key=lambda each: (-each.saved, each.module.count(".")))
@@ -93,13 +95,29 @@ def _reach(edges: dict[str, set[str]], roots: set[str], without: str | None) -> 
     return seen
 
 
-def _importers(graph: Profile, module: str) -> frozenset[str]:
+def _importers(
+    edges: dict[str, set[str]],
+    roots: set[str],
+    module: str,
+    apps: set[str],
+    nodes: dict[str, Node],
+) -> tuple[frozenset[str], str | None]:
+    """The app's modules that import it, and who else would lead to it."""
     within = f"{module}."
-    return frozenset(
+    importers = {
         who
-        for who, whom in graph.edges
-        if (whom == module or whom.startswith(within)) and not f"{who}.".startswith(within)
-    )
+        for who in apps
+        if any(each == module or each.startswith(within) for each in edges.get(who, ()))
+    }
+    others = {
+        who: {each for each in them if who not in importers or not f"{each}.".startswith(within)}
+        for who, them in edges.items()
+    }
+    reached = _reach(others, roots, None)
+    if module not in reached:
+        return frozenset(importers), None
+    chain = _chain(others, roots, module, nodes)
+    return frozenset(importers), chain[-2] if len(chain) > 1 else None
 
 
 def _chain(

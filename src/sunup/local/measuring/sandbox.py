@@ -21,7 +21,6 @@ HOOK = Path(__file__).with_name("hook.py")
 
 # A package's start may be slow where the processor is shared.
 _LIMIT = 60.0
-_LINES = 12
 # Bytes of Lambda's own line about a request, which is not among an instance's.
 _REPORT = 180
 
@@ -91,15 +90,14 @@ class Sandbox:
             written = (_size(lines) - before) / max(1, warm)
             peak = peak_megabytes(instance.pid)
         except InstanceFailed as error:
-            raise _failed(str(error), lines) from None
+            raise _failed(str(error)) from None
         finally:
             await instance.stop()
         processor = (used[0], used[1] - used[0], (used[2] - used[1]) / max(1, warm))
         return Sample(init, first, took, processor, peak, status, written + _REPORT)
 
     async def _profiled(self, function: Function) -> float:
-        lines: list[str] = []
-        instance = Instance(function, lines.append)
+        instance = Instance(function, lambda line: None)
         began = time.perf_counter()
         try:
             await instance.start(limit=_LIMIT)
@@ -107,7 +105,7 @@ class Sandbox:
             # The second time that it asks for an event is noted a moment after its answer.
             await asyncio.sleep(0.05)
         except InstanceFailed as error:
-            raise _failed(str(error), lines) from None
+            raise _failed(str(error)) from None
         finally:
             await instance.stop()
         return began
@@ -129,9 +127,11 @@ class Sandbox:
         return took, status
 
 
-def _failed(reason: str, lines: list[str]) -> CommandError:
-    log = "\n       ".join(line for each in lines[-_LINES:] for line in each.splitlines()[-_LINES:])
-    return CommandError(f"the app does not start: {reason}", log)
+def _failed(reason: str) -> CommandError:
+    return CommandError(
+        f"the app fails in the emulated AWS: {reason}",
+        "What it needs of variables is passed by --env NAME=VALUE; sunup emulate shows its log.",
+    )
 
 
 def _size(lines: list[str]) -> int:
