@@ -1,19 +1,13 @@
-"""The report as a page: one file, which loads nothing."""
+"""The report as a page."""
 
 from html import escape
+
+from sunup.local.document import document, table
 
 from .flame import flame
 from .profile import Profile
 from .report import Report
 from .words import findings, title_of
-
-_STYLE = """:root{color-scheme:light dark}
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:right}
-td{vertical-align:top}
-.left{text-align:left}th{font-weight:600;border-bottom:1px solid #8884}.best{font-weight:600}
-.note{opacity:.7;font-size:.85rem}svg{width:100%;height:auto}code{font-size:.85em}"""
 
 
 def page(report: Report, profile: Profile) -> str:
@@ -25,8 +19,6 @@ def page(report: Report, profile: Profile) -> str:
         "</ul>",
         "<h2>Memory</h2>",
         _memories(report),
-    ]
-    parts += [
         "<h2>INIT</h2>",
         flame(profile, "A box is an import or a piece of work, below what caused it"),
         "<h2>The dearest imports</h2>",
@@ -40,19 +32,12 @@ def page(report: Report, profile: Profile) -> str:
         f"{escape(report.date)}; medians of {report.starts} starts with {report.requests} warm "
         "requests each.</p>"
     )
-    title = escape(title_of(report))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</html>\n"
-    )
+    return document(title_of(report), parts)
 
 
 def _memories(report: Report) -> str:
-    rows = []
-    for each in report.memories:
-        mark = ' class="best"' if each.memory == report.recommended else ""
-        cells = (
+    rows = [
+        (
             f"{each.memory} MB",
             f"{each.init:.0f}",
             f"{each.first:.0f}",
@@ -64,46 +49,42 @@ def _memories(report: Report) -> str:
             f"{each.peak_mb:.0f}",
             f"${each.dollars:.2f}",
         )
-        rows.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in (
-            "memory",
-            "INIT ms",
-            "first request ms",
-            "cold response ms",
-            "warm p50 ms",
-            "p95",
-            "p99",
-            "processor ms",
-            "peak MB",
-            "a million requests",
-        )
+        for each in report.memories
+    ]
+    head = (
+        *("memory", "INIT ms", "first request ms", "cold response ms", "warm p50 ms", "p95"),
+        *("p99", "processor ms", "peak MB", "a million requests"),
     )
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    best = [each.memory for each in report.memories].index(report.recommended)
+    return table(head, rows, left=(), best=[best])
 
 
 def _imports(report: Report) -> str:
     rows = [
-        f'<tr><td class="left"><code>{escape(each.module)}</code></td>'
-        f"<td>{each.saved_ms:.1f}</td><td>{each.saved_processor_ms:.1f}</td>"
-        f"<td>{each.modules}</td>"
-        f'<td class="left"><code>{escape(" → ".join(each.chain))}</code></td>'
-        f'<td class="left">{escape(each.advice)}</td></tr>'
+        (
+            f"<code>{escape(each.module)}</code>",
+            f"{each.saved_ms:.1f}",
+            f"{each.saved_processor_ms:.1f}",
+            f"{each.modules}",
+            f"<code>{escape(' → '.join(each.chain))}</code>",
+            escape(each.advice),
+        )
         for each in report.imports
     ]
     head = (
-        '<tr><th class="left">import</th><th>saves ms</th><th>of the processor</th>'
-        '<th>modules</th><th class="left">why it is there</th><th class="left">what to do</th></tr>'
+        *("import", "saves ms", "of the processor", "modules", "why it is there", "what to do"),
     )
-    return f"<table>{head}{''.join(rows)}</table>"
+    return table(head, rows, left=(0, 4, 5))
 
 
 def _parts(report: Report) -> str:
     rows = [
-        f'<tr><td class="left">{escape(each.name)}</td><td>{escape(each.version)}</td>'
-        f"<td>{each.zipped / 1e6:.2f}</td><td>{each.unpacked / 1e6:.2f}</td></tr>"
+        (
+            escape(each.name),
+            escape(each.version),
+            f"{each.zipped / 1e6:.2f}",
+            f"{each.unpacked / 1e6:.2f}",
+        )
         for each in report.parts
     ]
-    head = '<tr><th class="left">part</th><th>version</th><th>zipped MB</th><th>MB</th></tr>'
-    return f"<table>{head}{''.join(rows)}</table>"
+    return table(("part", "version", "zipped MB", "MB"), rows)

@@ -1,18 +1,12 @@
-"""The plan as a page: one file, which loads nothing."""
+"""The plan as a page."""
 
 from html import escape
+
+from sunup.local.document import document, table
 
 from .picture import week
 from .studying import Plan
 from .words import headline, shown_changes, summary
-
-_STYLE = """:root{color-scheme:light dark}
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:right}
-td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}
-th{font-weight:600;border-bottom:1px solid #8884}.now{font-weight:600}
-code{font-size:.85em}.note{opacity:.7;font-size:.85rem}svg{width:100%;height:auto}"""
 
 
 def page(plan: Plan, title: str, notes: list[str]) -> str:
@@ -30,37 +24,37 @@ def page(plan: Plan, title: str, notes: list[str]) -> str:
         _changes(plan),
         *(f'<p class="note">{escape(each)}</p>' for each in notes),
     ]
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(headline(plan))}</title><style>{_STYLE}</style>\n"
-        + "\n".join(parts)
-        + "\n</html>\n"
-    )
+    return document(headline(plan), parts)
 
 
 def _bill(plan: Plan) -> str:
     rows = [
-        f"<tr><td>{escape(each.name)}</td><td>${each.dollars.median:,.2f}</td>"
-        f"<td>{each.dollars.low:,.2f} to {each.dollars.high:,.2f}</td>"
-        f"<td>{escape(each.amount)}</td></tr>"
+        (
+            escape(each.name),
+            f"${each.dollars.median:,.2f}",
+            f"{each.dollars.low:,.2f} to {each.dollars.high:,.2f}",
+            escape(each.amount),
+        )
         for each in plan.outcome.parts
     ]
-    head = "<tr><th>part</th><th>median</th><th>nine months in ten</th><th>for</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+    return table(("part", "median", "nine months in ten", "for"), rows, left=(0, 3))
 
 
 def _changes(plan: Plan) -> str:
-    rows = []
-    for each in shown_changes(plan):
-        mark = ' class="now"' if each is plan.now else ""
-        rows.append(
-            f"<tr{mark}><td>{escape(each.title)}</td><td>${each.dollars:,.2f}</td>"
-            f"<td>{each.waited:.1%}</td><td>{each.waiting_hours * 60:,.0f} min</td>"
-            f"<td>${each.total:,.2f}</td><td><code>{escape(each.how)}</code></td></tr>"
+    shown = shown_changes(plan)
+    rows = [
+        (
+            escape(each.title),
+            f"${each.dollars:,.2f}",
+            f"{each.waited:.1%}",
+            f"{each.waiting_hours * 60:,.0f} min",
+            f"${each.total:,.2f}",
+            f"<code>{escape(each.how)}</code>",
         )
+        for each in shown
+    ]
     head = (
-        "<tr><th>change</th><th>bill</th><th>visits that wait</th><th>waiting together</th>"
-        "<th>with what that is worth</th><th>how</th></tr>"
+        *("change", "bill", "visits that wait", "waiting together"),
+        *("with what that is worth", "how"),
     )
-    return f"<table>{head}{''.join(rows)}</table>"
+    return table(head, rows, left=(0, 5), best=[shown.index(plan.now)])
