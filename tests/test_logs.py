@@ -40,7 +40,7 @@ def test_on_lambda_each_event_is_one_json_object_in_the_zone_of_tz(
     logging.getLogger("shop").info("sold\ntwo", extra={"count": 2})
     request.current.reset(token)
     [line] = json_lines(capsys.readouterr().out)
-    assert str(line.pop("time"))[-6:] == "+09:00"
+    assert str(line.pop("timestamp"))[-6:] == "+09:00"
     assert line == {
         "level": "INFO",
         "message": "sold\ntwo",

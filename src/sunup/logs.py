@@ -44,7 +44,9 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         line: dict[str, object] = {
-            "time": _time(record.created),
+            # Lambda Developer Guide, "Log-level filtering": a line without a time that it knows
+            # counts as INFO, and an ERROR would be dropped by a filter for warnings.
+            "timestamp": _time(record.created),
             "level": record.levelname,
             "message": _message(record),
         }
@@ -88,7 +90,7 @@ class LineFormatter(logging.Formatter):
 
 
 # Fields of the request line that its message already has.
-_IN_MESSAGE = frozenset({"method", "path", "status", "request_id"})
+_IN_MESSAGE = frozenset({"method", "path", "status", "request_id", "function", "_aws"})
 
 
 def exception_text(error: BaseException) -> str:

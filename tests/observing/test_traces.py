@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,10 @@ from sunup.adapter.handler import Handler
 from sunup.connecting import timing
 from sunup.connecting.waking import Waking
 from sunup.failures import DatabaseResuming
+from sunup.observing import Outcome
+from sunup.observing.aside import LIMIT, Aside
 from sunup.observing.trace import MOST_SPANS, Trace, id_of, traceparent
+from sunup.observing.xray import address_of
 from sunup.request import note_failure, note_wait
 from sunup.settings import Settings
 from tests.adapter.test_events import event_2
@@ -108,7 +112,7 @@ def test_a_valid_traceparent_is_read() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "00", SENT.upper(), SENT[:-1], f"{SENT}0", f"ff{SENT[2:]}",
+        "", "00", SENT.upper(), SENT[:-1], f"{SENT}0", f"{SENT}-extra", f"ff{SENT[2:]}",
         f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{SENT[3:35]}-{'0' * 16}-01", f"{SENT}\nx",
         f"00-{SENT[3:35]}-00f067aa0ba902bz-01",
     ],
@@ -194,7 +198,7 @@ def test_a_failure_is_a_fault_with_its_code(handler: Any, daemon: Daemon) -> Non
     found = daemon.next()
     assert (found["fault"], found["annotations"]["code"]) == (True, "database_resuming")
     assert ask(made) == 200
-    assert daemon.next()["fault"] is False
+    assert "fault" not in daemon.next()
 
 
 def test_what_is_not_sampled_is_not_sent(
@@ -213,8 +217,8 @@ def test_what_is_not_sampled_is_not_sent(
 def test_many_statements_are_counted_and_left_out(handler: Any, daemon: Daemon) -> None:
     assert ask(handler("xray"), "/many") == 200
     found = daemon.next()
-    assert len(found["subsegments"]) == MOST_SPANS + 1  # INIT besides
-    assert found["annotations"]["left_out"] == 41
+    assert len(found["subsegments"]) == MOST_SPANS
+    assert found["annotations"]["left_out"] == 100 + 2 - MOST_SPANS  # INIT and connect besides
 
 
 def test_nobody_who_listens_is_no_failure(
@@ -223,8 +227,58 @@ def test_nobody_who_listens_is_no_failure(
     daemon.socket.close()
     made = handler("xray")
     assert [ask(made) for _ in range(3)] == [200, 200, 200]
-    monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:0")
-    assert ask(handler("xray")) == 200
+    for address in ("127.0.0.1:0", "", "garbage", "127.0.0.1:", "no.such.host.invalid:2000"):
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
+        made = handler("xray")
+        assert [ask(made) for _ in range(2)] == [200, 200], address
+
+
+def test_the_daemon_s_address_has_several_forms() -> None:
+    assert address_of("127.0.0.1:2000") == (socket.AF_INET, ("127.0.0.1", 2000))
+    assert address_of("tcp:127.0.0.1:2000 udp:127.0.0.2:2001")[1] == ("127.0.0.2", 2001)
+    assert address_of("[::1]:2000")[0] == socket.AF_INET6
+
+
+def test_otel_without_its_api_is_a_warning(
+    handler: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sunup.observing.otel", None)
+    assert ask(handler("otel")) == 200
+
+
+def test_init_belongs_to_the_first_request_only(
+    handler: Any, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = handler("xray")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", f"Root={ROOT};Parent={PARENT};Sampled=0")
+    assert ask(made) == 200
+    assert Waking.told is None
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", f"Root={ROOT};Parent={PARENT};Sampled=1")
+    assert ask(made) == 200
+    assert "INIT" not in [each["name"] for each in daemon.next()["subsegments"]]
+    # Nor to any, where nobody waited for it.
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency")
+    made = handler("xray")
+    assert Waking.told is None
+    assert ask(made) == 200
+    assert "INIT" not in [each["name"] for each in daemon.next()["subsegments"]]
+
+
+def test_an_event_that_fails_is_a_fault(daemon: Daemon) -> None:
+    def events(event: Any, context: Any) -> str:
+        if event["fails"]:
+            raise RuntimeError("broken on purpose")
+        return "done"
+
+    made = Handler(app, settings=Settings(traces="xray"), lifespan="off", events=events)
+    try:
+        with pytest.raises(RuntimeError, match="on purpose"):
+            made({"fails": True}, Context())
+        assert daemon.next()["fault"] is True
+        assert made({"fails": False}, Context()) == "done"
+        assert "fault" not in daemon.next()
+    finally:
+        made.close()
 
 
 def test_a_statement_too_long_for_a_datagram_is_left_out(daemon: Daemon) -> None:
@@ -236,10 +290,10 @@ def test_a_statement_too_long_for_a_datagram_is_left_out(daemon: Daemon) -> None
     assert noted is not None
     for number in range(MOST_SPANS):
         noted.query(0.1, f"select {'column, ' * 400} from t{number}")
-    made.end(noted, current, 200)
+    made.end(noted, current, Outcome(200))
     found = daemon.next()
-    assert found["annotations"]["cut"] is True
-    assert found["subsegments"]
+    assert found["annotations"]["left_out"] + len(found["subsegments"]) == MOST_SPANS
+    assert len(found["subsegments"]) > MOST_SPANS / 3
 
 
 class Kept(SpanExporter):
@@ -290,6 +344,7 @@ def test_opentelemetry_gets_spans_below_the_clients(handler: Any, spans: Kept) -
     assert ask(made, "/sleeping") == 503
     (failed,) = spans.spans
     assert failed.attributes is not None
+    assert failed.attributes["url.path"] == "/sleeping"
     assert failed.attributes["error.type"] == "database_resuming"
     assert failed.status.status_code is trace.StatusCode.ERROR
     assert ask(made) == 200
@@ -319,6 +374,69 @@ def test_what_the_app_traces_itself_lies_below(spans: Kept) -> None:
     assert own.parent is not None
     assert request.context is not None
     assert own.parent.span_id == request.context.span_id
+
+
+def test_the_log_has_the_id_of_the_spans(
+    handler: Any, spans: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "shop")
+    spans.spans.clear()
+    ask(handler("otel"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert {f"{each.context.trace_id:032x}" for each in spans.spans if each.context} == {
+        json.loads(line)["trace_id"]
+    }
+
+
+def test_a_statement_lies_below_the_span_that_ran_it(spans: Kept) -> None:
+    spans.spans.clear()
+
+    async def traced(scope: Any, receive: Any, send: Any) -> None:
+        with trace.get_tracer("app").start_as_current_span("own"):
+            timing.end(time.perf_counter(), "select 1", 1)
+        await reply(send)
+
+    made = Handler(traced, settings=Settings(traces="otel"), lifespan="off")
+    try:
+        made(event_2(), Context())
+    finally:
+        made.close()
+    own, query = (
+        next(each for each in spans.spans if each.name == name) for name in ("own", "select")
+    )
+    assert query.parent is not None
+    assert own.context is not None
+    assert query.parent.span_id == own.context.span_id
+
+
+def test_an_exporter_that_hangs_holds_nobody_up(
+    handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sunup.observing.otel import OpenTelemetry
+
+    held = threading.Event()
+    monkeypatch.setattr(OpenTelemetry, "_send", lambda *_: held.wait(20))
+    made = handler("otel")
+    began = time.monotonic()
+    assert [ask(made) for _ in range(4)] == [200] * 4
+    # The first is waited for, the others know that it is not done.
+    assert time.monotonic() - began < LIMIT + 0.4
+    held.set()
+
+
+def test_work_aside_is_waited_for_a_little() -> None:
+    aside = Aside("test")
+    assert aside.do(lambda: None)
+    assert not aside.do(lambda: time.sleep(0.2), until=time.time() + 0.05)
+    assert not aside.do(lambda: None)  # behind the late one: nobody waits
+    time.sleep(0.4)
+    assert aside.do(lambda: None) or aside.do(lambda: None)
+
+    def broken() -> None:
+        raise SystemExit
+
+    assert aside.do(broken)
+    assert aside.do(lambda: None)
 
 
 def test_a_tracer_that_fails_does_not_fail_the_request(

@@ -96,13 +96,8 @@ locals {
           ]
         },
         {
-          title = "Failures of the database, by code"
-          metrics = [
-            ["sunup", "database_resuming", "function", var.name, { stat = "Sum" }],
-            [".", "database_unreachable", ".", ".", { stat = "Sum" }],
-            [".", "database_full", ".", ".", { stat = "Sum" }],
-            [".", "connection_lost", ".", ".", { stat = "Sum" }],
-          ]
+          title   = "Failures of the database, by code"
+          metrics = [for code in local.failure_codes : ["sunup", code, "function", var.name, { stat = "Sum" }]]
         },
       ] : widget if var.metrics == "emf"
     ],
@@ -138,6 +133,13 @@ locals {
   )
 
   log_group = aws_cloudwatch_log_group.function.name
+
+  # sunup's failures (docs/failures.md).
+  failure_codes = [
+    "access_refused", "connection_lost", "connections_busy", "connections_throttled", "credentials_missing", "database_full",
+    "database_missing", "database_read_only", "database_resuming", "database_unavailable", "database_unreachable",
+    "password_refused", "tls_failed", "token_refused", "transaction_conflict",
+  ]
 }
 
 resource "aws_cloudwatch_dashboard" "this" {

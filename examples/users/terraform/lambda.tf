@@ -24,22 +24,24 @@ resource "aws_lambda_function" "api" {
   kms_key_arn = var.kms_key_arn
 
   environment {
-    variables = merge(var.environment, local.parameters, local.db_session, {
+    # With `tracing` X-Ray, unless `environment` says otherwise (TRACES = "otel").
+    variables = merge({ TRACES = var.tracing ? "xray" : "off" }, var.environment, local.parameters, local.db_session, {
       DB_HOST         = local.db_host
       DB_NAME         = local.db_name
       DB_USER         = var.db_user
       GATEWAY_TIMEOUT = tostring(local.gateway_timeout)
       LOG_LEVEL       = var.log_level
       METRICS         = var.metrics
-      TRACES          = var.tracing ? "xray" : "off"
       TZ              = var.timezone
     })
   }
 
   logging_config {
-    log_format            = "JSON"
-    log_group             = aws_cloudwatch_log_group.function.name
-    application_log_level = lookup({ WARNING = "WARN", CRITICAL = "FATAL" }, var.log_level, var.log_level)
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function.name
+    # sunup itself writes what LOG_LEVEL asks for. A filter here would take the level of a line that it does not understand
+    # for INFO, and drop lines with metrics.
+    application_log_level = var.log_level == "DEBUG" ? "DEBUG" : "INFO"
     system_log_level      = "INFO" # platform.report: durations and memory, which `sunup logs` shows
   }
 

@@ -117,7 +117,7 @@ class Handler:
         lifecycle.on_snapshot(self._before_snapshot, self._after_restore)
         lifecycle.on_shutdown(self._shut_down)
         if self._observer is not None:
-            self._observer.initialised()
+            self._observer.initialised(for_a_request=_initialization() == "on-demand")
         startup.end()
 
     def __call__(self, event: Any, context: LambdaContext | None = None) -> Any:
@@ -169,7 +169,7 @@ class Handler:
             answers.log(current, status, observer)
         finally:
             if observer is not None:
-                observer.end(current, status)
+                _tell(observer, current, status, until=limit)
             request.end(token)
         return response
 
@@ -225,12 +225,23 @@ class Handler:
         if self._observer is not None:
             self._observer.begin(current, [])
 
-        def end() -> None:
-            self._end(current, answered=True)
+        if self._loop is not None:
+            self._loop.mark()
+        failed = True
+        try:
+            answer = triggers.answer(
+                events,
+                event,
+                context,
+                current,
+                loop=self._event_loop,
+                end=lambda: self._end(current, answered=True),
+            )
+            failed = False
+        finally:
             if self._observer is not None:
-                self._observer.end(current, None)
-
-        return triggers.answer(events, event, context, current, loop=self._event_loop, end=end)
+                _tell(self._observer, current, None, failed=failed)
+        return answer
 
     def _end(self, current: request.Request, *, answered: bool) -> None:
         left = ending.end(current, self._loop, answered=answered)
@@ -287,6 +298,24 @@ def _observer_of(settings: Settings) -> "Observer | None":
     from sunup.observing import Observer
 
     return Observer(settings)
+
+
+def _tell(
+    observer: "Observer",
+    current: request.Request,
+    status: int | None,
+    *,
+    failed: bool = False,
+    until: float | None = None,
+) -> None:
+    from sunup.observing import Outcome
+
+    observer.end(
+        current,
+        Outcome(
+            status, failed=failed or (status is None and current.method != "EVENT"), until=until
+        ),
+    )
 
 
 def _initialization() -> str:

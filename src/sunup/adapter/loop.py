@@ -81,7 +81,7 @@ class Loop:
         with self._turn:
             if self._thread is not None:
                 self._end()
-            self._residents = self._tasks.copy() if self._tasks else _NO_TASKS
+            self.mark()
             task = asyncio.Task(work, loop=self._loop)
             done = self._until(task, limit)
             if not done and interrupted():
@@ -95,6 +95,10 @@ class Loop:
                 if task.cancelled():
                     raise Overrun
             return task.result()
+
+    def mark(self) -> None:
+        """What runs now may go on: what comes from here on belongs to what is done next."""
+        self._residents = self._tasks.copy() if self._tasks else _NO_TASKS
 
     def settle(self, limit: float) -> list[str]:
         """Run what the last work began and did not wait for, for at most `limit` seconds.

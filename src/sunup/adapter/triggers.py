@@ -42,8 +42,8 @@ def answer(
 
     `loop` gives the app's event loop; `end` is called when the function has ended.
     """
-    token = request.begin(current, alone=True)
     limit = deadline.of_invocation(now=current.started, remaining_ms=remaining_ms(context))
+    token = request.begin(current, alone=True)
     try:
         with deadline.until(limit):
             deadline.share(limit)

@@ -150,7 +150,8 @@ class Ledger(Generic[C]):
             )
 
     def gave_up(self, waited: float) -> DatabaseUnavailable:
-        """The failure for a caller that waited in vain, `waited` seconds long."""
+        """The failure for a caller that waited in vain, `waited` seconds long: noted, too."""
+        request.note_wait(waited, resuming=waited >= RESUMING_AFTER)
         return gave_up(self.waking, self.last_failure, waited)
 
     # Holding.

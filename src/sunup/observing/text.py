@@ -1,32 +1,90 @@
 """The text of a statement without what may be somebody's data."""
 
 import re
-from functools import lru_cache
 
 _LONGEST = 2000
+# What is looked at: beyond it a statement is cut.
+_READ = 8000
 
-# What is written into a statement instead of being a parameter: texts, bits, numbers, and what a
-# comment says. A quoted name stays.
-_PARTS = re.compile(
-    r"""(?P<name>"(?:[^"]|"")*"|\$\d+|%\(\w+\)s|%s)"""
-    r"""|(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))"""
-    r"""|(?P<text>\b[Ee]'(?:[^'\\]|''|\\.)*(?:'|\Z)"""
-    r"""|(?:\b[BbXxNn]|\b[Uu]&)?'(?:[^']|'')*(?:'|\Z)"""
-    r"""|\$(?P<tag>[A-Za-z_]\w*)\$.*?(?:\$(?P=tag)\$|\Z)|\$\$.*?(?:\$\$|\Z))"""
-    r"""|(?P<number>(?<![\w.])(?:0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"""
-    r"""|\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?|\.\d+)(?![\w.]))""",
+# PostgreSQL, "Lexical Structure". A token begins where the one before has ended; each alternative
+# takes what it can in one pass. Identifiers are taken whole, since they may have digits and `$`.
+_TOKEN = re.compile(
+    r"""(?P<escapes>[eE]'(?:[^'\\]|''|\\.)*'(?:(?:\s|--[^\n]*\n)*'(?:[^'\\]|''|\\.)*')*)"""
+    r"""|(?P<text>(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*')"""
+    r"""|(?P<quoted>"(?:[^"]|"")*")"""
+    r"""|(?P<parameter>\$\d+(?![\w$])|%s|%\([^()'"$]*\)s)"""
+    r"""|\$(?P<tag>(?:[^\W\d]\w*)?)\$"""
+    r"""|(?P<opened>(?:[eEbBxXnN]|[uU]&)?'|["$]|%\([^()]*\)s)"""
+    r"""|(?P<word>[^\W\d][\w$]*)"""
+    r"""|(?P<number>\.?\d(?:[eE][+-]\d|[\w.])*)"""
+    r"""|(?P<comment>--[^\n]*)"""
+    r"""|(?P<block>/\*)"""
+    r"""|(?P<space>\s+)""",
     re.DOTALL,
 )
+_IN_BLOCK = re.compile(r"/\*|\*/")
+
+# Statements that have no literals are the same each time.
+_plain: dict[str, str] = {}
+_MOST_KEPT = 256
 
 
-@lru_cache(maxsize=256)
 def without_literals(text: str) -> str:
-    """The statement on one line, each literal as `?`, comments left out."""
-    plain = _PARTS.sub(_instead, text[: 4 * _LONGEST])
-    return " ".join(plain.split())[:_LONGEST]
+    """The statement on one line, each literal as `?`, comments left out.
+
+    Where a literal's end is in doubt (a backslash before it means another thing with
+    `standard_conforming_strings` off), the rest is left out.
+    """
+    text = str(text)[:_READ]
+    known = _plain.get(text)
+    if known is not None:
+        return known
+    made = " ".join("".join(_parts(text)).split())[:_LONGEST]
+    if made == " ".join(text.split()) and len(_plain) < _MOST_KEPT:
+        _plain[text] = made
+    return made
 
 
-def _instead(found: re.Match[str]) -> str:
-    if found["name"] is not None:
-        return found[0]
-    return " " if found["comment"] is not None else "?"
+def _parts(text: str) -> list[str]:
+    parts: list[str] = []
+    at, end = 0, len(text)
+    while at < end:
+        found = _TOKEN.match(text, at)
+        if found is None:
+            parts.append(text[at])
+            at += 1
+            continue
+        at = found.end()
+        kind = found.lastgroup
+        if kind in ("word", "quoted", "parameter"):
+            parts.append(found[0])
+        elif kind in ("escapes", "number"):
+            parts.append("?")
+        elif kind == "text":
+            parts.append("?")
+            if found[0].endswith("\\'"):
+                break
+        elif kind == "tag":
+            parts.append("?")
+            closed = text.find(f"${found['tag']}$", at)
+            if closed < 0:
+                break
+            at = closed + len(found["tag"]) + 2
+        elif kind == "opened":
+            parts.append("?")
+            break
+        else:
+            parts.append(" ")
+            if kind == "block":
+                at = _end_of_block(text, at)
+    return parts
+
+
+def _end_of_block(text: str, at: int) -> int:
+    """Where a comment ends: they nest."""
+    depth = 1
+    for found in _IN_BLOCK.finditer(text, at):
+        depth += 1 if found[0] == "/*" else -1
+        if not depth:
+            return found.end()
+    return len(text)

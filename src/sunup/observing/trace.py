@@ -13,7 +13,7 @@ MOST_SPANS = 60
 
 # W3C Trace Context, "traceparent Header": version, trace, parent, flags; zeros are invalid.
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 )
 
 Headers = list[tuple[str, str]]
@@ -49,6 +49,9 @@ class Trace:
 
     def query(self, seconds: float, text: str) -> None:
         """A statement has ended."""
+        if len(self.spans) >= MOST_SPANS:
+            self.left_out += 1
+            return
         from .text import without_literals  # compiles a pattern, which ids do not need
 
         now = time.time()
@@ -70,9 +73,10 @@ def traceparent(headers: Headers) -> tuple[str, str, bool] | None:
     if len(values) != 1:  # several are as good as none
         return None
     found = _TRACEPARENT.fullmatch(values[0].strip())
-    if found is None:
+    # A later version may have more.
+    if found is None or (found[1] == "00" and found[5] is not None):
         return None
-    return found[1], found[2], bool(int(found[3], 16) & 1)
+    return found[2], found[3], bool(int(found[4], 16) & 1)
 
 
 def xray_header() -> dict[str, str]:

@@ -38,7 +38,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def told(request: str, **fields: Any) -> dict[str, Any]:
     return {
-        "time": "2026-11-23T10:00:00.000+00:00",
+        "timestamp": "2026-11-23T10:00:00.000+00:00",
         "level": "INFO",
         "message": "x",
         "method": "GET",

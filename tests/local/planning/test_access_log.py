@@ -18,7 +18,9 @@ ALB = (
 )
 CLOUDFRONT = "2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/index.html\t200"
 GATEWAY = '{"requestId":"JKJaXmPLvHcESHA=","ip":"192.0.2.1","requestTime":"07/Aug/2026:09:20:11 +0000","status":"200"}'
-SUNUP = '{"time": "2026-11-23T06:40:07.720+00:00", "level": "INFO", "message": "GET /users 200"}'
+SUNUP = (
+    '{"timestamp": "2026-11-23T06:40:07.720+00:00", "level": "INFO", "message": "GET /users 200"}'
+)
 EPOCH = '{"requestTimeEpoch": 1785921611123, "path": "/"}'
 
 

@@ -115,7 +115,7 @@ def _log(event: dict[str, Any]) -> Text | None:
         return _assemble("log", name, text)
     if not isinstance(fields, dict):
         return _assemble("log", name, text)
-    for known in ("time", "request_id", "method", "path", "status", "function", "_aws"):
+    for known in ("timestamp", "request_id", "method", "path", "status", "function", "_aws"):
         fields.pop(known, None)
     level, message = fields.pop("level", ""), fields.pop("message", "")
     rest = " ".join(f"{key}={value}" for key, value in fields.items())
