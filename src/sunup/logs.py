@@ -39,7 +39,7 @@ def configure(settings: Settings, *, json_lines: bool | None = None) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, message, request id, `extra` fields, exception."""
+    """A record as one line of JSON: timestamp, level, message, ids, `extra` fields, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
