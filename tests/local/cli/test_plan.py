@@ -56,12 +56,38 @@ def test_the_deployment_is_that_of_terraform(app_dir: Path, cli: Cli) -> None:
     tfvars.write_text('db_engine = "dsql"\n')
     status, out, _ = cli("plan", app_dir, "--months", 1, "--visits", "3000/day")
     assert (status, "DSQL storage" in out, "Aurora capacity" in out) == (0, True, False)
-    tfvars.write_text('lambda_memory = "much"\n')
-    status, _, err = cli("plan", app_dir)
-    assert (status, "is no number" in err) == (1, True)
+    for wrong in (
+        'lambda_memory = "much"', "lambda_memory = 0", 'lambda_memory = "nan"', 'max_acu = "inf"',
+        "reserved_concurrency = -1", "lambda_timeout = 0", "db_idle_session_timeout = -5",
+    ):  # fmt: skip
+        tfvars.write_text(wrong)
+        status, _, err = cli("plan", app_dir)
+        assert (status, "is not a number from" in err) == (1, True), wrong
+    tfvars.write_text('db_engine = "mysql"\n')
+    assert "neither aurora nor dsql" in cli("plan", app_dir)[2]
+    tfvars.write_text("lambda_memory = \n")
+    assert "cannot be read" in cli("plan", app_dir)[2]
+    # One that Terraform takes, and that nobody can simulate, is told and left out.
     tfvars.write_text('wake_schedule = "cron(0 8 1 * ? *)"\n')
-    status, _, err = cli("plan", app_dir)
-    assert (status, "cannot be simulated" in err) == (1, True)
+    status, out, err = cli("plan", app_dir, "--months", 1)
+    assert (status, "cannot be simulated: left out" in out) == (0, True)
+    # Not at the top level, or not at all.
+    tfvars.write_text(
+        "\ufeff/* lambda_memory = 1024 */\nenvironment = {\n  lambda_memory = 512\n}\n"
+        "name = <<EOT\nlambda_memory = 256\nEOT\nlambda_memory = 128\n"
+    )
+    assert "128 MB" in cli("plan", app_dir, "--months", 1)[1]
+
+
+def test_connections_are_those_of_terraform_whatever_the_engine_s_option(
+    app_dir: Path, cli: Cli
+) -> None:
+    (app_dir / "terraform" / "terraform.tfvars").write_text(
+        "max_acu = 1\nreserved_concurrency = 500\n"
+    )
+    many = ("plan", app_dir, "--months", 1, "--burst", "400@9", "--json")
+    plain, named = (cli(*many, *more)[1] for more in ((), ("--engine", "aurora")))
+    assert json.loads(plain)["connections"] == json.loads(named)["connections"] <= 189
 
 
 def test_an_access_log_is_played(app_dir: Path, cli: Cli, tmp_path: Path) -> None:
@@ -73,6 +99,26 @@ def test_an_access_log_is_played(app_dir: Path, cli: Cli, tmp_path: Path) -> Non
     assert "192.0.2.1" not in out + err
     status, _, err = cli("plan", app_dir, "--log", log, "--visits", "3/day")
     assert (status, "exclude each other" in err) == (1, True)
+    status, out, _ = cli("plan", app_dir, "--log", log, "--ping", "5m")
+    assert (status, "--ping is not part of what a log plays" in out) == (0, True)
+    assert "--only is of a log's lines" in cli("plan", app_dir, "--only", "GET")[2]
+    # A pattern of pyproject.toml does not count then.
+    pyproject = app_dir / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + '\n[tool.sunup.plan]\nvisits = "20/day"\n')
+    assert cli("plan", app_dir, "--log", log)[0] == 0
+    pyproject.write_text(pyproject.read_text() + f'log = "{log}"\njson = true\n')
+    assert json.loads(cli("plan", app_dir)[1])["visits"] > 0
+
+
+@pytest.mark.parametrize("init", ["NaN", "-5", "1e9", '"x"'])
+def test_needs_that_cannot_be_are_refused(
+    app_dir: Path, cli: Cli, tmp_path: Path, init: str
+) -> None:
+    measured = tmp_path / "measured.json"
+    needs = f'"init": {init}, "processor": 0, "first_processor": 0, "queries": 0, "log_bytes": 0'
+    measured.write_text('{"needs": {' + needs + "}}")
+    status, _, err = cli("plan", app_dir, "--measured", measured)
+    assert (status, "is not what sunup measure --json writes" in err) == (1, True)
 
 
 def test_prices_may_be_others(app_dir: Path, cli: Cli) -> None:
@@ -106,6 +152,8 @@ def test_prices_may_be_others(app_dir: Path, cli: Cli) -> None:
         (("--log", "missing.log"), "missing.log cannot be read"),
         (("--measured", "missing.json"), "missing.json cannot be read"),
         (("--html", "nowhere/plan.html"), "there is no folder nowhere"),
+        (("--html", "/tmp"), "/tmp is a folder"),
+        (("--visits", "3000/day", "--requests", "1000"), "can be simulated"),
     ],
 )
 def test_a_mistake_is_told_with_what_to_do(

@@ -4,7 +4,7 @@ import pytest
 
 from sunup.local.errors import CommandError
 from sunup.local.measuring.memory import measured, recommended
-from sunup.local.measuring.report import compared, needs_of
+from sunup.local.measuring.report import check, compared, differing, needs_of
 from sunup.local.measuring.sandbox import Sample
 from sunup.local.planning import Prices
 from tests.local.measuring.reports import report
@@ -40,6 +40,10 @@ def test_the_plan_is_told_what_the_app_needs() -> None:
 
 def test_an_earlier_report_is_compared_with() -> None:
     now, before = report(cold=300), report(cold=400).as_json()
+    assert differing(now, before) == []
+    assert differing(now, {**before, "python": "3.12.1"}) == [
+        "the earlier report is of another python: 3.12.1, not 3.13.0"
+    ]
     rows = {what: (old, new) for what, _, old, new in compared(now, before)}
     assert rows["cold response, 256 MB"] == (400.0, 300.0)
     # Of a memory that was not measured then nothing is said.
@@ -48,6 +52,15 @@ def test_an_earlier_report_is_compared_with() -> None:
 
 
 def test_another_file_is_no_report() -> None:
-    for wrong in ({"format": 99}, {"format": 1}, {"format": 1, "memories": 3}, {}):
+    whole = report(cold=300).as_json()
+    check(whole)
+    for wrong in (
+        {"format": 99},
+        {"format": 1},
+        {**whole, "memories": 3},
+        {**whole, "zipped": float("nan")},
+        {**whole, "app": None},
+        {},
+    ):
         with pytest.raises(CommandError, match="earlier report"):
-            compared(report(cold=300), wrong)
+            check(wrong)

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from sunup.local.measuring import imports, profile
-from sunup.local.measuring.advice import advice_for, to_move
+from sunup.local.measuring.advice import Adviser, to_move
 from sunup.local.measuring.flame import flame
-from sunup.local.measuring.usage import use_of
+from sunup.local.measuring.usage import Source, use_of
 
 MAIN, LOOP = 1, 2
 
@@ -121,34 +121,62 @@ def test_what_the_runtime_imports_costs_nothing() -> None:
         ("from a import *\n", "a", None),
         ("def f():\n    import a\n", "a", None),
         ("import other\n", "a", None),
-        ("this is no Python\n", "a", None),
+        # Used in ways that a name does not show.
+        ("from a import b\ndef f(x: 'b'): ...\n", "a", ("at import", 1)),
+        ("import a\ndef f():\n    return globals()['a']\n", "a", ("at import", 1)),
+        ("from a import b\n__all__: list[str] = ['b']\n", "a", None),
+        ("import a  # noqa: F401\n", "a", None),
+        ('"""Says a word of a."""\nimport a\n', "a", ("unused", 2)),
+        # In functions that are called at once.
+        ("import a\ndef f():\n    return a.x\nX = f()\n", "a", ("at import", 1)),
+        ("import a\ndef create_app():\n    return a.x\n", "a", ("at import", 1)),
+        # In two statements.
+        ("import a\nfrom a import b\nX = b\n", "a", ("at import", 1)),
+        ("import a\nfrom a import b\ndef f():\n    return b\n", "a", ("later", 1)),
     ],
 )
 def test_the_use_of_an_import_is_found(tmp_path: Path, text: str, module: str, use: object) -> None:
     file = tmp_path / "app.py"
     file.write_text(text)
-    assert use_of(file, module) == use
+    source = Source.read(file)
+    assert source is not None
+    assert use_of(source, module, factories=("create_app",)) == use
+
+
+def test_what_another_file_takes_from_there_is_used(tmp_path: Path) -> None:
+    def source(name: str, text: str) -> Source:
+        (tmp_path / name).write_text(text)
+        found = Source.read(tmp_path / name)
+        assert found is not None
+        return found
+
+    compat = source("compat.py", "import xml.dom.minidom as minidom\n")
+    assert use_of(compat, "xml.dom.minidom") == ("unused", 1)
+    for text in ("from compat import minidom\n", "import compat\nX = compat.minidom\n"):
+        assert use_of(compat, "xml.dom.minidom", [compat, source("app.py", text)]) is None
+    lazy = source("lazy.py", "import a\ndef setup():\n    return a.x\n")
+    assert use_of(lazy, "a", [source("app.py", "import lazy\n")]) == ("later", 1)
+    assert use_of(lazy, "a", [source("app.py", "import lazy\nlazy.setup()\n")]) == ("at import", 1)
+    (tmp_path / "broken.py").write_text("this is no Python\n")
+    assert Source.read(tmp_path / "broken.py") is None
 
 
 def test_what_init_makes_at_its_end_is_named_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import pandas\n\ndef f():\n    return pandas.DataFrame()\n")
     found = of(*ENTRIES)
     found.files["app"] = str(tmp_path / "app.py")
-    own = frozenset({"app", "lambda_function"})
+    adviser = Adviser(found, frozenset({"app", "lambda_function"}), tmp_path)
 
     def said(module: str, *importers: str) -> str:
         chain = (*importers, module)
         each = imports.Import(module, 0.1, 0.1, 0.1, 1, chain, frozenset(importers[-1:]), None)
-        return advice_for(each, found, own, tmp_path)
+        return adviser.advice_for(each)
 
     assert said("pandas", "app") == (
         "only functions need it: if few requests do, import it in them (app.py:1)"
     )
     assert said("email.parser", "app", "http.client") == "app needs it"
-    assert (
-        said("numpy", "app", "scipy.special", "collections")
-        == "import it in the function that computes"
-    )
+    assert said("numpy", "app", "scipy.special", "collections") == "scipy needs it"
     assert said("cffi", "app", "scipy.special", "collections") == "scipy needs it"
     assert said("ssl", "lambda_function", "sunup.asyncpg") == "sunup.asyncpg needs it"
 

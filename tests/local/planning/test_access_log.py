@@ -33,6 +33,13 @@ EPOCH = '{"requestTimeEpoch": 1785921611123, "path": "/"}'
         (GATEWAY, "09:20:11"),
         (SUNUP, "06:40:07"),
         (EPOCH, "09:20:11"),
+        ('{"time_iso8601": "2026-08-07T09:20:11+00:00"}', "09:20:11"),
+        ('{"time_local": "07/Aug/2026:09:20:11 +0000", "status": 200}', "09:20:11"),
+        ('{"date": "2026-08-07", "time": "09:20:11", "c-ip": "192.0.2.1"}', "09:20:11"),
+        ('{"entry": {"start_time": "2026-08-07T09:20:11Z"}}', "09:20:11"),
+        ('{"ts": 1785921611123456}', "09:20:11"),
+        ("2026/08/07 09:20:11 GET / 200", "09:20:11"),
+        ('127.0.0.1 - - [07/Aug/2026 09:20:11] "GET / HTTP/1.1" 200 -', "09:20:11"),
         ("Nov 26 host app: 2026-11-26 07:08:09,123 GET /", "07:08:09"),
     ],
 )
@@ -54,6 +61,11 @@ def test_the_time_of_a_line_is_found(line: str, clock: str) -> None:
         "12",
         "2026-13-45T00:00:00Z",
         "[]",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        '{"time": 1e999}',
+        '{"ts": 99999999999999999999999}',
+        '{"a":' * 100_000,
     ],
 )
 def test_a_line_without_a_time_has_none(line: str) -> None:
@@ -96,6 +108,53 @@ def test_crawlers_are_told_apart(tmp_path: Path) -> None:
     assert sorted(access_log.read([file], None, print).kinds) == [VISIT] * 7 + [CRAWLER] * 7
 
 
+@pytest.mark.parametrize(
+    ("line", "crawler"),
+    [
+        (
+            'x [02/Nov/2026:09:00:00 +0000] "GET /api/scans/17 HTTP/1.1" 200 5 "-" "Mozilla/5.0"',
+            False,
+        ),
+        (
+            'x [02/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "https://crawler-shop.example/" "Mozilla/5.0"',
+            False,
+        ),
+        (
+            'x [02/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "Mozilla/5.0 (Linux; Cubot)"',
+            False,
+        ),
+        (
+            'x [02/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "facebookexternalhit/1.1"',
+            True,
+        ),
+        ('x [02/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "kube-probe/1.29"', True),
+        ('x [02/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "Go-http-client/1.1"', True),
+        (
+            '{"time": "2026-11-02T09:00:00Z", "path": "/robots-bot", "userAgent": "Mozilla/5.0"}',
+            False,
+        ),
+        ('{"time": "2026-11-02T09:00:00Z", "path": "/", "user_agent": "Wget/1.21"}', True),
+        (ALB.replace("2018-07-02T22", "2026-11-02T09"), True),
+        (CLOUDFRONT.replace("\t200", "\t200\t-\tGooglebot/2.1"), True),
+        (CLOUDFRONT, False),
+    ],
+)
+def test_a_crawler_is_what_calls_itself_one(tmp_path: Path, line: str, crawler: bool) -> None:
+    file = tmp_path / "access.log"
+    # Another line two hours later, so that there is something to be played.
+    file.write_text(f"{line}\n2099-01-01T00:00:00Z GET /\n")
+    kinds = access_log.read([file], None, lambda note: None).kinds
+    assert (kinds[0] == CRAWLER) is crawler
+
+
+def test_one_line_of_another_century_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_text("\n".join([*lines(7, 3), "9999-12-31T23:59:59Z GET /"]))
+    notes: list[str] = []
+    assert access_log.read([file], None, notes.append).seconds < 8 * DAY
+    assert "1 of 22 lines have no time" in notes[0]
+
+
 def test_only_lines_that_match_count(tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     file.write_text(
@@ -125,6 +184,9 @@ def test_a_log_that_says_nothing_is_told(
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.gz").write_bytes(b"no gzip")
-    for name in ("missing.log", "broken.gz"):
+    whole = bytearray(gzip.compress("\n".join(lines(7, 3) * 50).encode()))
+    whole[40:60] = bytes(20)
+    (tmp_path / "flipped.gz").write_bytes(bytes(whole))
+    for name in ("missing.log", "broken.gz", "flipped.gz"):
         with pytest.raises(CommandError, match="cannot be read"):
             access_log.read([tmp_path / name], None, print)

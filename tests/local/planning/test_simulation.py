@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sunup.local.planning import App, Arrivals, Range, Run, Setup, Traffic, simulate
-from sunup.local.planning.traffic import CRAWLER, DAY, PING, VISIT, WAKE, WEEK
+from sunup.local.planning.traffic import CRAWLER, DAY, PING, VISIT, WAKE, WEEK, Burst
 
 # Nothing by chance, and nothing that takes time but what is looked at.
 PLAIN = Setup(
@@ -66,7 +66,9 @@ def test_a_day_of_sleep_makes_it_wake_slowly_and_that_is_a_503_first() -> None:
 def test_who_does_not_come_again_is_lost_and_his_login_holds_it_for_a_minute() -> None:
     setup = replace(PLAIN, resume=Range.exactly(40), repeats=False)
     found = run(setup, 1000.0)
-    assert (found.lost, found.waits) == (1, [])
+    # Who gives up has waited, too.
+    ((_, length),) = found.waits
+    assert (found.lost, round(length)) == (1, 29)
     assert found.awake_seconds == pytest.approx(40 + 60 + 300 + PLAIN.pausing)
 
 
@@ -166,6 +168,28 @@ def test_the_same_chance_is_the_same_run() -> None:
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_slow_start_is_no_wait_for_the_database() -> None:
+    app = replace(PLAIN.app, init=2.0, queries=1.0)
+    assert run(replace(PLAIN, app=app, engine="dsql"), 1000.0).waits == []
+    awake = run(replace(PLAIN, app=app, pause_after=None), 1000.0)
+    assert awake.waits == []
+
+
+def test_fewer_instances_never_look_better() -> None:
+    traffic = Traffic(weekly=200, bursts=(Burst(100, 9),))
+    runs = [
+        simulate(
+            replace(Setup(), concurrency=most),
+            traffic.arrivals(random.Random(1), 0, 4 * WEEK),
+            random.Random(1),
+        )
+        for most in (1, 10, 100)
+    ]
+    lost = [each.lost for each in runs]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] > 0
 
 
 def test_nothing_comes_and_nothing_happens() -> None:

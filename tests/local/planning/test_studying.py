@@ -84,6 +84,32 @@ def test_a_night_has_no_wake_at_its_end() -> None:
     assert "keep it awake in those hours" not in titles
 
 
+def test_half_hours_are_kept_awake_as_the_schedule_says() -> None:
+    for begin, end, span in ((8.5, 17.75, "8-17"), (9, 9.5, "9")):
+        traffic = Traffic(weekly=300, hours=Hours((0, 1, 2, 3, 4), begin, end))
+        changes = {each.title: each for each in study(Setup(), traffic, months=1).changes}
+        kept = changes["keep it awake in those hours"]
+        assert f"cron(0/5 {span} ? * MON-FRI *)" in kept.how
+        assert kept.waited < 0.02
+
+
+def test_visits_that_give_up_have_a_price() -> None:
+    setup = replace(Setup(), resume=Range.exactly(400), deep_resume=Range.exactly(400))
+    plan = study(setup, OFFICE, months=1)
+    assert plan.now.lost > 0.05
+    best = shown_changes(plan)[0]
+    assert best.lost < 0.01
+    cheap = study(setup, OFFICE, months=1, waiting_hour=0, lost_visit=0)
+    assert cheap.now.total == cheap.now.dollars
+
+
+def test_more_than_can_be_simulated_is_refused() -> None:
+    with pytest.raises(CommandError, match="can be simulated"):
+        study(Setup(), Traffic(weekly=7000, requests=1000))
+    with pytest.raises(CommandError, match="can be simulated"):
+        study(Setup(), Traffic(ping=0.01))
+
+
 def test_what_makes_no_difference_is_not_in_the_table() -> None:
     plan = study(Setup(), OFFICE, months=2)
     assert plan.now in shown_changes(plan)

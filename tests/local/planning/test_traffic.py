@@ -50,6 +50,12 @@ def test_a_burst_comes_at_its_time_on_its_days() -> None:
     assert all(12.5 * 3600 <= at % DAY <= 12.5 * 3600 + 60 for at in found)
 
 
+def test_a_burst_in_the_small_hours_is_the_next_day_s() -> None:
+    found = times(Traffic(weekly=0, hours=Hours((4,), 22, 4), bursts=(Burst(3, 2),)))
+    assert {int(at // DAY) for at in found} == {5}
+    assert len(found) == 3
+
+
 def test_a_monitor_is_regular() -> None:
     found = times(Traffic(weekly=0, ping=300), PING)
     assert {round(b - a) for a, b in pairwise(found)} == {300}
@@ -72,7 +78,19 @@ def test_a_wake_schedule_is_eventbridges(expression: str, first: float, count: i
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "cron(1 2)", "cron(0 8 1 * ? *)", "cron(99 8 ? * MON *)", "at(2026-01-01T00:00:00)"],
+    [
+        "",
+        "cron(1 2)",
+        "cron(0 8 1 * ? *)",
+        "cron(99 8 ? * MON *)",
+        "at(2026-01-01T00:00:00)",
+        "cron(0/-1 8 ? * MON *)",
+        "cron(MON 8 ? * MON *)",
+        "cron(+5 8 ? * MON *)",
+        "cron(? 8 ? * MON *)",
+        "cron(1_0 8 ? * MON *)",
+        "cron(0/0 8 ? * MON *)",
+    ],
 )
 def test_another_schedule_is_refused(expression: str) -> None:
     with pytest.raises(CommandError):
@@ -81,14 +99,22 @@ def test_another_schedule_is_refused(expression: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "weekly"),
-    [("200/day", 1000), ("200", 1000), ("15/hour", 15 * 45), ("30/week", 30), ("1_000/day", 5000)],
+    [
+        ("200/day", 1000),
+        ("200", 1000),
+        ("15/hour", 15 * 45),
+        ("30/week", 30),
+        ("1_000/day", 5000),
+        ("1,000/day", 5000),
+        ("2.5/day", 12.5),
+    ],
 )
 def test_a_rate_is_of_the_days_on_which_people_are_there(text: str, weekly: float) -> None:
     assert reading.rate(text, "--visits", reading.hours("mon-fri", "9-18")) == weekly
 
 
 @pytest.mark.parametrize(
-    "text", ["", "many", "-3/day", "5/minute", "1e9/day", "nan", "99999999/day", "1.2.3"]
+    "text", ["", "many", "-3/day", "5/minute", "1e9/day", "nan", "99999999/day", "1.2.3", "1,5/day"]
 )
 def test_a_wrong_rate_is_told(text: str) -> None:
     with pytest.raises(CommandError, match="--visits"):

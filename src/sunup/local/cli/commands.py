@@ -1,10 +1,11 @@
 """The subcommands, and how their errors look."""
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -125,6 +126,10 @@ def _staged(arguments: list[str]) -> Iterator[list[str]]:
 
 
 def _run(arguments: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no word for a character gets a question mark instead of nothing.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a pipe's has it
     # libpq's own variables (PGSERVICE, PGHOSTADDR, PGOPTIONS ...) are for other databases, and
     # would silently lead elsewhere than DB_HOST says.
     for name in OF_LIBPQ & os.environ.keys():
@@ -144,13 +149,21 @@ def _run(arguments: list[str]) -> int:
         return _fail(
             f"{error.message}: {error.detail}" if error.detail else error.message, error.cure
         )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
+            return _unexpected(error)
+        return _fail(f"what was found cannot be written: {error.strerror}")
     except Exception as error:
-        if os.environ.get("SUNUP_TRACEBACK"):
-            traceback.print_exc()
-        return _fail(
-            f"unexpected {type(error).__name__}: {error}",
-            "This is probably a bug in sunup. Set SUNUP_TRACEBACK=1 to see the traceback.",
-        )
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("SUNUP_TRACEBACK"):
+        traceback.print_exception(error)
+    return _fail(
+        f"unexpected {type(error).__name__}: {error}",
+        "This is probably a bug in sunup. Set SUNUP_TRACEBACK=1 to see the traceback.",
+    )
 
 
 def _usage(error: typer.TyperException) -> int:

@@ -20,19 +20,26 @@ def with_defaults_of(context: typer.Context, app_dir: Path) -> Path:
     command = context.command.name or ""
     folder = app_dir.parent if app_dir.suffix == ".zip" else app_dir
     table = project.find(folder).options(command) if folder.is_dir() else {}
-    known = {each.name for each in context.command.params}
-    for name in table:
+    known = {
+        opt.lstrip("-").replace("-", "_"): each
+        for each in context.command.params
+        for opt in each.opts
+        if opt.startswith("--")
+    }
+    defaults: dict[str, object] = {}
+    for name, value in table.items():
         if name in _TABLES:
             continue
-        if name.replace("-", "_") not in known or name in ("app_dir", "app-dir"):
+        parameter = known.get(name.replace("-", "_"))
+        if parameter is None:
             raise CommandError(
                 f"[tool.sunup.{command}] in {folder / 'pyproject.toml'} has the unknown option "
                 f"{name!r}",
                 f"It takes the options that sunup {command} --help lists.",
             )
-    context.default_map = {
-        name.replace("-", "_"): value for name, value in table.items() if name not in _TABLES
-    }
+        several = getattr(parameter, "multiple", False)
+        defaults[parameter.name or ""] = [value] if several and isinstance(value, str) else value
+    context.default_map = defaults
     return app_dir
 
 

@@ -16,13 +16,15 @@ from sunup.local.measuring.flame import flame
 from sunup.local.measuring.measuring import Wanted, budget
 from sunup.local.measuring.measuring import measure as measured
 from sunup.local.measuring.page import page
-from sunup.local.measuring.report import Report, compared
+from sunup.local.measuring.report import Report, check, compared, differing
 from sunup.local.measuring.words import findings, title_of
 from sunup.local.planning import Prices
 from sunup.local.planning.declared import declared, variables
+from sunup.local.project import Project
 
 from .given import variables_of, with_defaults_of
-from .waiting import ERRORS, waiting
+from .waiting import ERRORS, end_cleanly, waiting
+from .written import check_writable, write
 
 _MEMORIES = (128, 256, 512, 1024, 1769)
 # Beyond it a difference is one: the same app twice differs by less, on a quiet machine.
@@ -42,9 +44,7 @@ def measure(
     *,
     path: Annotated[
         str | None,
-        typer.Option(
-            help="What is asked for, by GET.", show_default="\\[tool.sunup] check, else /"
-        ),
+        typer.Option(help="What is asked for, by GET.", show_default="[tool.sunup] check, else /"),
     ] = None,
     memory: Annotated[
         list[int] | None,
@@ -94,18 +94,18 @@ def measure(
     sunup plan takes that JSON: --measured measured.json. Options can also be set in pyproject.toml,
     in the table \[tool.sunup.measure] (path = "/users").
     """
+    end_cleanly()
     packaged = app_dir.suffix == ".zip"
     if packaged and not app_dir.is_file():
         raise CommandError(f"there is no file {app_dir}", "Make it: sunup package")
     found = project.find(app_dir.parent if packaged else app_dir)
     before = None if compare is None else _earlier(compare)
     for each in (html, svg):
-        if each is not None and not each.absolute().parent.is_dir():
-            raise CommandError(f"there is no folder {each.parent}", "Make it first.")
+        check_writable(each)
     target = path or found.text("check") or "/"
     if not target.startswith("/"):
         raise CommandError(f"--path {target!r} is no path", "It begins with a slash: /users")
-    deployment = declared(variables(found.tfvars))[0]
+    deployment = declared(variables(found.tfvars))
     deployed = deployment.memory
     memories = tuple(sorted(set(memory or {*_MEMORIES, deployed})))
     wanted = Wanted(memories, target, starts, requests, deployment.engine)
@@ -114,15 +114,16 @@ def measure(
             found,
             app_dir.resolve() if packaged else None,
             wanted,
-            variables_of(env or []),
+            {**_of_emulate(found), **variables_of(env or [])},
             Prices(),
             tell,
         )
-    changes = [] if before is None else compared(report, before)
-    if html is not None:
-        html.write_text(page(report, profile), encoding="utf-8")
-    if svg is not None:
-        svg.write_text(flame(profile, f"INIT of {report.app}"), encoding="utf-8")
+    changes = []
+    if before is not None:
+        changes = compared(report, before)
+        report.notes.extend(differing(report, before))
+    write(html, lambda: page(report, profile))
+    write(svg, lambda: flame(profile, f"INIT of {report.app}"))
     if as_json:
         content = report.as_json()
         if before is not None:
@@ -166,14 +167,21 @@ def _earlier(path: Path) -> Mapping[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict):
         raise CommandError(
             f"{path} is not what sunup measure --json writes",
             "Make one: sunup measure --json > before.json",
         )
+    check(content)
     return content
+
+
+def _of_emulate(found: Project) -> dict[str, str]:
+    """The variables that `sunup emulate` would pass, too."""
+    given = found.options("emulate").get("env", [])
+    return variables_of(list(map(str, given)) if isinstance(given, list) else [str(given)])
 
 
 def _show(report: Report, changes: list[tuple[str, str, float, float]]) -> None:
@@ -215,8 +223,7 @@ def _show(report: Report, changes: list[tuple[str, str, float, float]]) -> None:
         for what, unit, old, new in changes:
             ratio = new / old if old else 1.0
             style = "red" if ratio > 1 + _NOISE else "green" if ratio < 1 - _NOISE else None
-            console.print(
-                f"  {what:<28} {old:8.1f} -> {new:.1f} {unit}  ({ratio - 1:+.0%})", style=style
-            )
+            share = f"  ({ratio - 1:+.0%})" if old else ""
+            console.print(f"  {what:<28} {old:8.1f} -> {new:.1f} {unit}{share}", style=style)
     for note in report.notes:
         console.print(f"Note: {note}", style="yellow", soft_wrap=True)

@@ -7,7 +7,14 @@ from pathlib import Path
 from sunup.local.errors import CommandError
 from sunup.local.planning import App
 
-_NEEDS = ("init", "processor", "first_processor", "queries", "log_bytes")
+# Seconds, and bytes: at most. What takes longer than a gateway waits is nothing to plan with.
+_NEEDS = {
+    "init": 300.0,
+    "processor": 25.0,
+    "first_processor": 25.0,
+    "queries": 25.0,
+    "log_bytes": 1e6,
+}
 
 
 def app_of(path: Path) -> App:
@@ -15,6 +22,8 @@ def app_of(path: Path) -> App:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         needs = {name: float(content["needs"][name]) for name in _NEEDS}
+        if not all(0 <= value <= _NEEDS[name] for name, value in needs.items()):
+            raise ValueError(needs)  # noqa: TRY301
         return replace(App(), **needs)  # type: ignore[arg-type]  # the numbers among its fields
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,8 @@ from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.planning import Arrivals, Traffic, access_log, study
 from sunup.local.planning import reading as texts
-from sunup.local.planning.declared import declared, variables
+from sunup.local.planning.cron import Times
+from sunup.local.planning.declared import declared, variables, wakes
 from sunup.local.planning.page import page
 from sunup.local.planning.picture import week
 
@@ -21,14 +23,17 @@ from .given import with_defaults_of
 from .measured import app_of
 from .plan_given import prices_of, with_options
 from .waiting import ERRORS, waiting
+from .written import check_writable, write
 
 _DEMO = "10/day"
+_OF_A_PATTERN = ("visits", "hours", "days", "requests", "think", "burst", "crawlers", "ping")
 _TRAFFIC = "Who comes"
 _SETUP = "What is deployed (unless given: as terraform.tfvars says)"
 _SIMULATION = "The simulation"
 
 
 def plan(
+    context: typer.Context,
     app_dir: Annotated[
         Path,
         typer.Argument(
@@ -108,17 +113,20 @@ def plan(
     idle_session_timeout: Annotated[
         float | None,
         typer.Option(
-            help="DB_IDLE_SESSION_TIMEOUT in seconds; 0 is never.", min=0, rich_help_panel=_SETUP
+            help="DB_IDLE_SESSION_TIMEOUT in seconds; 0 is never.",
+            min=0,
+            max=86_400,
+            rich_help_panel=_SETUP,
         ),
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Reserved concurrency.", min=1, rich_help_panel=_SETUP)
     ] = None,
     max_acu: Annotated[
-        float | None, typer.Option(help="The maximum ACUs.", min=1, rich_help_panel=_SETUP)
+        float | None, typer.Option(help="The maximum ACUs.", min=1, max=256, rich_help_panel=_SETUP)
     ] = None,
     storage: Annotated[
-        float | None, typer.Option(help="GB stored.", min=0, rich_help_panel=_SETUP)
+        float | None, typer.Option(help="GB stored.", min=0, max=1e6, rich_help_panel=_SETUP)
     ] = None,
     measured: Annotated[
         Path | None,
@@ -161,9 +169,19 @@ def plan(
         typer.Option(
             help="What an hour of people's waiting is worth, in dollars: it ranks the changes.",
             min=0,
+            max=1e6,
             rich_help_panel=_SIMULATION,
         ),
     ] = 20.0,
+    lost_visit: Annotated[
+        float,
+        typer.Option(
+            help="What a visit is worth that gives up, in dollars.",
+            min=0,
+            max=1e6,
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = 1.0,
     months: Annotated[
         int,
         typer.Option(help="Months to simulate.", min=1, max=120, rich_help_panel=_SIMULATION),
@@ -192,7 +210,7 @@ def plan(
     """
     found = project.find(app_dir)
     told = variables(found.tfvars)
-    setup, wakes = declared(told)
+    setup = declared(told)
     setup = with_options(
         setup,
         engine=engine,
@@ -210,43 +228,47 @@ def plan(
     prices = prices_of(found, price or [])
     if no_free_tier:
         prices = prices.without_free()
+    for path in (html, svg):
+        check_writable(path)
     notes: list[str] = []
     who: Traffic | Arrivals
     if log:
-        if visits is not None:
-            raise CommandError("--visits and --log exclude each other", "Leave out one of them.")
+        _check_alone(context, notes)
         who = access_log.read(log, only, notes.append)
         title = f"{len(who.times):,} requests of {who.seconds / 86_400:.1f} days"
-        if wakes is not None:
+        if "wake_schedule" in told:
             notes.append("the wake schedule of terraform.tfvars is not part of what the log plays")
     else:
+        if only is not None:
+            raise CommandError("--only is of a log's lines", "Pass the log: --log access.log.")
         there = texts.hours(days, hours)
+        given = visits or _DEMO
         who = Traffic(
-            weekly=texts.rate(visits or _DEMO, "--visits", there),
+            weekly=texts.rate(given, "--visits", there),
             hours=there,
             requests=requests,
             pause=think,
             bursts=tuple(map(texts.burst, burst or [])),
             crawlers=texts.rate(crawlers, "--crawlers", texts.hours("all", "all")),
             ping=None if ping is None else texts.seconds(ping, "--ping"),
-            wakes=wakes,
+            wakes=_wakes(told, notes),
         )
-        title = plan_shown.title(
-            visits or _DEMO, hours, days, requests, burst or [], crawlers, ping
-        )
-    for path in (html, svg):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise CommandError(f"there is no folder {path.parent}", "Make it first.")
+        title = plan_shown.title(given, hours, days, requests, burst or [], crawlers, ping)
     title += f" · {plan_shown.deployment(setup)}"
     with waiting("Simulating") as tell:
         studied = study(
-            setup, who, prices, months=months, seed=seed, waiting_hour=waiting_hour, tell=tell
+            setup,
+            who,
+            prices,
+            months=months,
+            seed=seed,
+            waiting_hour=waiting_hour,
+            lost_visit=lost_visit,
+            tell=tell,
         )
-    notes += plan_shown.notes_of(studied, prices, waiting_hour, seed)
-    if html is not None:
-        html.write_text(page(studied, title, notes), encoding="utf-8")
-    if svg is not None:
-        svg.write_text(week(studied.typical, studied.arrivals, title), encoding="utf-8")
+    notes += plan_shown.notes_of(studied, prices, waiting_hour, lost_visit, seed)
+    write(html, lambda: page(studied, title, notes))
+    write(svg, lambda: week(studied.typical, studied.arrivals, title))
     if as_json:
         typer.echo(json.dumps(plan_shown.content(studied, prices, notes), indent=2))
         return
@@ -255,3 +277,30 @@ def plan(
         if path is not None:
             sys.stdout.flush()
             ERRORS.print(f"Written: {path}", markup=False, soft_wrap=True)
+
+
+def _check_alone(context: typer.Context, notes: list[str]) -> None:
+    """A log says who comes. Raises `CommandError` where the command line says so as well."""
+    given = [name for name in _OF_A_PATTERN if _is_given(context, name)]
+    if "visits" in given:
+        raise CommandError("--visits and --log exclude each other", "Leave out one of them.")
+    if given:
+        names = " and ".join(f"--{name}" for name in given)
+        notes.append(f"{names} is not part of what a log plays")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _wakes(told: Mapping[str, object], notes: list[str]) -> Times | None:
+    """The wake schedule of terraform.tfvars, unless it cannot be simulated: then a note."""
+    try:
+        schedule = wakes(told)
+    except CommandError as error:
+        notes.append(f"{error.what}: left out")
+        return None
+    if schedule is not None and told.get("wake_timezone", "UTC") != "UTC":
+        notes.append("the wake schedule is taken in the clock of the visitors")
+    return schedule

@@ -35,7 +35,7 @@ def with_options(
     changes = {name: value for name, value in given.items() if value is not None}
     if engine == "dsql":
         changes["max_connections"] = DSQL_CONNECTIONS
-    elif max_acu is not None or engine == "aurora":
+    elif max_acu is not None or (engine == "aurora" and setup.engine == "dsql"):
         changes["max_connections"] = connection_limit(max_acu or 4)
     if pause_after is not None:
         changes["pause_after"] = _pause(pause_after)

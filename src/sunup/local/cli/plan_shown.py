@@ -52,12 +52,19 @@ def deployment(setup: Setup) -> str:
     return f"Aurora {sleep}, {setup.memory} MB"
 
 
-def notes_of(found: Plan, prices: Prices, waiting_hour: float, seed: int) -> list[str]:
+def notes_of(
+    found: Plan, prices: Prices, waiting_hour: float, lost_visit: float, seed: int
+) -> list[str]:
     """What stands below the tables."""
     none = [each.title for each in found.changes if same(each, found.now)]
-    notes = [
-        f"Ranked by the bill and what waiting is worth, ${waiting_hour:g} an hour (--waiting-hour)."
-    ]
+    ranked = (
+        f"Ranked by the bill and what waiting is worth, ${waiting_hour:g} an hour (--waiting-hour)"
+    )
+    if any(each.lost for each in (found.now, *found.changes)):
+        ranked += f", and each visit that gives up ${lost_visit:g} (--lost-visit)"
+    if found.compared < found.months:
+        ranked += f"; over {found.compared} of the {found.months} months"
+    notes = [f"{ranked}."]
     if none:
         notes.append(f"No difference: {', '.join(none)}.")
     notes.append(
@@ -96,7 +103,9 @@ def show(found: Plan, title: str, notes: list[str]) -> None:
     console.print()
     changes = Table(box=None, pad_edge=False, show_edge=False)
     changes.add_column("What one change would do", no_wrap=True)
-    for name in ("bill", "wait", "waiting", "together"):
+    some_lost = any(each.lost for each in shown_changes(found))
+    lost = ("lost",) if some_lost else ()
+    for name in ("bill", "wait", "waiting", *lost, "together"):
         changes.add_column(name, justify="right", no_wrap=True)
     beside = console.width >= _WIDE
     if beside:
@@ -107,6 +116,7 @@ def show(found: Plan, title: str, notes: list[str]) -> None:
             f"${change.dollars:,.2f}",
             f"{change.waited:.1%}",
             _time(change.waiting_hours),
+            *([f"{change.lost:.1%}"] if some_lost else []),
             f"${change.total:,.2f}",
         ]
         style = "bold" if change is found.now else None

@@ -1,11 +1,10 @@
 """What would avoid an import."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from .imports import Import
 from .profile import Profile, kind_of
-from .usage import Use, use_of
+from .usage import Source, Use, use_of
 
 # What does the same for less, of what is often imported in small APIs.
 _LIGHTER = {
@@ -31,41 +30,64 @@ _LIGHTER = {
 }
 
 
-def advice_for(found: Import, profile: Profile, own: frozenset[str], code: Path) -> str:
-    """What to do about an import, in one sentence; empty where nothing is known.
+class Adviser:
+    """Knows the app's own files. `code` is their folder, `own` the top-level modules.
 
-    `code` is the folder of the app's modules.
+    `factories` are functions that are called from outside, such as `create_app`.
     """
-    lighter = _LIGHTER.get(found.module.partition(".")[0], "")
-    places: dict[Use, list[str]] = {}
-    for importer in sorted(found.importers):
-        file = _file(profile.files, importer)
-        said = use_of(file, found.module) if kind_of(importer, own) == "app" and file else None
-        if said is not None and file is not None:
-            use, line = said
-            places.setdefault(use, []).append(f"{_short(file, code)}:{line}")
-    if places and found.anyway is not None:
-        return f"{found.anyway} needs it anyway"
-    if "at import" in places:
-        place = places["at import"][0]
-        return f"{place} needs it at import{f': {lighter}' if lighter else ''}"
-    if "later" in places:
-        where = ", ".join(places["later"])
-        return f"only functions need it: if few requests do, import it in them ({where})"
-    if "unused" in places:
-        return f"unused: remove it from {', '.join(places['unused'])}"
-    if lighter:
-        return lighter
-    top = found.module.partition(".")[0]
-    for importer in reversed(found.chain[:-1]):
-        kind = kind_of(importer, own)
-        if kind == "sunup":
-            return f"{importer} needs it"
-        if kind == "dependency" and importer.partition(".")[0] != top:
-            return f"{importer.partition('.')[0]} needs it"
-        if kind == "app":
-            return f"{importer} needs it"
-    return ""
+
+    def __init__(
+        self, profile: Profile, own: frozenset[str], code: Path, factories: tuple[str, ...] = ()
+    ) -> None:
+        self._own = own
+        self._code = code
+        self._factories = factories
+        self._sources = {
+            module: source
+            for module, name in profile.files.items()
+            if name.endswith(".py")
+            and kind_of(module, own) == "app"
+            and (source := Source.read(Path(name))) is not None
+        }
+
+    def advice_for(self, found: Import) -> str:
+        """What to do about an import, in one sentence; empty where nothing is known."""
+        lighter = _LIGHTER.get(found.module.partition(".")[0], "")
+        places: dict[Use, list[str]] = {}
+        for importer in sorted(found.importers & self._sources.keys()):
+            source = self._sources[importer]
+            said = use_of(source, found.module, self._sources.values(), self._factories)
+            use, line = said or ("at import", _line_of(source, found.module))
+            places.setdefault(use, []).append(f"{_short(source.path, self._code)}:{line}")
+        if places and found.anyway is not None:
+            return f"{found.anyway} needs it anyway"
+        if "at import" in places:
+            place = places["at import"][0]
+            return f"{place} needs it at import{f': {lighter}' if lighter else ''}"
+        if "later" in places:
+            where = ", ".join(places["later"])
+            return f"only functions need it: if few requests do, import it in them ({where})"
+        if "unused" in places:
+            return f"unused: remove it from {', '.join(places['unused'])}"
+        return self._needed_by(found)
+
+    def _needed_by(self, found: Import) -> str:
+        top = found.module.partition(".")[0]
+        for importer in reversed(found.chain[:-1]):
+            kind = kind_of(importer, self._own)
+            if kind in ("sunup", "app"):
+                return f"{importer} needs it"
+            if kind == "dependency" and importer.partition(".")[0] != top:
+                return f"{importer.partition('.')[0]} needs it"
+        return ""
+
+
+def _line_of(source: Source, module: str) -> int:
+    """The first line with its name; 1 where there is none."""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if "import" in line and module.rpartition(".")[2] in line:
+            return number
+    return 1
 
 
 def to_move(profile: Profile) -> list[tuple[str, float]]:
@@ -75,11 +97,6 @@ def to_move(profile: Profile) -> list[tuple[str, float]]:
         for node in sorted(profile.later, key=lambda node: -node.length)
         if node.length >= 0.0005
     ]
-
-
-def _file(files: Mapping[str, str], module: str) -> Path | None:
-    name = files.get(module, "")
-    return Path(name) if name.endswith(".py") and Path(name).is_file() else None
 
 
 def _short(file: Path, code: Path) -> str:

@@ -1,6 +1,8 @@
 """From an app's folder, or its package, to a report."""
 
+import importlib.metadata
 import platform
+import re
 import sys
 import tempfile
 import zipfile
@@ -11,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sunup.local.emulator import Emulator, EmulatorOptions
+from sunup.local.emulator.instance import INIT_LIMIT
 from sunup.local.emulator.limits import processor_share_available
 from sunup.local.emulator.options import EngineName
 from sunup.local.errors import CommandError
@@ -74,17 +77,22 @@ def measure(
                 sandbox.start(WHOLE_PROCESSOR, wanted.requests) for _ in range(wanted.starts)
             ]
             tell("Looking into INIT")
-            found, seen = _profiles(sandbox, project)
+            own = _own(project, aws.functions.function.code)
+            found, seen = _profiles(sandbox, own)
             results = [measured(each, samples[each], prices) for each in sorted(samples)]
-            dearest, own = imports.dearest(found, seen), _own(project)
-            code = aws.functions.function.code
-            words = [advice.advice_for(each, found, own, code) for each in dearest]
+            dearest = imports.dearest(found, seen)
+            factories = tuple(re.findall(r"(\w+)\(\)$", project.app))
+            adviser = advice.Adviser(found, own, aws.functions.function.code, factories)
+            words = [adviser.advice_for(each) for each in dearest]
             move = advice.to_move(found)
     statuses = {each.status for each in whole}
     if max(statuses) >= 300:
         notes.append(
             f"GET {wanted.path} is answered with {max(statuses)}: --path names another one"
         )
+    slowest = max(each.init for each in whole)
+    if slowest > INIT_LIMIT:
+        notes.append(f"INIT takes {slowest:.0f} s: Lambda ends it after {INIT_LIMIT:.0f} s")
     report = Report(
         app=project.app_name,
         path=wanted.path,
@@ -126,9 +134,8 @@ def _samples(
     return samples
 
 
-def _profiles(sandbox: Sandbox, project: Project) -> tuple[profile.Profile, profile.Profile]:
+def _profiles(sandbox: Sandbox, own: frozenset[str]) -> tuple[profile.Profile, profile.Profile]:
     """The quickest of a few starts, which was disturbed least; and one with who imports whom."""
-    own = _own(project)
     with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
         file = Path(name) / "profile.json"
         read = [profile.read(*sandbox.profile(file, edges=False), own) for _ in range(_PROFILES)]
@@ -136,15 +143,27 @@ def _profiles(sandbox: Sandbox, project: Project) -> tuple[profile.Profile, prof
     return min(read, key=lambda each: each.init), graph
 
 
-def _own(project: Project) -> frozenset[str]:
-    """The app's top-level modules."""
-    places = {project.folder, project.code}
+def _own(project: Project, code: Path) -> frozenset[str]:
+    """The app's top-level modules: those of its folder, or what no distribution in `code` has."""
+    found = {name for place in (project.folder, project.code) for name in _modules(place)}
+    if project.handler.partition(".")[0] in found:
+        return frozenset(found)
+    distributions = {
+        each.name.partition("-")[0].lower().replace("-", "_") for each in code.glob("*.dist-info")
+    }
+    others = {"sunup", *importlib.metadata.packages_distributions()}
     return frozenset(
-        each.stem
-        for place in places
-        for each in place.iterdir()
-        if each.suffix == ".py" or (each.is_dir() and each.stem.isidentifier())
-    )
+        name for name in _modules(code) if name.lower() not in distributions and name not in others
+    ) | {project.handler.partition(".")[0]}
+
+
+def _modules(place: Path) -> Iterator[str]:
+    for each in place.iterdir():
+        # A folder without a module of Python is something else: templates, static files.
+        if each.suffix == ".py" or (
+            each.is_dir() and each.name.isidentifier() and next(each.rglob("*.py"), None)
+        ):
+            yield each.stem
 
 
 @contextmanager
@@ -172,8 +191,13 @@ def _packaged(
 
 
 def _sizes(package: Path) -> tuple[int, int]:
-    with zipfile.ZipFile(package) as file:
-        return package.stat().st_size, sum(each.file_size for each in file.infolist())
+    try:
+        with zipfile.ZipFile(package) as file:
+            return package.stat().st_size, sum(each.file_size for each in file.infolist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CommandError(
+            f"{package} cannot be read: {error}", "Make it again: sunup package"
+        ) from None
 
 
 def budget(report: Report, memories: Sequence[int], most_cold: float) -> list[Measured]:

@@ -1,5 +1,6 @@
 """All that was measured, as data: for the page, for JSON, and to compare with an earlier one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,10 @@ from .profile import Profile
 from .sandbox import Sample
 
 FORMAT = 1
+_OF_A_MEMORY = ("memory", "cold", "warm_p50", "peak_mb")
+_OF_THE_PLACE = ("app", "path", "python", "machine")
+# Seconds: less of a module's own code is not worth a word.
+_NOTABLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,17 @@ def dear(found: Sequence[Import], advice: Sequence[str]) -> list[Dear]:
 
 
 def work_of(profile: Profile) -> list[tuple[str, float, float]]:
-    """What INIT did besides importing, in order."""
+    """What INIT did besides importing, in order; and what modules of the app did by themselves."""
     roots = [profile.main, *(each for thread in profile.beside for each in thread)]
-    nodes = [node for root in roots for node in root.walk() if node.kind == "work"]
+    every = [node for root in roots for node in root.walk()]
+    nodes = [node for node in every if node.kind == "work"]
     nodes = [node for node in nodes if node is not profile.main]
     nodes.sort(key=lambda node: node.begin)
-    return [(node.name, _ms(node.length), _ms(node.processor)) for node in nodes]
+    own = [node for node in every if node.kind == "app" and node.own >= _NOTABLE]
+    return [(node.name, _ms(node.length), _ms(node.processor)) for node in nodes] + [
+        (f"code of {node.name}", _ms(node.own), _ms(node.own_processor))
+        for node in sorted(own, key=lambda node: -node.own)
+    ]
 
 
 def needs_of(samples: Sequence[Sample]) -> dict[str, float]:
@@ -105,45 +115,55 @@ def needs_of(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def compared(now: Report, before: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
-    """What differs: (what, unit, before, now). Raises `CommandError` for another file."""
+def check(before: Mapping[str, Any]) -> None:
+    """Raise `CommandError` for another file than a report, or one of another version."""
+    if before.get("format") != FORMAT:
+        raise CommandError(
+            f"the earlier report has the format {before.get('format')!r}, not {FORMAT}",
+            "Measure that version again, with this sunup.",
+        )
     try:
-        if before["format"] != FORMAT:
-            raise CommandError(
-                f"the earlier report has the format {before['format']!r}, not {FORMAT}",
-                "Measure that version again, with this sunup.",
-            )
-        earlier = {each["memory"]: each for each in before["memories"]}
-        rows: list[tuple[str, str, float, float]] = []
-        for each in now.memories:
-            old = earlier.get(each.memory)
-            if old is not None:
-                place = f"{each.memory} MB"
-                rows += [
-                    (f"cold response, {place}", "ms", float(old["cold"]), each.cold),
-                    (f"warm p50, {place}", "ms", float(old["warm_p50"]), each.warm_p50),
-                ]
-        rows += [
-            (
-                "INIT's processor time",
-                "ms",
-                float(before["init_processor_ms"]),
-                now.init_processor_ms,
-            ),
-            ("package", "MB", float(before["zipped"]) / 1e6, now.zipped / 1e6),
-            (
-                "peak memory",
-                "MB",
-                max(float(each["peak_mb"]) for each in before["memories"]),
-                max(each.peak_mb for each in now.memories),
-            ),
+        figures = [
+            *(float(each[name]) for each in before["memories"] for name in _OF_A_MEMORY),
+            float(before["init_processor_ms"]),
+            float(before["zipped"]),
         ]
+        known = all(isinstance(before[name], str) for name in _OF_THE_PLACE)
     except (KeyError, TypeError, ValueError):
+        figures, known = [], False
+    if not known or not figures or not all(map(math.isfinite, figures)):
         raise CommandError(
             "the earlier report is not what sunup measure --json writes",
             "Make one: sunup measure --json > before.json",
-        ) from None
-    return rows
+        )
+
+
+def compared(now: Report, before: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
+    """What differs from a report that was checked: (what, unit, before, now)."""
+    earlier = {each["memory"]: each for each in before["memories"]}
+    common = [each for each in now.memories if each.memory in earlier]
+    rows: list[tuple[str, str, float, float]] = []
+    for each in common:
+        old, place = earlier[each.memory], f"{each.memory} MB"
+        rows += [
+            (f"cold response, {place}", "ms", float(old["cold"]), each.cold),
+            (f"warm p50, {place}", "ms", float(old["warm_p50"]), each.warm_p50),
+            (f"peak memory, {place}", "MB", float(old["peak_mb"]), each.peak_mb),
+        ]
+    return [
+        *rows,
+        ("INIT's processor time", "ms", float(before["init_processor_ms"]), now.init_processor_ms),
+        ("package", "MB", float(before["zipped"]) / 1e6, now.zipped / 1e6),
+    ]
+
+
+def differing(now: Report, before: Mapping[str, Any]) -> list[str]:
+    """Where the two are of different things: what a reader has to know."""
+    return [
+        f"the earlier report is of another {name}: {before[name]}, not {getattr(now, name)}"
+        for name in _OF_THE_PLACE
+        if before[name] != getattr(now, name)
+    ]
 
 
 def best(memories: Sequence[Measured]) -> int:

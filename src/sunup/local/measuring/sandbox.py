@@ -4,10 +4,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -16,6 +16,8 @@ from sunup.local.emulator.instance import Function, Instance, InstanceFailed
 from sunup.local.emulator.limits import peak_megabytes
 from sunup.local.emulator.payloads import event_2
 from sunup.local.errors import CommandError
+
+T = TypeVar("T")
 
 HOOK = Path(__file__).with_name("hook.py")
 
@@ -49,6 +51,7 @@ class Sandbox:
     def __init__(self, aws: Emulator, path: str) -> None:
         self._aws = aws
         self._path = path
+        self._instance: Instance | None = None
         self._function = replace(
             aws.functions.function,
             timeout=_LIMIT,
@@ -58,7 +61,16 @@ class Sandbox:
 
     def start(self, memory: int, warm: int) -> Sample:
         """Start, ask once, ask `warm` times again. Raises `CommandError` with the app's log."""
-        return self._aws.run(self._sample(memory, warm))
+        return self._run(self._sample(memory, warm))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """To its end; where that is not waited for (Ctrl-C), the instance is ended first."""
+        try:
+            return self._aws.run(work)
+        except KeyboardInterrupt:
+            if self._instance is not None:
+                self._aws.run(self._instance.stop())
+            raise
 
     def profile(self, file: Path, *, edges: bool) -> tuple[float, dict[str, Any]]:
         """What one start did, as hook.py notes it, and when it began (`perf_counter`)."""
@@ -71,12 +83,13 @@ class Sandbox:
             environ={**self._function.environ, **environ},
             bootstrap=(sys.executable, "-S", "-s", str(HOOK), self._function.handler),
         )
-        began = self._aws.run(self._profiled(function))
+        began = self._run(self._profiled(function))
         return began, json.loads(file.read_text(encoding="utf-8"))
 
     async def _sample(self, memory: int, warm: int) -> Sample:
         lines: list[str] = []
         instance = Instance(replace(self._function, memory=memory), lines.append)
+        self._instance = instance
         try:
             began = time.perf_counter()
             await instance.start(limit=_LIMIT)
@@ -98,6 +111,7 @@ class Sandbox:
 
     async def _profiled(self, function: Function) -> float:
         instance = Instance(function, lambda line: None)
+        self._instance = instance
         began = time.perf_counter()
         try:
             await instance.start(limit=_LIMIT)

@@ -1,5 +1,6 @@
 """What one change to the deployment would be."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -88,12 +89,12 @@ def _of_a_schedule(setup: Setup, traffic: Traffic | Arrivals) -> Iterator[Altern
         )
     if hours.end > hours.begin:
         # Aurora pauses 6 minutes after a wake: a wake each five keeps it awake.
-        keeping = [
-            (at // 60, at % 60) for at in range(int(hours.begin) * 60, int(hours.end) * 60, 5)
-        ]
+        opens, closes = int(hours.begin), math.ceil(hours.end)
+        keeping = [(at // 60, at % 60) for at in range(opens * 60, closes * 60, 5)]
+        span = f"{opens}-{closes - 1}" if closes - 1 > opens else f"{opens}"
         yield Alternative(
             "keep it awake in those hours",
-            f'wake_schedule = "cron(0/5 {int(hours.begin)}-{int(hours.end) - 1} ? * {days} *)"',
+            f'wake_schedule = "cron(0/5 {span} ? * {days} *)"',
             setup,
             replace(traffic, wakes=at_times(hours.days, keeping)),
         )
@@ -133,6 +134,8 @@ def _without_wakes(traffic: Traffic | Arrivals) -> Traffic | Arrivals:
 def _days_of(hours: Hours) -> str:
     names = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
     days = sorted(hours.days)
+    if len(days) == 7:
+        return "*"
     if len(days) > 2 and days == list(range(days[0], days[-1] + 1)):
         return f"{names[days[0]]}-{names[days[-1]]}"
     return ",".join(names[each] for each in days)

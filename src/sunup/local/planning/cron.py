@@ -1,7 +1,7 @@
 """EventBridge Scheduler's expressions as times of a week."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sunup.local.errors import CommandError
 
@@ -44,9 +44,9 @@ def scheduled(expression: str) -> Times:
             "Use one of days of the week, such as cron(45 7 ? * MON-FRI *), or rate(1 hour).",
         )
     try:
-        minutes = _numbers(found[1], 0, 59)
-        hours = _numbers(found[2], 0, 23)
-        days = sorted({(each - 2) % 7 for each in _numbers(found[5], 1, 7)})
+        minutes = _numbers(found[1], 0, 59, {})
+        hours = _numbers(found[2], 0, 23, {})
+        days = sorted({(each - 2) % 7 for each in _numbers(found[5], 1, 7, _NAMES)})
     except ValueError:
         raise CommandError(
             f"the schedule {expression!r} cannot be read",
@@ -63,25 +63,29 @@ def _each(every: float, start: float, end: float) -> Iterator[float]:
         at += every
 
 
-def _numbers(text: str, low: int, high: int) -> list[int]:
+def _numbers(text: str, low: int, high: int, names: Mapping[str, int]) -> list[int]:
     """A field's: `*`, `5`, `MON-FRI`, `0/5`, and lists of these. Raises `ValueError`."""
     found: set[int] = set()
     for part in text.split(","):
         body, slash, step = part.partition("/")
         first, dash, last = body.partition("-")
-        if first in ("*", "?"):
+        if first == "*" or (first == "?" and names):
             begin, end = low, high
         else:
-            begin = _number(first)
-            end = _number(last) if dash else high if slash else begin
+            begin = _number(first, names)
+            end = _number(last, names) if dash else high if slash else begin
         if not low <= begin <= high or not low <= end <= high:
             raise ValueError(text)
         if end < begin:  # FRI-MON
             found.update(range(begin, high + 1))
             begin = low
-        found.update(range(begin, end + 1, int(step) if slash else 1))
+        found.update(range(begin, end + 1, _number(step, {}) if slash else 1))
     return sorted(found)
 
 
-def _number(text: str) -> int:
-    return _NAMES.get(text.upper()) or int(text)
+def _number(text: str, names: Mapping[str, int]) -> int:
+    if text.upper() in names:
+        return names[text.upper()]
+    if not re.fullmatch(r"[0-9]{1,2}", text):
+        raise ValueError(text)
+    return int(text)

@@ -14,7 +14,9 @@ _MOST_PER_WEEK = 2_000_000
 
 def rate(text: str, option: str, hours: Hours) -> float:
     """`200/day` as a number a week. A day is one on which people are there, and so is an hour."""
-    found = re.fullmatch(r"([\d_.,]+)(?:/(hour|day|week|month))?", text.strip())
+    found = re.fullmatch(
+        r"(\d{1,3}(?:,\d{3})+|[\d_]+(?:\.\d+)?)(?:/(hour|day|week|month))?", text.strip()
+    )
     try:
         count = float(found[1].replace("_", "").replace(",", "")) if found else -1
     except ValueError:

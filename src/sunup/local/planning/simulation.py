@@ -29,7 +29,8 @@ class Run:
     """What happened. Times in seconds, from the same zero as the arrivals'.
 
     `awake` has the times from the beginning of a resume, its end, and the end of the pause.
-    `waits` are visits' that were noticed, from the first attempt to the answer: (when, how long).
+    `waits` are visits' that waited for the database, or came again, and it was noticed: (when, how
+    long from the first attempt to the answer, or until they gave up).
     """
 
     start: float
@@ -137,7 +138,7 @@ class _Simulation:
                 invoked += kind != WAKE
                 run.invocations += 1
                 if attempt > 1:
-                    self._served(kind, first, end, attempt)
+                    self._served(kind, first, end, waited=end - first)
                 continue
             if instance is not None and now - instance.freed > instance_idle:
                 self._reap()  # the one that was used last is gone: they all are
@@ -160,7 +161,7 @@ class _Simulation:
         begin = now
         if instance is None:
             if len(self._idle) + len(self._busy) >= setup.concurrency:
-                return self._refuse("throttled", now, kind, attempt, _AGAIN_REFUSED)
+                return self._refuse("throttled", now, kind, first, attempt)
             instance = _Instance()
             run.cold_starts += 1
             begin = now + setup.app.init
@@ -173,13 +174,13 @@ class _Simulation:
         connected = self._connect(instance, now, deadline)
         if connected is None:
             self._work(instance, begin, deadline, now)
-            return self._refuse("database_full", deadline, kind, attempt, _AGAIN_REFUSED)
+            return self._refuse("database_full", deadline, kind, first, attempt)
         if connected > deadline:
             # It goes on with the next request; until then the server waits for the login.
             instance.pending = True
             instance.closes = self._ready + setup.authentication_timeout
             self._work(instance, begin, deadline, now)
-            return self._refuse("database_resuming", deadline, kind, attempt, _AGAIN_RESUMING)
+            return self._refuse("database_resuming", deadline, kind, first, attempt)
         self._numbers += 1
         took = self._warm * self._factors[self._numbers % _DRAWN]
         took += self._first if begin != now else 0.0
@@ -188,7 +189,9 @@ class _Simulation:
         instance.closes = end + self._kept
         self._hold = max(self._hold, instance.closes)
         self._work(instance, begin, end, now)
-        self._served(kind, first, end, attempt)
+        # What INIT and the work take is no wait for the database.
+        waited = max(0.0, connected - begin) if attempt == 1 else end - first
+        self._served(kind, first, end, waited=waited)
         return None
 
     def _work(self, instance: _Instance, begin: float, end: float, now: float) -> None:
@@ -263,17 +266,23 @@ class _Simulation:
             over = self._held() + setup.pause_after + setup.pausing
         run.awake.append((self._began, self._ready, over))
 
-    def _refuse(self, code: str, now: float, kind: int, attempt: int, again: float) -> float | None:
-        self._run.failures[code] += 1
-        if kind == VISIT and attempt == 1:
-            self._run.refused += 1
+    def _refuse(self, code: str, now: float, kind: int, first: float, attempt: int) -> float | None:
+        """An answer of 503; returns when the request comes again, if it does."""
+        run = self._run
+        run.failures[code] += 1
         if kind == WAKE:
             return now + _AGAIN_WAKE if attempt < 3 else None
-        if kind == VISIT and self._setup.repeats and attempt < _ATTEMPTS:
-            return now + again
-        self._run.lost += kind == VISIT
+        if kind != VISIT:
+            return None
+        if attempt == 1:
+            run.refused += 1
+        if self._setup.repeats and attempt < _ATTEMPTS:
+            return now + (_AGAIN_RESUMING if code == "database_resuming" else _AGAIN_REFUSED)
+        # Who gives up has waited as well.
+        run.lost += 1
+        run.waits.append((first, now - first))
         return None
 
-    def _served(self, kind: int, first: float, end: float, attempt: int) -> None:
-        if kind == VISIT and (end - first >= self._setup.noticed or attempt > 1):
+    def _served(self, kind: int, first: float, end: float, *, waited: float) -> None:
+        if kind == VISIT and waited >= self._setup.noticed:
             self._run.waits.append((first, end - first))

@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from sunup.local.errors import CommandError
+
 from .alternatives import Alternative, alternatives
 from .bill import bill
 from .prices import Prices
 from .setup import Setup
 from .simulation import Run, simulate
 from .statistics import Spread, percentile
-from .traffic import MONTH, VISIT, Arrivals, Traffic
+from .traffic import MONTH, VISIT, WEEK, Arrivals, Traffic
 
 # What is compared: so many requests are simulated for each change, and two months at least.
 _COMPARED_REQUESTS = 60_000
+# Of a month: a few seconds, and some 100 MB.
+_MOST_REQUESTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class Change:
     dollars: float
     waited: float
     waiting_hours: float
-    # The bill, and what the waiting is worth.
+    # Of the visits: those that gave up.
+    lost: float
+    # The bill, and what the waiting and the lost visits are worth.
     total: float
 
 
@@ -73,12 +79,21 @@ class Plan:
     typical: Run
     arrivals: Arrivals
     months: int
+    # The months over which the changes are compared.
+    compared: int
+    sleeps: bool
+
+
+@dataclass(frozen=True)
+class _Worth:
+    waiting_hour: float
+    lost_visit: float
 
 
 @dataclass(frozen=True)
 class _Month:
+    number: int
     run: Run
-    arrivals: Arrivals
     lines: list[tuple[str, float, str]]
 
     @property
@@ -94,48 +109,69 @@ def study(
     months: int = 12,
     seed: int = 1,
     waiting_hour: float = 20.0,
+    lost_visit: float = 1.0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Plan:
     """Simulate so many months, each with what is not known drawn anew; of a log the same again.
 
-    `waiting_hour` is what an hour of people's waiting is worth, in US dollars: the changes are in
-    the order of the bill and that together. `tell` is told what is being done.
+    `waiting_hour` is what an hour of people's waiting is worth, `lost_visit` a visit that gives up,
+    in US dollars: the changes are in the order of the bill and these together. `tell` is told what
+    is being done. Raises `CommandError` for more requests than can be simulated.
     """
+    _check(traffic)
+    worth = _Worth(waiting_hour, lost_visit)
     prices = prices or Prices()
     tell(f"{months} months")
     simulated = [_month(setup, traffic, prices, seed, number) for number in range(months)]
     outcome = _outcome(simulated)
     requests = max(1, sum(simulated[0].run.requests.values()))
     compared = max(2, min(months, _COMPARED_REQUESTS // requests)) if months > 1 else 1
-    now = _change(Alternative("as it is", "", setup, traffic), simulated[:compared], waiting_hour)
+    now = _change(Alternative("as it is", "", setup, traffic), simulated[:compared], worth)
     changes = []
     for each in alternatives(setup, traffic):
         tell(each.title)
         tried = [
             _month(each.setup, each.traffic, prices, seed, number) for number in range(compared)
         ]
-        changes.append(_change(each, tried, waiting_hour))
+        changes.append(_change(each, tried, worth))
     changes.sort(key=lambda each: each.total)
     by_hours = sorted(simulated, key=lambda each: each.run.awake_seconds)
     typical = by_hours[len(by_hours) // 2]
-    return Plan(outcome, changes, now, typical.run, typical.arrivals, months)
+    arrivals = _arrivals(traffic, seed, typical.number)
+    return Plan(outcome, changes, now, typical.run, arrivals, months, compared, setup.sleeps)
 
 
 def _month(
     setup: Setup, traffic: Traffic | Arrivals, prices: Prices, seed: int, number: int
 ) -> _Month:
     # Each of what is drawn has a source of its own: a change leaves the others as they are.
-    if isinstance(traffic, Arrivals):
-        arrivals = traffic
-    else:
-        arrivals = traffic.arrivals(
-            random.Random(f"{seed} {number} traffic"), number * MONTH, MONTH
-        )
+    arrivals = _arrivals(traffic, seed, number)
     unknown = random.Random(f"{seed} {number} unknown")
     acu, dpu = setup.acu.sample(unknown), setup.app.dpu.sample(unknown)
     run = simulate(setup, arrivals, random.Random(f"{seed} {number} run"))
     lines = bill(setup, run, prices, acu=acu, dpu=dpu)
-    return _Month(run, arrivals, [(each.part, each.dollars, each.amount) for each in lines])
+    return _Month(number, run, [(each.part, each.dollars, each.amount) for each in lines])
+
+
+def _arrivals(traffic: Traffic | Arrivals, seed: int, number: int) -> Arrivals:
+    if isinstance(traffic, Arrivals):
+        return traffic
+    return traffic.arrivals(random.Random(f"{seed} {number} traffic"), number * MONTH, MONTH)
+
+
+def _check(traffic: Traffic | Arrivals) -> None:
+    if isinstance(traffic, Arrivals):
+        return
+    weeks = MONTH / WEEK
+    expected = weeks * (traffic.weekly * traffic.requests + traffic.crawlers)
+    expected += sum(each.visits for each in traffic.bursts) * traffic.requests * 31
+    expected += 0 if traffic.ping is None else MONTH / traffic.ping
+    if expected > _MOST_REQUESTS:
+        raise CommandError(
+            f"that is {expected:,.0f} requests a month, and at most {_MOST_REQUESTS:,} can be "
+            "simulated",
+            "A database that is asked that often does not sleep: simulate a part of it.",
+        )
 
 
 def _outcome(months: Sequence[_Month]) -> Outcome:
@@ -174,18 +210,20 @@ def _outcome(months: Sequence[_Month]) -> Outcome:
     )
 
 
-def _change(each: Alternative, months: Sequence[_Month], waiting_hour: float) -> Change:
+def _change(each: Alternative, months: Sequence[_Month], worth: _Worth) -> Change:
     runs = [month.run for month in months]
     dollars = median(month.dollars for month in months)
     hours = _waiting_hours(runs)
     visits = sum(run.requests[VISIT] for run in runs)
+    lost = fmean(run.lost * MONTH / run.seconds for run in runs)
     return Change(
         each.title,
         each.how,
         dollars,
         sum(len(run.waits) for run in runs) / max(1, visits),
         hours,
-        dollars + hours * waiting_hour,
+        sum(run.lost for run in runs) / max(1, visits),
+        dollars + hours * worth.waiting_hour + lost * worth.lost_visit,
     )
 
 

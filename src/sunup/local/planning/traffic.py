@@ -123,9 +123,12 @@ class Traffic:
     def _burst(
         self, chance: random.Random, burst: Burst, start: float, end: float
     ) -> Iterator[float]:
-        for day in range(int(start // DAY), int(end // DAY) + 1):
-            begin = day * DAY + burst.at * 3600
-            if day % 7 in self.hours.days:
+        hours = self.hours
+        # The small hours of a night are the next day's.
+        later = DAY if hours.end <= hours.begin and burst.at < hours.begin else 0.0
+        for day in range(int(start // DAY) - 1, int(end // DAY) + 1):
+            begin = day * DAY + burst.at * 3600 + later
+            if day % 7 in hours.days:
                 times = (begin + chance.uniform(0, burst.seconds) for _ in range(burst.visits))
                 yield from (each for each in times if start <= each < end)
 

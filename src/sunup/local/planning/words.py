@@ -22,12 +22,9 @@ def summary(plan: Plan) -> list[str]:
     """How awake the database is, who waits and for how long, what fails."""
     found = plan.outcome
     median, most, longest = found.wait
-    lines = [
-        (
-            f"The database is awake {_hours(found.awake_hours)} of 730 h, and is woken "
-            f"{found.resumes:,.0f} times."
-        )
-    ]
+    awake = f"The database is awake {_hours(found.awake_hours)} of 730 h"
+    woken = f", and is woken {found.resumes:,.0f} times." if plan.sleeps else ": it never pauses."
+    lines = [awake + woken]
     if not found.visits:
         lines.append("Nobody visits.")
     elif not found.waited.high:
