@@ -277,8 +277,9 @@ def note_wait(seconds: float, *, resuming: bool) -> None:
     request = active()
     if request is None:
         return
-    if request.trace is not None:
-        request.trace.waited(seconds, resuming=resuming)
+    trace = request.trace
+    if trace is not None:
+        trace.waited(seconds, resuming=resuming)
     if resuming:
         request.resume_seconds += seconds
     else:

@@ -100,8 +100,9 @@ class Ledger(Generic[C]):
         if self.waking is not waking:
             return False  # another one took its place, or the pool was closed
         self.waking = None
-        if Waking.told is not None:
-            Waking.told(waking)
+        told = Waking.told  # another thread may end that
+        if told is not None:
+            told(waking)
         return True
 
     def pause_after(self, error: Exception, waking: Waking, *, wanted: bool = True) -> float:

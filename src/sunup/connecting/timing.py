@@ -22,7 +22,8 @@ def end(began: float, text: str, rows: int) -> None:
     current = request.active()
     if current is not None:
         current.note_query(seconds, rows)
-        if current.trace is not None:
-            current.trace.query(seconds, text)
+        trace = current.trace  # a thread that was left behind races its end
+        if trace is not None:
+            trace.query(seconds, text)
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug("%s", " ".join(text.split()), extra={"query_ms": round(seconds * 1000, 1)})
