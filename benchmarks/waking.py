@@ -27,8 +27,8 @@ from targets import Target
 from terminal import folder, machine, positive, progress
 
 from sunup.local.emulator import AuroraOptions, Emulator, EmulatorOptions
-from sunup.local.emulator.aurora import HangAt
 from sunup.local.emulator.instance import Instance
+from sunup.local.emulator.options import HangAt
 
 STAGES: tuple[HangAt, ...] = ("tcp", "tls", "auth")
 COMPARED = (peers.SUNUP, peers.STARLETTE, peers.NODE)

@@ -1,6 +1,7 @@
 """What the benchmarks make of the examples, without measuring anything."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,3 +32,18 @@ def test_the_fastapi_peer_is_the_example_without_sunup(monkeypatch: pytest.Monke
         }
         assert "sunup" not in modules, name
     sys.modules.pop("peers", None)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem
+)
+def test_each_benchmark_can_be_imported(path: Path) -> None:
+    """What they measure moves on, and nobody runs them each day."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {path.stem}"],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
