@@ -205,7 +205,7 @@ async def test_fifty_writers_of_one_row_lose_no_update(aws: Emulator, tables: No
 
     connections = [await connect_asyncpg(aws) for _ in range(50)]
     await asyncio.gather(*map(write, connections))
-    assert done > 1  # each commit makes 49 begin again, and the machine may be slow
+    assert done > 5
     assert await connections[0].fetchval("select v from t where id = 1") == done
     assert max(waits) < 3  # a handful of processors serves them all; none waits for a client
     for each in connections:
@@ -237,7 +237,7 @@ def test_threads_with_psycopg_lose_no_update_of_many_rows(aws: Emulator, tables:
             thread.start()
         for thread in threads:
             thread.join()
-        assert done > 10
+        assert done > 20
         assert do(connections[0], "select sum(v) from t") == [(done,)]
 
 
