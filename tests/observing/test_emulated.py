@@ -63,6 +63,29 @@ def test_a_request_is_a_trace_and_its_line_has_metrics(emulate: Emulate, example
     assert [name for name, _, _ in events(aws, "trace", 3)[2]["spans"]].count("resume") == 0
 
 
+def test_after_a_refused_wake_and_a_freeze_the_next_trace_has_no_fault(emulate: Emulate) -> None:
+    aws = emulate(
+        USERS,
+        tracing=True,
+        environ={"METRICS": "emf", "GATEWAY_TIMEOUT": "3"},
+        aurora=AuroraOptions(resume_seconds=5),
+    )
+    assert httpx2.get(f"{aws.url}/users", timeout=30).status_code in (200, 503)
+    before = len(events(aws, "trace", 1))
+    aws.do("aurora/pause")
+    answer = httpx2.get(f"{aws.url}/users", timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_resuming")
+    refused = json.loads(events(aws, "trace", before + 1)[-1]["document"])
+    assert refused["fault"] is True
+    assert refused["annotations"]["code"] == "database_resuming"
+    time.sleep(5)  # frozen, while the database wakes up
+    for number in (2, 3):
+        assert httpx2.get(f"{aws.url}/users", timeout=30).status_code == 200
+        plain = json.loads(events(aws, "trace", before + number)[-1]["document"])
+        assert "fault" not in plain
+        assert "code" not in plain["annotations"]
+
+
 def test_what_is_no_segment_document_is_told(emulate: Emulate) -> None:
     aws = emulate(None, tracing=True)
     address = aws.functions.environ["AWS_XRAY_DAEMON_ADDRESS"]

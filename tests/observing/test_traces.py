@@ -414,14 +414,22 @@ def test_an_exporter_that_hangs_holds_nobody_up(
 ) -> None:
     from sunup.observing.otel import OpenTelemetry
 
-    held = threading.Event()
-    monkeypatch.setattr(OpenTelemetry, "_send", lambda *_: held.wait(20))
+    held, sent = threading.Event(), []
+    monkeypatch.setattr(OpenTelemetry, "_send", lambda *_: sent.append(held.wait(20)))
     made = handler("otel")
     began = time.monotonic()
     assert [ask(made) for _ in range(4)] == [200] * 4
     # The first is waited for, the others know that it is not done.
     assert time.monotonic() - began < LIMIT + 0.4
+    assert not sent
+    # Once it goes on, what waited is sent, and the next ones are waited for again.
     held.set()
+    end = time.monotonic() + 5
+    while len(sent) < 4 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert ask(made) == 200
+    assert sent == [True] * 5
 
 
 def test_work_aside_is_waited_for_a_little() -> None:
@@ -449,10 +457,14 @@ def test_a_tracer_that_fails_does_not_fail_the_request(
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(XRay, "end", broken)
-    assert [ask(made), ask(made)] == [200, 200]
-    monkeypatch.setattr(XRay, "begin", broken)
+    with monkeypatch.context() as failing:
+        failing.setattr(XRay, "end", broken)
+        assert [ask(made), ask(made)] == [200, 200]
+        failing.setattr(XRay, "begin", broken)
+        assert ask(made) == 200
+    # The one after is traced again, and has nothing of those.
     assert ask(made) == 200
+    assert [each["name"] for each in daemon.next()["subsegments"]] == ["connect", "PostgreSQL"]
 
 
 def test_an_id_is_the_clients_before_xrays(monkeypatch: pytest.MonkeyPatch) -> None:
