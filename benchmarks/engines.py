@@ -20,7 +20,7 @@ from typing import Any
 import peers
 import psycopg
 import targets
-from measuring import QUERY, TIMEOUT, answered, function, processor_seconds
+from measuring import QUERY, TIMEOUT, answered, function
 from peers import Peer
 from targets import Target
 from terminal import folder, machine, positive, progress
@@ -28,6 +28,7 @@ from terminal import folder, machine, positive, progress
 from sunup.connecting.credentials import CredentialSource
 from sunup.local.emulator import Emulator, EmulatorOptions
 from sunup.local.emulator.instance import Instance
+from sunup.local.measuring.sandbox import processor_seconds
 from sunup.psycopg.attempt import connect_parameters
 from sunup.settings import Settings
 

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from peers import Peer
 
@@ -12,12 +11,18 @@ from sunup.connecting.credentials import CredentialSource
 from sunup.local.emulator import Emulator
 from sunup.local.emulator.instance import Function, Instance
 from sunup.local.emulator.limits import peak_megabytes
-from sunup.local.emulator.payloads import event_2
+from sunup.local.measuring.sandbox import event, processor_seconds
 from sunup.psycopg.pool import Pool
 from sunup.settings import Settings
 
 QUERY = ("GET", "/users/1", b"")
 TIMEOUT = 60.0
+_HEADERS = (
+    (b"accept", b"application/json"),
+    (b"content-type", b"application/json"),
+    (b"user-agent", b"curl/8.5.0"),
+    (b"x-amzn-trace-id", b"Root=1-6550a1b2-0123456789abcdef01234567"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,29 +43,6 @@ class Sample:
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
-
-
-def event(method: str, path: str, body: bytes) -> bytes:
-    """A request as an HTTP API hands it on."""
-    headers = [
-        (b"host", b"a1b2c3.execute-api.eu-central-1.amazonaws.com"),
-        (b"accept", b"application/json"),
-        (b"content-type", b"application/json"),
-        (b"user-agent", b"curl/8.5.0"),
-        (b"x-amzn-trace-id", b"Root=1-6550a1b2-0123456789abcdef01234567"),
-        (b"x-forwarded-for", b"192.0.2.1"),
-        (b"x-forwarded-port", b"443"),
-        (b"x-forwarded-proto", b"https"),
-    ]
-    scope = {
-        "method": method,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": headers,
-        "http_version": "1.1",
-        "client": ("192.0.2.1", 50000),
-    }
-    return json.dumps(event_2(scope, body, time.time())).encode()
 
 
 def function(aws: Emulator, peer: Peer, memory: int) -> Function:
@@ -114,18 +96,10 @@ async def sample(aws: Emulator, peer: Peer, memory: int, warm: int) -> Sample:
 
 async def answered(instance: Instance) -> float:
     """Seconds until the user was there."""
-    content = event(*QUERY)
+    content = event(*QUERY, _HEADERS)
     began = time.perf_counter()
     outcome = await instance.invoke(content)
     answer = json.loads(outcome.body)
     if outcome.error or answer.get("statusCode") != 200:
         raise RuntimeError(f"answered {outcome.body.decode()[:300]}")
     return outcome.at - began
-
-
-def processor_seconds(pid: int) -> float:
-    """What all threads of a process used until now (proc(5), schedstat: nanoseconds)."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9

@@ -169,7 +169,7 @@ class Handler:
             answers.log(current, status, observer)
         finally:
             if observer is not None:
-                _tell(observer, current, status, until=limit)
+                observer.end(current, status, failed=status is None, until=limit)
             request.end(token)
         return response
 
@@ -224,7 +224,6 @@ class Handler:
         self._cold = False
         if self._observer is not None:
             self._observer.begin(current, [])
-
         if self._loop is not None:
             self._loop.mark()
         failed = True
@@ -240,7 +239,7 @@ class Handler:
             failed = False
         finally:
             if self._observer is not None:
-                _tell(self._observer, current, None, failed=failed)
+                self._observer.end(current, None, failed=failed)
         return answer
 
     def _end(self, current: request.Request, *, answered: bool) -> None:
@@ -298,24 +297,6 @@ def _observer_of(settings: Settings) -> "Observer | None":
     from sunup.observing import Observer
 
     return Observer(settings)
-
-
-def _tell(
-    observer: "Observer",
-    current: request.Request,
-    status: int | None,
-    *,
-    failed: bool = False,
-    until: float | None = None,
-) -> None:
-    from sunup.observing import Outcome
-
-    observer.end(
-        current,
-        Outcome(
-            status, failed=failed or (status is None and current.method != "EVENT"), until=until
-        ),
-    )
 
 
 def _initialization() -> str:

@@ -120,13 +120,15 @@ class Observer:
         """The fields of its log line, with what is measured."""
         return fields if self._metrics is None else self._metrics(fields, current.started, status)
 
-    def end(self, current: Request, outcome: Outcome) -> None:
-        """It has been answered, or has failed."""
+    def end(
+        self, current: Request, status: int | None, *, failed: bool, until: float | None = None
+    ) -> None:
+        """It has been answered (an event: without a status), or has failed."""
         trace, current.trace = current.trace, None
         if trace is None or self._tracer is None:
             return
         try:
-            self._tracer.end(trace, current, outcome)
+            self._tracer.end(trace, current, Outcome(status, failed=failed, until=until))
         except Exception as error:
             self._complain(error)
 

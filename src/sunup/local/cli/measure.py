@@ -1,7 +1,6 @@
 """`sunup measure`: how the app starts, how it answers, and why."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from rich.table import Table
 from sunup.local import project
 from sunup.local.errors import CommandError
 from sunup.local.measuring.flame import flame
-from sunup.local.measuring.measuring import Wanted, budget
+from sunup.local.measuring.measuring import Wanted
 from sunup.local.measuring.measuring import measure as measured
 from sunup.local.measuring.page import page
 from sunup.local.measuring.report import Report, check, compared, differing
@@ -23,8 +22,8 @@ from sunup.local.planning.declared import declared, variables
 from sunup.local.project import Project
 
 from .given import variables_of, with_defaults_of
-from .waiting import ERRORS, end_cleanly, waiting
-from .written import check_writable, write
+from .waiting import end_cleanly, waiting
+from .written import check_writable, tell_written, write
 
 _MEMORIES = (128, 256, 512, 1024, 1769)
 # Beyond it a difference is one: the same app twice differs by less, on a quiet machine.
@@ -100,8 +99,7 @@ def measure(
         raise CommandError(f"there is no file {app_dir}", "Make it: sunup package")
     found = project.find(app_dir.parent if packaged else app_dir)
     before = None if compare is None else _earlier(compare)
-    for each in (html, svg):
-        check_writable(each)
+    check_writable(html, svg)
     target = path or found.text("check") or "/"
     if not target.startswith("/"):
         raise CommandError(f"--path {target!r} is no path", "It begins with a slash: /users")
@@ -134,10 +132,7 @@ def measure(
         typer.echo(json.dumps(content, indent=2))
     else:
         _show(report, changes)
-    sys.stdout.flush()
-    for each in (html, svg):
-        if each is not None:
-            ERRORS.print(f"Written: {each}", markup=False, soft_wrap=True)
+    tell_written(html, svg)
     _check(report, memory or [deployed], max_cold, max_package)
 
 
@@ -152,7 +147,8 @@ def _check(
         over += [
             f"a cold response takes {each.cold:.0f} ms with {each.memory} MB, more than "
             f"{max_cold:g} ms"
-            for each in budget(report, memories, max_cold)
+            for each in report.memories
+            if each.memory in memories and each.cold > max_cold
         ]
     if max_package is not None and report.zipped > max_package * 1e6:
         over.append(f"the package has {report.zipped / 1e6:.1f} MB, more than {max_package:g} MB")

@@ -1,7 +1,6 @@
 """`sunup plan`: what an app will cost, and how often somebody will wait."""
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,8 @@ from . import plan_shown
 from .given import with_defaults_of
 from .measured import app_of
 from .plan_given import prices_of, with_options
-from .waiting import ERRORS, waiting
-from .written import check_writable, write
+from .waiting import waiting
+from .written import check_writable, tell_written, write
 
 _DEMO = "10/day"
 _OF_A_PATTERN = ("visits", "hours", "days", "requests", "think", "burst", "crawlers", "ping")
@@ -228,8 +227,7 @@ def plan(
     prices = prices_of(found, price or [])
     if no_free_tier:
         prices = prices.without_free()
-    for path in (html, svg):
-        check_writable(path)
+    check_writable(html, svg)
     notes: list[str] = []
     who: Traffic | Arrivals
     if log:
@@ -273,10 +271,7 @@ def plan(
         typer.echo(json.dumps(plan_shown.content(studied, prices, notes), indent=2))
         return
     plan_shown.show(studied, title, notes)
-    for path in (html, svg):
-        if path is not None:
-            sys.stdout.flush()
-            ERRORS.print(f"Written: {path}", markup=False, soft_wrap=True)
+    tell_written(html, svg)
 
 
 def _check_alone(context: typer.Context, notes: list[str]) -> None:

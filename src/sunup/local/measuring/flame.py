@@ -137,15 +137,8 @@ def _cut(name: str, width: float) -> str:
 
 def _axis(whole: float, y: float) -> str:
     """A scale in milliseconds."""
-    step = (
-        next(
-            each
-            for each in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-            if whole * 1000 / each < 13
-        )
-        if whole < 60
-        else 10_000
-    )
+    steps = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+    step = next((each for each in steps if whole * 1000 / each < 13), 10_000)
     marks = []
     at = 0
     while at <= whole * 1000:

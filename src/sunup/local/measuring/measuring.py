@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import re
+import statistics
 import sys
 import tempfile
 import zipfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from sunup.local.emulator import Emulator, EmulatorOptions
 from sunup.local.emulator.instance import INIT_LIMIT
-from sunup.local.emulator.limits import processor_share_available
+from sunup.local.emulator.limits import ONE_PROCESSOR_MB, processor_share_available
 from sunup.local.emulator.options import EngineName
 from sunup.local.errors import CommandError
 from sunup.local.packaging.build import Part, build
@@ -23,12 +24,12 @@ from sunup.local.planning import Prices
 from sunup.local.project import Project
 
 from . import advice, imports, profile
-from .memory import Measured, measured
-from .report import Report, best, dear, needs_of, work_of
+from .memory import measured, recommended
+from .report import Report, dear, needs_of, work_of
 from .sandbox import Sample, Sandbox
 
-WHOLE_PROCESSOR = 1769
 _PROFILES = 3
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,9 @@ def measure(
 ) -> tuple[Report, profile.Profile]:
     """Start the app again and again. Raises `CommandError`, with the app's log where it fails."""
     notes: list[str] = []
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if (project.text("python") or version) != version:
+    if (project.text("python") or _PYTHON) != _PYTHON:
         notes.append(
-            f"measured with Python {version}, and the app is for {project.text('python')}: make a "
+            f"measured with Python {_PYTHON}, and the app is for {project.text('python')}: make a "
             "virtual environment with that one, and install sunup[dev] there"
         )
     with _packaged(project, package, tell) as (archive, parts, sizes):
@@ -66,15 +66,15 @@ def measure(
         with Emulator(archive, options) as aws:
             sandbox = Sandbox(aws, wanted.path)
             shares = processor_share_available()
-            memories = wanted.memories if shares else (WHOLE_PROCESSOR,)
+            memories = wanted.memories if shares else (ONE_PROCESSOR_MB,)
             if not shares and wanted.memories != memories:
                 notes.append(
                     "processor shares cannot be set here (cgroups need root): measured with a "
-                    f"whole processor only, as {WHOLE_PROCESSOR} MB have"
+                    f"whole processor only, as {ONE_PROCESSOR_MB} MB have"
                 )
             samples = _samples(sandbox, memories, wanted, tell)
-            whole = samples.get(WHOLE_PROCESSOR) or [
-                sandbox.start(WHOLE_PROCESSOR, wanted.requests) for _ in range(wanted.starts)
+            whole = samples.get(ONE_PROCESSOR_MB) or [
+                sandbox.start(ONE_PROCESSOR_MB, wanted.requests) for _ in range(wanted.starts)
             ]
             tell("Looking into INIT")
             own = _own(project, aws.functions.function.code)
@@ -104,9 +104,9 @@ def measure(
         requests=wanted.requests,
         shares=shares,
         memories=results,
-        recommended=best(results),
+        recommended=recommended(results).memory,
         init_processor_ms=round(
-            sorted(each.processor[0] for each in whole)[len(whole) // 2] * 1000, 1
+            statistics.median_high(each.processor[0] for each in whole) * 1000, 1
         ),
         zipped=sizes[0],
         unpacked=sizes[1],
@@ -126,7 +126,7 @@ def _samples(
     """They take turns, so that what else the machine does meets them all."""
     samples: dict[int, list[Sample]] = {each: [] for each in memories}
     tell("A first start, which does not count")
-    sandbox.start(WHOLE_PROCESSOR, 1)
+    sandbox.start(ONE_PROCESSOR_MB, 1)
     for number in range(wanted.starts):
         for memory in memories:
             tell(f"Start {number + 1} of {wanted.starts} with {memory} MB")
@@ -175,10 +175,9 @@ def _packaged(
         yield package, [], _sizes(package)
         return
     with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         arch = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         try:
-            made = build(project, choose(version, arch), Path(name) / "measured.zip", tell)
+            made = build(project, choose(_PYTHON, arch), Path(name) / "measured.zip", tell)
         except CommandError as error:
             if "--python" not in error.cure:
                 raise
@@ -198,8 +197,3 @@ def _sizes(package: Path) -> tuple[int, int]:
         raise CommandError(
             f"{package} cannot be read: {error}", "Make it again: sunup package"
         ) from None
-
-
-def budget(report: Report, memories: Sequence[int], most_cold: float) -> list[Measured]:
-    """Those whose cold response takes longer, in milliseconds."""
-    return [each for each in report.memories if each.memory in memories and each.cold > most_cold]

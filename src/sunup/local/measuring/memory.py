@@ -1,5 +1,6 @@
 """How much memory is best."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,9 +40,9 @@ class Measured:
 
 def measured(memory: int, samples: Sequence[Sample], prices: Prices) -> Measured:
     """Several starts with the same memory."""
-    init = _median([each.init for each in samples])
-    first = _median([each.first for each in samples])
-    cold = _median([each.init + each.first for each in samples])
+    init = statistics.median([each.init for each in samples])
+    first = statistics.median([each.first for each in samples])
+    cold = statistics.median([each.init + each.first for each in samples])
     warm = sorted(length for each in samples for length in each.warm)
     mean = sum(warm) / len(warm)
     seconds = (1 - COLD_SHARE) * mean + COLD_SHARE * (cold + mean)
@@ -51,13 +52,13 @@ def measured(memory: int, samples: Sequence[Sample], prices: Prices) -> Measured
     )
     return Measured(
         memory,
-        init=_ms(init),
-        first=_ms(first),
-        cold=_ms(cold),
-        warm_p50=_ms(percentile(warm, 0.5)),
-        warm_p95=_ms(percentile(warm, 0.95)),
-        warm_p99=_ms(percentile(warm, 0.99)),
-        warm_processor=_ms(_median([each.processor[2] for each in samples])),
+        init=in_ms(init),
+        first=in_ms(first),
+        cold=in_ms(cold),
+        warm_p50=in_ms(percentile(warm, 0.5)),
+        warm_p95=in_ms(percentile(warm, 0.95)),
+        warm_p99=in_ms(percentile(warm, 0.99)),
+        warm_processor=in_ms(statistics.median([each.processor[2] for each in samples])),
         peak_mb=round(max(each.peak_mb for each in samples), 1),
         dollars=round(dollars, 3),
     )
@@ -75,9 +76,6 @@ def recommended(found: Sequence[Measured]) -> Measured:
     )
 
 
-def _ms(seconds: float) -> float:
+def in_ms(seconds: float) -> float:
+    """Milliseconds, as a report has them."""
     return round(seconds * 1000, 2)
-
-
-def _median(values: Sequence[float]) -> float:
-    return percentile(sorted(values), 0.5)

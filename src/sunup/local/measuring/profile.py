@@ -62,19 +62,24 @@ class Profile:
     edges: frozenset[tuple[str, str]]
     known: frozenset[str]
 
+    def walk(self) -> Iterator[Node]:
+        """All that INIT did, in whichever thread."""
+        yield from self.main.walk()
+        for thread in self.beside:
+            for root in thread:
+                yield from root.walk()
+
     def imports(self) -> dict[str, Node]:
-        """Each module that INIT imported, in whichever thread."""
-        roots = [self.main, *(each for thread in self.beside for each in thread)]
-        return {node.name: node for root in roots for node in root.walk() if node.kind != "work"}
+        """Each module that INIT imported."""
+        return {node.name: node for node in self.walk() if node.kind != "work"}
 
 
 def read(began: float, content: dict[str, Any], own: Iterable[str]) -> Profile:
     """A profile from what hook.py wrote. `own` are the app's top-level modules."""
     apps = frozenset(own)
     ready, used, all_used = content["marks"]["init"]
-    del used
     nodes: list[Node] = []
-    main = Node("INIT", "work", 0.0, ready - began, 0.0)
+    main = Node("INIT", "work", 0.0, ready - began, used)
     hook_began, hook_used = content["began"]
     main.children.append(Node("Python's own start", "runtime", 0.0, hook_began - began, hook_used))
     threads: dict[int, list[Node]] = {}
@@ -97,7 +102,6 @@ def read(began: float, content: dict[str, Any], own: Iterable[str]) -> Profile:
             main.children.append(node)
         else:
             _beside(threads.setdefault(thread, []), node)
-    main.processor = content["marks"]["init"][1]
     return Profile(
         init=ready - began,
         init_processor=all_used,

@@ -1,6 +1,7 @@
 """All that was measured, as data: for the page, for JSON, and to compare with an earlier one."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from sunup.local.packaging.build import Part
 from sunup.local.planning.statistics import percentile
 
 from .imports import Import
-from .memory import Measured, recommended
+from .memory import Measured, in_ms
 from .profile import Profile
 from .sandbox import Sample
 
@@ -75,9 +76,9 @@ def dear(found: Sequence[Import], advice: Sequence[str]) -> list[Dear]:
     return [
         Dear(
             each.module,
-            _ms(each.saved),
-            _ms(each.saved_processor),
-            _ms(each.own),
+            in_ms(each.saved),
+            in_ms(each.saved_processor),
+            in_ms(each.own),
             each.modules,
             each.chain,
             words,
@@ -88,14 +89,12 @@ def dear(found: Sequence[Import], advice: Sequence[str]) -> list[Dear]:
 
 def work_of(profile: Profile) -> list[tuple[str, float, float]]:
     """What INIT did besides importing, in order; and what modules of the app did by themselves."""
-    roots = [profile.main, *(each for thread in profile.beside for each in thread)]
-    every = [node for root in roots for node in root.walk()]
-    nodes = [node for node in every if node.kind == "work"]
-    nodes = [node for node in nodes if node is not profile.main]
+    every = list(profile.walk())
+    nodes = [node for node in every if node.kind == "work" and node is not profile.main]
     nodes.sort(key=lambda node: node.begin)
     own = [node for node in every if node.kind == "app" and node.own >= _NOTABLE]
-    return [(node.name, _ms(node.length), _ms(node.processor)) for node in nodes] + [
-        (f"code of {node.name}", _ms(node.own), _ms(node.own_processor))
+    return [(node.name, in_ms(node.length), in_ms(node.processor)) for node in nodes] + [
+        (f"code of {node.name}", in_ms(node.own), in_ms(node.own_processor))
         for node in sorted(own, key=lambda node: -node.own)
     ]
 
@@ -103,15 +102,15 @@ def work_of(profile: Profile) -> list[tuple[str, float, float]]:
 def needs_of(samples: Sequence[Sample]) -> dict[str, float]:
     """What `sunup plan` wants to know of an app, in seconds: from starts with a whole processor."""
     warm = sorted(length for each in samples for length in each.warm)
-    processor = _middle([each.processor[2] for each in samples])
+    processor = statistics.median([each.processor[2] for each in samples])
     return {
-        "init": round(_middle([each.init for each in samples]), 5),
+        "init": round(statistics.median([each.init for each in samples]), 5),
         "processor": round(processor, 6),
         "first_processor": round(
-            max(0.0, _middle([each.processor[1] for each in samples]) - processor), 6
+            max(0.0, statistics.median([each.processor[1] for each in samples]) - processor), 6
         ),
         "queries": round(max(0.0, percentile(warm, 0.5) - processor), 6),
-        "log_bytes": round(_middle([each.log_bytes for each in samples]), 1),
+        "log_bytes": round(statistics.median([each.log_bytes for each in samples]), 1),
     }
 
 
@@ -164,16 +163,3 @@ def differing(now: Report, before: Mapping[str, Any]) -> list[str]:
         for name in _OF_THE_PLACE
         if before[name] != getattr(now, name)
     ]
-
-
-def best(memories: Sequence[Measured]) -> int:
-    """The memory that is recommended."""
-    return recommended(memories).memory
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
-
-
-def _middle(values: Sequence[float]) -> float:
-    return percentile(sorted(values), 0.5)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import psutil
 
 from sunup.local.emulator import Emulator
 from sunup.local.emulator.instance import Function, Instance, InstanceFailed
-from sunup.local.emulator.limits import peak_megabytes
+from sunup.local.emulator.limits import ONE_PROCESSOR_MB, peak_megabytes
 from sunup.local.emulator.payloads import event_2
 from sunup.local.errors import CommandError
 
@@ -25,6 +25,7 @@ HOOK = Path(__file__).with_name("hook.py")
 _LIMIT = 60.0
 # Bytes of Lambda's own line about a request, which is not among an instance's.
 _REPORT = 180
+_HEADERS = ((b"accept", b"application/json"), (b"user-agent", b"sunup-measure"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Sandbox:
         )
 
     def start(self, memory: int, warm: int) -> Sample:
-        """Start, ask once, ask `warm` times again. Raises `CommandError` with the app's log."""
+        """Start, ask once, ask `warm` times again. Raises `CommandError`."""
         return self._run(self._sample(memory, warm))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -79,7 +80,7 @@ class Sandbox:
             environ["SUNUP_MEASURE_EDGES"] = "1"
         function = replace(
             self._function,
-            memory=1769,
+            memory=ONE_PROCESSOR_MB,
             environ={**self._function.environ, **environ},
             bootstrap=(sys.executable, "-S", "-s", str(HOOK), self._function.handler),
         )
@@ -94,12 +95,12 @@ class Sandbox:
             began = time.perf_counter()
             await instance.start(limit=_LIMIT)
             init = time.perf_counter() - began
-            used = [_processor(instance.pid)]
+            used = [processor_seconds(instance.pid)]
             first, status = await self._ask(instance)
-            used.append(_processor(instance.pid))
+            used.append(processor_seconds(instance.pid))
             before = _size(lines)
             took = [(await self._ask(instance))[0] for _ in range(warm)]
-            used.append(_processor(instance.pid))
+            used.append(processor_seconds(instance.pid))
             written = (_size(lines) - before) / max(1, warm)
             peak = peak_megabytes(instance.pid)
         except InstanceFailed as error:
@@ -126,7 +127,7 @@ class Sandbox:
 
     async def _ask(self, instance: Instance) -> tuple[float, int]:
         """Seconds until the answer, and its status. Raises `CommandError`."""
-        content = _event(self._path)
+        content = event("GET", self._path, b"", _HEADERS)
         began = time.perf_counter()
         outcome = await instance.invoke(content)
         took = outcome.at - began
@@ -152,8 +153,8 @@ def _size(lines: list[str]) -> int:
     return sum(len(each.encode()) + 1 for each in lines)
 
 
-def _processor(pid: int) -> float:
-    """Seconds of the processor that a process has used, in the kernel's own count."""
+def processor_seconds(pid: int) -> float:
+    """Seconds of the processor that all threads of a process used (schedstat in proc(5))."""
     tasks = Path(f"/proc/{pid}/task")
     if tasks.is_dir():
         texts = [(each / "schedstat").read_text() for each in tasks.iterdir()]
@@ -162,17 +163,16 @@ def _processor(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def _event(target: str) -> bytes:
-    """A GET as an HTTP API hands it on."""
+def event(method: str, target: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """A request as an HTTP API hands it on."""
     path, _, query = target.partition("?")
     scope: Mapping[str, Any] = {
-        "method": "GET",
+        "method": method,
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "headers": [
             (b"host", b"a1b2c3.execute-api.eu-central-1.amazonaws.com"),
-            (b"accept", b"application/json"),
-            (b"user-agent", b"sunup-measure"),
+            *headers,
             (b"x-forwarded-for", b"192.0.2.1"),
             (b"x-forwarded-port", b"443"),
             (b"x-forwarded-proto", b"https"),
@@ -180,4 +180,4 @@ def _event(target: str) -> bytes:
         "http_version": "1.1",
         "client": ("192.0.2.1", 50000),
     }
-    return json.dumps(event_2(dict(scope), b"", time.time())).encode()
+    return json.dumps(event_2(dict(scope), body, time.time())).encode()

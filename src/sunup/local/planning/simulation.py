@@ -225,11 +225,8 @@ class _Simulation:
 
     def _wake(self, now: float) -> None:
         setup = self._setup
-        if not setup.sleeps:
-            return
-        assert setup.pause_after is not None
         if self._began is not None:
-            pauses = self._held() + setup.pause_after
+            pauses = self._pauses()
             if now < pauses:
                 return
             self._slept_since = pauses + setup.pausing
@@ -238,6 +235,13 @@ class _Simulation:
         deep = now - self._slept_since >= setup.deep_sleep_after
         length = (setup.deep_resume if deep else setup.resume).sample(self._chance)
         self._began, self._ready = now, now + length
+
+    def _pauses(self) -> float:
+        """When the database decides to pause, unless somebody comes before."""
+        setup = self._setup
+        if not setup.sleeps or setup.pause_after is None:
+            return float("inf")
+        return self._held() + setup.pause_after
 
     def _held(self) -> float:
         """Until when somebody is connected, or tries to be; such a login may still be taken up."""
@@ -260,11 +264,7 @@ class _Simulation:
         setup, run = self._setup, self._run
         if self._began is None:
             return
-        over = float("inf")
-        if setup.sleeps:
-            assert setup.pause_after is not None
-            over = self._held() + setup.pause_after + setup.pausing
-        run.awake.append((self._began, self._ready, over))
+        run.awake.append((self._began, self._ready, self._pauses() + setup.pausing))
 
     def _refuse(self, code: str, now: float, kind: int, first: float, attempt: int) -> float | None:
         """An answer of 503; returns when the request comes again, if it does."""
