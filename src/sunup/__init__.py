@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from .settings import SettingsError as SettingsError
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in environ:
-    from .adapter.startup import begin
+    from .adapter.startup import begin, settle_environment
 
+    settle_environment()
     begin()
 
 

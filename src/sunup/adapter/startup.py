@@ -1,16 +1,28 @@
-"""INIT without searches for garbage that is not there.
+"""INIT without searches for garbage that is not there, and an environment that stays in its place.
 
 Importing makes objects that stay: at CPython's default threshold the collector looks through them
 over and over, for 5 to 8 % of an INIT (docs/decisions/0011-cold-start.md).
 """
 
 import gc
+import os
 
 # A collection begins at this many more objects made than freed: more than an app's imports make.
 # FastAPI and SQLAlchemy leave some 150,000; 50,000 cost 1.2 % of the instructions of their INIT.
 _THRESHOLD = 1_000_000
 
 _default: tuple[int, int, int] | None = None
+
+
+def settle_environment() -> None:
+    """Have the variable that Lambda's runtime sets at each invocation, before any thread reads.
+
+    A new variable may move the process's environment, and the C library before glibc 2.41 (Amazon
+    Linux 2023 has 2.34) frees what a driver, OpenSSL or `getaddrinfo` may be reading at that moment
+    in a thread that still connects: a segmentation fault (setenv(3): MT-Unsafe). A variable that is
+    there only gets another value.
+    """
+    os.environ.setdefault("_X_AMZN_TRACE_ID", "")
 
 
 def begin() -> None:
