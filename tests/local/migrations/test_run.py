@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import alembic
@@ -110,6 +111,30 @@ def test_two_runs_with_a_concurrent_index_do_not_wait_for_each_other(
     assert len(waited) == 2
     assert admin("select indisvalid from pg_index where indexrelid = 'i'::regclass") == [(True,)]
     assert migrations.upgrade(settings, folder.path) == []
+
+
+def test_two_databases_at_once_each_get_their_own_migrations(
+    settings: Settings, admin: Admin, tmp_path: Path
+) -> None:
+    """Alembic's `op` is one for all threads: what stood in one folder went to the other's."""
+    databases = [settings.database, f"{settings.database}_2"]
+    admin(f'create database "{databases[1]}"')
+    for name in ("a", "b"):
+        made = Folder(tmp_path / name)
+        made.add("0001", f"import time; time.sleep(0.5); op.execute('create table {name} (x int)')")
+    with ThreadPoolExecutor(2) as threads:
+        runs = [
+            threads.submit(
+                migrations.upgrade, replace(settings, database=database), tmp_path / name
+            )
+            for name, database in zip(("a", "b"), databases, strict=True)
+        ]
+        assert [each.result() for each in runs] == [["0001"], ["0001"]]
+    for name, database in zip(("a", "b"), databases, strict=True):
+        with psycopg.connect(host=settings.host, user=settings.user, dbname=database) as connection:
+            tables = "select relname from pg_class where relname in ('a', 'b')"
+            assert connection.execute(tables.encode()).fetchall() == [(name,)]
+    admin(f'drop database "{databases[1]}" with (force)')
 
 
 def test_a_table_in_use_is_waited_for_without_stopping_others(

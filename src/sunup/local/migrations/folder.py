@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 import traceback
 from argparse import Namespace
 from collections.abc import Iterator
@@ -153,11 +154,19 @@ def _file(folder: Path, name: str) -> Path | None:
     return None
 
 
+# Alembic's `op` and `context`, the modules and the variables of an app are a process's, not a
+# thread's: a statement would go to the other thread's database.
+_one_at_a_time = threading.RLock()
+
+
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Run the app's migrations, which may import its modules. Raises `CommandError`."""
+    """Run the app's migrations, which may import its modules. Raises `CommandError`.
+
+    One thread at a time: the others wait, without a lock of the same database (`sessions.locked`).
+    """
     try:
-        with ExitStack() as stack:
+        with _one_at_a_time, ExitStack() as stack:
             for each in _sources(folder):
                 stack.enter_context(importable(each))
             stack.enter_context(patch.dict(os.environ, _settings(folder)))

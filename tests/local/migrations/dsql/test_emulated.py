@@ -16,7 +16,7 @@ from sunup.connecting.credentials import CredentialSource
 from sunup.local.emulator import DsqlOptions, Emulator
 from sunup.local.errors import CommandError
 from sunup.local.migrations import running
-from sunup.local.migrations.dsql import lease
+from sunup.local.migrations.dsql import lease, progress
 from sunup.local.migrations.dsql.conflicts import retried
 from sunup.local.migrations.dsql.executing import Steps
 from sunup.local.migrations.dsql.lease import Lease, Other
@@ -240,6 +240,22 @@ def test_three_at_once_and_what_others_change_meanwhile(cluster: Cluster, folder
             time.sleep(0.2)
         assert sorted(each.result() for each in runs) == [[], [], ["0001"]]
     assert cluster.ask("select count(*) from t") == [(2,)]
+
+
+def test_what_was_cut_is_read_again_where_others_change_the_catalogue(
+    cluster: Cluster, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.up(folder.path)
+    with connect(cluster.aws) as connection, connect(cluster.aws) as other:
+
+        def there(*_: object) -> bool:
+            connection.execute("select 1")
+            other.execute("create table of_another_tool (a int)")
+            return True
+
+        monkeypatch.setattr(progress, "is_there", there)
+        assert progress.cuts(connection) == []
+        assert connection.execute("select count(*) from of_another_tool").fetchall() == [(0,)]
 
 
 def quiet(_: Other) -> None:

@@ -5,6 +5,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
+from .conflicts import retried
 from .tables import PROGRESS, Connection, is_there
 
 UP, DOWN = "up", "down"
@@ -18,6 +19,10 @@ _NOTE = """
     values (%s, %s, %s, %s, %s, %s)
     on conflict (revision, direction, number)
     do update set state = excluded.state, sha256 = excluded.sha256, changed_at = now()
+"""
+_CUTS = """
+    select revision, direction, count(*) filter (where state = 'done')
+    from sunup_progress group by 1, 2 order by 1, 2
 """
 _WITHDRAW = "delete from {} where revision = %s and direction = %s and number = %s"
 _FORGET = "delete from {} where revision = %s and direction = %s"
@@ -45,10 +50,7 @@ def cuts(connection: Connection) -> list[Cut]:
     """The migrations that were begun and have not ended."""
     if not is_there(connection, PROGRESS):
         return []
-    rows = connection.execute(
-        "select revision, direction, count(*) filter (where state = 'done')"
-        " from sunup_progress group by 1, 2 order by 1, 2"
-    ).fetchall()
+    rows = retried(lambda: connection.execute(_CUTS).fetchall())
     return [Cut(str(row[0]), str(row[1]), int(str(row[2]))) for row in rows]
 
 
