@@ -1,6 +1,8 @@
 """The app's own modules, for the time of a block."""
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,25 @@ def test_the_apps_modules_are_forgotten_and_read_anew(tmp_path: Path) -> None:
     with importable(tmp_path):
         assert __import__("models_of_a_test").name == "another"
     assert "models_of_a_test" not in sys.modules
+
+
+def test_what_another_thread_is_importing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a KeyError in that thread."""
+    monkeypatch.syspath_prepend(tmp_path)
+    told = tmp_path / "told"
+    (tmp_path / "slow_of_a_test.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(told)!r}).touch()\n"
+        f"while pathlib.Path({str(told)!r}).exists(): time.sleep(0.01)\n"
+    )
+    with ThreadPoolExecutor(1) as thread:
+        with importable(tmp_path):
+            slow = thread.submit(__import__, "slow_of_a_test")
+            while not told.exists():
+                time.sleep(0.01)
+        told.unlink()
+        assert slow.result(10) is sys.modules.pop("slow_of_a_test")
 
 
 @pytest.mark.parametrize("venv", ["venv", "env", ".venv"])

@@ -24,6 +24,10 @@ def importable(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(path)
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
+            module = sys.modules.get(name)
+            file = getattr(module, "__file__", None)
+            # The import system needs what another thread is importing at this moment.
+            if getattr(getattr(module, "__spec__", None), "_initializing", False):
+                continue
             if file and Path(file).is_relative_to(path) and not _INSTALLED & {*Path(file).parts}:
-                del sys.modules[name]
+                sys.modules.pop(name, None)
