@@ -100,8 +100,12 @@ class Reader:
         while time.monotonic() < end:
             assert self.running.poll() is None, self.told()
             with suppress(urllib.error.URLError):
-                with suppress(urllib.error.HTTPError):  # an answer, too
-                    urllib.request.urlopen(f"http://localhost:{self.ports['3000']}/", timeout=5)
+                try:
+                    urllib.request.urlopen(
+                        f"http://localhost:{self.ports['3000']}/", timeout=5
+                    ).close()
+                except urllib.error.HTTPError as error:  # an answer, too
+                    error.close()
                 return
             time.sleep(0.2)
         raise AssertionError(self.told())

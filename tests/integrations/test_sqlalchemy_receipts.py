@@ -1,6 +1,7 @@
 """What a session or a connection of SQLAlchemy's may do in a request's one transaction."""
 
 import asyncio
+import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -35,7 +36,7 @@ def begin(settings: Settings, admin: Admin) -> Iterator[Start]:
         def start(view: Any, **options: Any) -> Client:
             engine: Any
             db: Any
-            if asyncio.iscoroutinefunction(view):
+            if inspect.iscoroutinefunction(view):
                 db = AsyncpgDatabase(settings)
                 engine = create_async_engine(db)
 

@@ -1,6 +1,6 @@
 """An app of one view, with receipts, on asyncpg (an async view) or on psycopg."""
 
-import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -28,7 +28,7 @@ def start(settings: Settings, admin: Admin) -> Iterator[Start]:
 
         def begin(view: Any, **options: Any) -> Client:
             db: Any
-            if asyncio.iscoroutinefunction(view):
+            if inspect.iscoroutinefunction(view):
                 db = AsyncpgDatabase(settings)
 
                 async def app(scope: Any, receive: Any, send: Any) -> None:

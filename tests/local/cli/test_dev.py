@@ -233,6 +233,39 @@ def test_a_changed_file_is_served_without_a_restart(app: Path) -> None:
         assert httpx2.get(f"{url}/health").json() == {"status": "changed"}
 
 
+def test_two_saves_within_a_second_are_both_served(
+    tmp_path: Path, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A formatter writes what was just saved: the bytecode of the first looks like the second's."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    text = (
+        "from words import word\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [word]\n"
+    )
+    second = time.time() + 60  # however long it takes until it is read, it is new
+
+    def save(word: str) -> None:
+        (tmp_path / "words.py").write_text(f"word = b'{word}'")
+        os.utime(tmp_path / "words.py", (second, second))
+
+    save("one")
+    (tmp_path / "app.py").write_text(text)
+    address = f"postgresql://postgres@/postgres?host={server['DB_HOST']}"
+    with dev(tmp_path, "--database-url", address) as (url, _):
+        for word in ("two", "six", "ten"):
+            save(word)
+            found = ""
+            for _ in range(100):
+                with suppress(httpx2.TransportError):
+                    found = httpx2.get(url).text
+                if found == word:
+                    break
+                time.sleep(0.1)
+            assert found == word
+
+
 def test_another_server_is_used_when_it_is_named(app: Path, database: dict[str, str]) -> None:
     url = f"postgresql://postgres@/{database['DB_NAME']}?host={database['DB_HOST']}"
     with dev(app, "--database-url", url) as (address, output):

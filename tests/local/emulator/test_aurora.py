@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -116,7 +117,7 @@ def test_psql_talks_to_it_with_verify_full_and_not_without_tls(emulate: Emulate)
     root = aws.environ["DB_SSLROOTCERT"]
     assert psql(aws, PGSSLMODE="verify-full", PGSSLROOTCERT=root).stdout == "app\n"
     plain = psql(aws, PGSSLMODE="disable").stderr
-    assert 'no pg_hba.conf entry for host "127.0.0.1", user "app"' in plain
+    assert re.search(r'no pg_hba.conf entry for host "(127\.0\.0\.1|::1)", user "app"', plain)
     assert "no encryption" in plain
 
 

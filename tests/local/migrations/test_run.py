@@ -2,6 +2,7 @@
 
 import ast
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -503,6 +504,23 @@ def test_a_wrong_down_revision_is_told(settings: Settings, folder: Folder) -> No
         migrations.upgrade(settings, folder.path)
     file.write_text(file.read_text().replace("0009", "0001"))
     assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+def test_an_edit_within_a_second_is_what_is_executed(
+    settings: Settings, admin: Admin, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would take the bytecode of the text before it, of the same size and second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for column in ("a", "b"):
+        file = folder.add("0002", f"op.execute('alter table t add {column} int'); 1 / 0", "0001")
+        os.utime(file, (1e9, 1e9))
+        with pytest.raises(CommandError, match="ZeroDivisionError"):
+            migrations.upgrade(settings, folder.path)
+    file.write_text(file.read_text().replace("; 1 / 0", "; 1 + 0"))
+    os.utime(file, (1e9, 1e9))
+    assert migrations.upgrade(settings, folder.path)[-1] == "0002"
+    columns = "select attname from pg_attribute where attrelid = 't'::regclass and attnum > 0"
+    assert admin(columns) == [("x",), ("b",)]
 
 
 def test_a_folder_that_cannot_be_written_is_told(

@@ -59,7 +59,15 @@ def test_pylock_is_read_and_boto3_is_lambda_s_also_there(
         wheels(name)
     app = write({"requirements.in": "one\nboto3\n"})
     command = [uv.program(), "pip", "compile", "--quiet", "--python", sys.executable]
-    command += ["requirements.in", "--format", "pylock.toml", "--output-file", "pylock.toml"]
+    command += [
+        "--python-version",
+        "3.11",
+        "requirements.in",
+        "--format",
+        "pylock.toml",
+        "--output-file",
+        "pylock.toml",
+    ]
     subprocess.run(command, cwd=app.folder, check=True)
     wheels("one", "2")
     names, notes = install(app, tmp_path)

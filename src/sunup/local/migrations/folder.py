@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 
-from sunup.local import project
+from sunup.local import bytecode, project
 from sunup.local.errors import CommandError
 
 from .importing import importable
@@ -47,6 +47,8 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
         config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     with explained(folder):
         script = ScriptDirectory.from_config(config)
+        for each in (str(folder), *map(str, script.version_locations)):
+            bytecode.forget(Path(each).rglob("*.py"))
         try:
             script.get_heads()
         except (CommandError, AlembicError, RevisionError, SyntaxError):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_INSTALLED = {"site-packages", "dist-packages"}
+from sunup.local import bytecode
 
 
 @contextmanager
@@ -16,18 +16,18 @@ def importable(folder: Path) -> Iterator[None]:
     What is installed stays, also in a virtual environment within the folder: SQLAlchemy, imported
     twice, would not know itself.
     """
-    path = str(folder.resolve())
+    path = folder.resolve()
     before = set(sys.modules)
-    sys.path.insert(0, path)
+    sys.path.insert(0, str(path))
     try:
         yield
     finally:
-        sys.path.remove(path)
+        sys.path.remove(str(path))
+        bytecode.forget_new(path)
         for name in set(sys.modules) - before:
             module = sys.modules.get(name)
-            file = getattr(module, "__file__", None)
             # The import system needs what another thread is importing at this moment.
             if getattr(getattr(module, "__spec__", None), "_initializing", False):
                 continue
-            if file and Path(file).is_relative_to(path) and not _INSTALLED & {*Path(file).parts}:
+            if bytecode.file_in(path, module):
                 sys.modules.pop(name, None)

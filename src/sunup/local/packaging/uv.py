@@ -161,7 +161,10 @@ def _failure(output: str, target: Target | None) -> CommandError:
             "Check its name, or add its index in requirements.txt (--extra-index-url ...) or in "
             "[tool.uv].",
         )
-    if re.search(r"error sending request|dns error|Could not connect|tcp connect error", said):
+    of_index = "Git operation failed" not in said
+    if of_index and re.search(
+        r"error sending request|dns error|Could not connect|tcp connect error", said
+    ):
         place = re.search(r"https?://[^/\s)]+", said)
         return CommandError(
             f"the package index cannot be reached{f': {place[0]}' if place else ''}",

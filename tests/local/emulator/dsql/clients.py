@@ -25,6 +25,8 @@ def password(aws: Emulator, user: str = "admin", **changes: Any) -> str:
 def arguments(aws: Emulator, user: str = "admin", **changes: Any) -> dict[str, Any]:
     return {
         "host": "localhost",
+        # One address: libpq tries the next one after a refusal, also where localhost is ::1, too.
+        "hostaddr": "127.0.0.1",
         "port": aws.dsql.port,
         "user": user,
         "password": password(aws, user),
