@@ -54,7 +54,8 @@ def main() -> None:
     text = report.table(head, rows)
     print(text)
     if arguments.write:
-        page = f"{INTRODUCTION.format(machine=machine())}\n{text}\n"
+        place, _, date = machine().rsplit(", ", 2)
+        page = f"{INTRODUCTION.format(machine=f'{place}, {date}')}\n{text}\n"
         (arguments.write / "interpreters.md").write_text(page, encoding="utf-8")
 
 
