@@ -47,8 +47,11 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
         config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     with explained(folder):
         script = ScriptDirectory.from_config(config)
-        for each in (str(folder), *map(str, script.version_locations)):
-            bytecode.forget(Path(each).rglob("*.py"))
+        # env.py and the migrations, where Alembic looks for them.
+        pattern = "**/*.py" if script.recursive_version_locations else "*.py"
+        bytecode.forget(folder.glob("*.py"))
+        for each in script.version_locations or [str(folder / "versions")]:
+            bytecode.forget(Path(each).glob(pattern))
         try:
             script.get_heads()
         except (CommandError, AlembicError, RevisionError, SyntaxError):
