@@ -1,41 +1,67 @@
 """Files that are read as they are, and not as bytecode remembers them.
 
 Python takes bytecode for a file's if size and time, in whole seconds, are the same (PEP 552): of
-what is saved twice within a second it would execute the older text.
+what is saved twice within a second it would execute the older text, whenever it runs.
 """
 
-import sys
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.machinery import SourceFileLoader
 from importlib.util import cache_from_source
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
-_INSTALLED = {"site-packages", "dist-packages"}
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
-# Seconds. Some file systems have the time in steps of two.
-_NEW = 3.0
+_path_stats = SourceFileLoader.path_stats
+# Beginnings of paths, as often as they were asked for.
+_ignored: list[str] = []
 
 
-def forget(files: Iterable[Path], *, of_new: bool = False) -> None:
-    """Have files read anew; with `of_new` only those that may be saved again with the same time."""
+def forget(files: Iterable[Path]) -> None:
+    """Remove the bytecode of files that another process will read."""
     for file in files:
         with suppress(OSError, NotImplementedError):  # no right to; a Python without bytecode
-            if not of_new or time.time() - file.stat().st_mtime < _NEW:
-                Path(cache_from_source(str(file))).unlink(missing_ok=True)
+            Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
-def file_in(folder: Path, module: ModuleType | None) -> Path | None:
-    """A module's file, if it is in the folder and not installed there."""
-    name = getattr(module, "__file__", None)
-    file = Path(name).resolve() if name else None
-    if file is None or not file.is_relative_to(folder) or _INSTALLED & {*file.parts}:
-        return None
-    return file
+def ignore(folders: Iterable[Path]) -> list[str]:
+    """From now on, neither read nor write bytecode of what is in the folders, in this process.
+
+    What is installed in one of them keeps its bytecode. Returns what was noted.
+    """
+    noted = [
+        f"{str(place).rstrip(os.sep)}{os.sep}"
+        for folder in folders
+        for place in {folder.absolute(), folder.resolve()}
+    ]
+    _ignored.extend(noted)
+    SourceFileLoader.path_stats = _checked  # type: ignore[method-assign]
+    return noted
 
 
-def forget_new(folder: Path) -> None:
-    """Have what was imported from the folder read anew by the next process, if it is new."""
-    found = [file_in(folder, module) for module in list(sys.modules.values())]
-    forget((each for each in found if each is not None), of_new=True)
+@contextmanager
+def ignored(folders: Iterable[Path]) -> Iterator[None]:
+    """As `ignore`, for the time of the block."""
+    noted = ignore(folders)
+    try:
+        yield
+    finally:
+        for each in noted:
+            _ignored.remove(each)
+
+
+def is_in(file: str, beginnings: Iterable[str]) -> bool:
+    """Whether a file's path begins so, and is not that of something installed there."""
+    return any(
+        file.startswith(each) and not any(part in file[len(each) - 1 :] for part in _INSTALLED)
+        for each in beginnings
+    )
+
+
+def _checked(self: SourceFileLoader, path: str) -> Any:
+    """Without the file's time importlib compiles its text, and keeps nothing."""
+    if _ignored and is_in(path, _ignored):
+        raise OSError
+    return _path_stats(self, path)

@@ -81,6 +81,15 @@ class Project:
         """Where Terraform's variables are."""
         return self.terraform / ("terraform.tfvars" if self.stage is None else self.stage.tfvars)
 
+    def django_migrations(self) -> list[Path]:
+        """The files of Django's migrations, in the apps of the project."""
+        return [
+            file
+            for folder in {self.folder, self.code}
+            for pattern in ("*/migrations/*.py", "*/*/migrations/*.py")
+            for file in folder.glob(pattern)
+        ]
+
     @property
     def migrations(self) -> Path:
         """Alembic's folder, which need not exist: `migrations`, `alembic`, or alembic.ini's."""

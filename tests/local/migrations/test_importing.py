@@ -1,9 +1,12 @@
 """The app's own modules, for the time of a block."""
 
+import importlib
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -38,6 +41,66 @@ def test_what_another_thread_is_importing_stays(
                 time.sleep(0.01)
         told.unlink()
         assert slow.result(10) is sys.modules.pop("slow_of_a_test")
+
+
+def test_nor_is_a_package_taken_from_a_module_that_is_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "package_of_a_test"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "slow.py").write_text(
+        "import pathlib, time\ntold = pathlib.Path(__file__).parent / 'told'\ntold.touch()\n"
+        "while told.exists(): time.sleep(0.01)\n"
+    )
+    with ThreadPoolExecutor(1) as thread:
+        with importable(tmp_path):
+            slow = thread.submit(importlib.import_module, "package_of_a_test.slow")
+            while not (package / "told").exists():
+                time.sleep(0.01)
+        (package / "told").unlink()
+        assert slow.result(10) is sys.modules.pop("package_of_a_test.slow")
+        sys.modules.pop("package_of_a_test")
+
+
+def test_what_a_module_says_of_itself_does_no_harm(tmp_path: Path) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise ImportError(f"optional dependency missing: {name}")
+
+    odd: dict[str, ModuleType] = {"lazy_of_a_test": Lazy("lazy_of_a_test")}
+    for number, file in enumerate((b"x.py", "a\0b", "<generated>", 3, None)):
+        odd[f"odd_{number}"] = ModuleType(f"odd_{number}")
+        vars(odd[f"odd_{number}"])["__file__"] = file
+    with pytest.raises(ValueError, match="the block's own"), importable(tmp_path):
+        sys.modules.update(odd)
+        raise ValueError("the block's own")
+    for name, module in odd.items():
+        assert sys.modules.pop(name) is module
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_a_file_is_read_as_it_is_also_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    folder, real = tmp_path / "folder", tmp_path / "real"
+    folder.mkdir()
+    real.mkdir()
+    module = (real if links else folder) / "saved_twice.py"
+    if links:
+        (folder / "saved_twice.py").symlink_to(module)
+    for word in ("one", "two"):
+        module.write_text(f"word = '{word}'")
+        os.utime(module, (1e9, 1e9))
+        with importable(folder):
+            assert importlib.import_module("saved_twice").word == word
+    assert not list(tmp_path.rglob("*.pyc"))
+    monkeypatch.syspath_prepend(folder)
+    importlib.import_module("saved_twice")
+    assert list(tmp_path.rglob("*.pyc"))  # by who has nothing to do with it
+    del sys.modules["saved_twice"]
 
 
 @pytest.mark.parametrize("venv", ["venv", "env", ".venv"])

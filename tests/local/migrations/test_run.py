@@ -149,14 +149,21 @@ def test_a_table_in_use_is_waited_for_without_stopping_others(
     folder.add("0002", "op.execute('alter table t add y int')", "0001")
     told: list[str] = []
     slowest = 0.0
+
+    def read(other: psycopg.Connection) -> None:
+        nonlocal slowest
+        began = time.monotonic()
+        other.execute("select x from t")
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.05)
+
     with session() as reader, session() as other, ThreadPoolExecutor(1) as threads:
-        with holding(reader, 2.5):
+        with holding(reader):
             run = threads.submit(migrations.upgrade, settings, folder.path, on_retry=told.append)
-            while not run.done():
-                began = time.monotonic()
-                other.execute("select x from t")
-                slowest = max(slowest, time.monotonic() - began)
-                time.sleep(0.05)
+            while not told and not run.done():
+                read(other)
+        while not run.done():
+            read(other)
         assert run.result() == ["0002"]
     assert slowest < 1.5
     assert "in a transaction for" in told[0]
@@ -504,6 +511,27 @@ def test_a_wrong_down_revision_is_told(settings: Settings, folder: Folder) -> No
         migrations.upgrade(settings, folder.path)
     file.write_text(file.read_text().replace("0009", "0001"))
     assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+
+
+def test_the_process_s_variables_are_not_touched(
+    settings: Settings, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library in C may read them in another thread: it was a segmentation fault."""
+    env = folder.path / "env.py"
+    env.write_text(f"import os\nos.environ['OF_ENV_PY'] = 'x'\n{env.read_text()}")
+    (folder.path.parent / "alembic.ini").write_text("[alembic]\n")
+    (folder.path.parent / ".env").write_text("OF_DOTENV=y\n")
+    folder.add("0002", "import os; assert os.environ['OF_DOTENV'] == 'y'", "0001")
+    put, real = list[bytes](), os.putenv
+
+    def noted(name: bytes, value: bytes) -> None:
+        put.append(name)
+        real(name, value)
+
+    monkeypatch.setattr(os, "putenv", noted)
+    assert migrations.upgrade(settings, folder.path) == ["0001", "0002"]
+    assert set(put) == {b"OF_ENV_PY", b"OF_DOTENV"}
+    assert not {"OF_ENV_PY", "OF_DOTENV"} & os.environ.keys()
 
 
 def test_an_edit_within_a_second_is_what_is_executed(

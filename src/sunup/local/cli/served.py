@@ -1,7 +1,6 @@
 """The app as `sunup dev` serves it: with its deadline, its 503s and its log line, as on Lambda."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -10,7 +9,6 @@ from sunup import logs
 from sunup.adapter.lifespan import App, Message, Receive, Scope, Send
 from sunup.adapter.loading import interface_of, load
 from sunup.adapter.middleware import RequestMiddleware
-from sunup.local import bytecode
 from sunup.settings import Settings
 
 from . import broken, watching
@@ -30,8 +28,6 @@ def app() -> App:
         text = broken.told(error)
         logger.error("the app cannot be loaded: %s", text)  # noqa: TRY400  # it has what matters
         return broken.app(text)
-    finally:
-        bytecode.forget_new(Path.cwd())  # a formatter saves again, at once
     if interface_of(found) == "wsgi":
         found = _Trimmed(found)
     return RequestMiddleware(_with_lifespan(found, name), settings)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sunup.failures import DatabaseUnavailable
-from sunup.local import notes, project
+from sunup.local import bytecode, notes, project
 from sunup.local.errors import CommandError
 from sunup.local.project import Project
 
@@ -33,8 +33,7 @@ def state(found: Project, port: int) -> str:
 def fingerprint(found: Project) -> str:
     """Which migrations there are, and when they were written: Alembic's, and Django's in apps."""
     paths = [*(found.migrations / "versions").glob("*.py")]
-    for folder in (found.folder, found.code):
-        paths += [*folder.glob("*/migrations/*.py"), *folder.glob("*/*/migrations/*.py")]
+    paths += found.django_migrations()
     return json.dumps([[str(path), path.stat().st_mtime_ns] for path in sorted({*paths})])
 
 
@@ -51,6 +50,7 @@ def begin() -> None:
     os.chdir(content["folder"])  # multiprocessing begins where the parent once did
     # What the parent settled: read again, .env would bring back what does not count.
     found = replace(project.find(Path(content["folder"])), environ=dict(os.environ))
+    bytecode.ignore({found.folder, found.code})  # a formatter saves again, at once
     seen, now, before = Path(content["seen"]), fingerprint(found), ""
     with suppress(OSError):
         before = seen.read_text(encoding="utf-8")

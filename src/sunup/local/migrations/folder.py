@@ -8,7 +8,6 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -47,13 +46,9 @@ def open_folder(folder: Path, versions: Path | None = None) -> tuple[Config, Scr
         config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     with explained(folder):
         script = ScriptDirectory.from_config(config)
-        # env.py and the migrations, where Alembic looks for them.
-        pattern = "**/*.py" if script.recursive_version_locations else "*.py"
-        bytecode.forget(folder.glob("*.py"))
-        for each in script.version_locations or [str(folder / "versions")]:
-            bytecode.forget(Path(each).glob(pattern))
         try:
-            script.get_heads()
+            with bytecode.ignored(map(Path, script.version_locations)):
+                script.get_heads()
         except (CommandError, AlembicError, RevisionError, SyntaxError):
             raise
         except KeyError as error:
@@ -134,6 +129,24 @@ def _sources(folder: Path) -> list[Path]:
     return sorted({*roots, *(each / "src" for each in roots if (each / "src").is_dir())})
 
 
+@contextmanager
+def _variables(more: dict[str, str]) -> Iterator[None]:
+    """Set these for the block, and undo after it what it has set, too.
+
+    The others are not touched: a library in C may be reading them in a thread (getenv(3)).
+    """
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
 def _settings(folder: Path) -> dict[str, str]:
     """What `.env` has for the app's modules, which env.py imports; not where the database is."""
     return {
@@ -162,19 +175,29 @@ def _file(folder: Path, name: str) -> Path | None:
 # Alembic's `op` and `context`, the modules and the variables of an app are a process's, not a
 # thread's: a statement would go to the other thread's database.
 _one_at_a_time = threading.RLock()
+# Seconds; a migration may build an index for minutes.
+_PATIENCE = 600.0
 
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
     """Run the app's migrations, which may import its modules. Raises `CommandError`.
 
-    One thread at a time: the others wait, without a lock of the same database (`sessions.locked`).
+    One thread of a process at a time. A database's own lock is taken before
+    (`sessions.locked`), never in here; what an app's code waits for is its own.
     """
+    if not _one_at_a_time.acquire(timeout=_PATIENCE):
+        raise CommandError(
+            f"another thread of this process has been migrating for {_PATIENCE:.0f} s",
+            "It may wait for a transaction that this one has left open.",
+        )
     try:
-        with _one_at_a_time, ExitStack() as stack:
+        with ExitStack() as stack:
+            stack.callback(_one_at_a_time.release)
             for each in _sources(folder):
                 stack.enter_context(importable(each))
-            stack.enter_context(patch.dict(os.environ, _settings(folder)))
+            stack.enter_context(bytecode.ignored([folder]))
+            stack.enter_context(_variables(_settings(folder)))
             yield
     except (AlembicError, RevisionError) as error:
         if "Ambiguous walk" in str(error):

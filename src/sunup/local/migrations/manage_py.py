@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from sunup.local import bytecode
 from sunup.local.errors import CommandError
 from sunup.local.project import MIGRATION_PASSWORD, MIGRATION_USER, Project
 from sunup.nearby import leading_to
@@ -18,6 +19,7 @@ def manage(project: Project, *arguments: str) -> str:
 
 def run(project: Project, *arguments: str) -> str:
     """Run Python with these arguments; what it printed. Raises `CommandError`."""
+    bytecode.forget(project.django_migrations())
     result = subprocess.run(  # noqa: S603
         [sys.executable, *arguments],
         cwd=project.folder,

@@ -137,8 +137,8 @@ def write_receipts(folder: Path) -> Path:
     config = configuration(folder)
     _name_files(config)
     named = ScriptDirectory.from_config(config)
-    number = _next_number([each.revision for each in named.walk_revisions()])
     with explained(folder), _writable(folder):
+        number = _next_number([each.revision for each in named.walk_revisions()])
         made = named.generate_revision(
             number or rev_id(),
             "receipts",

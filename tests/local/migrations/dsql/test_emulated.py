@@ -258,6 +258,38 @@ def test_what_was_cut_is_read_again_where_others_change_the_catalogue(
         assert connection.execute("select count(*) from of_another_tool").fetchall() == [(0,)]
 
 
+def test_a_run_that_changes_the_schema_gives_signs_of_life(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change makes the next statement of the lock's session fail once."""
+    monkeypatch.setattr(lease, "RENEWS", 0.3)
+    mine = Lease(cluster.settings, cluster.credentials)
+    mine.take(quiet, quiet)
+    with connect(cluster.aws) as connection:
+        for number in range(30):
+            retried(partial(connection.execute, f"create table t_{number} (a int)".encode()))
+            time.sleep(0.1)
+        age = retried(lambda: connection.execute("select now() - renewed_at from sunup_runs"))
+        assert age.fetchall()[0][0].total_seconds() < 2
+    mine.give_back()
+    assert cluster.ask("select count(*) from sunup_lock") == [(0,)]
+
+
+def test_a_statement_without_parameters_is_noted_as_the_others(
+    cluster: Cluster, folder: Folder
+) -> None:
+    body = (
+        "op.execute('create table t (id int primary key)')\n"
+        "op.execute('insert into t values (1)', execution_options={'no_parameters': True})\n"
+    )
+    file = folder.add("0001", f"{body}1 / 0")
+    with pytest.raises(CommandError, match="ZeroDivisionError"):
+        cluster.up(folder.path)
+    file.write_text(file.read_text().replace("1 / 0", "1 / 1"))
+    assert cluster.up(folder.path) == ["0001"]
+    assert cluster.ask("select id from t") == [(1,)]
+
+
 def quiet(_: Other) -> None:
     pass
 

@@ -105,6 +105,10 @@ class DSQLDialect(PGDialect_psycopg):
         """As in SQLAlchemy."""
         self._do(Sending(cursor, statement, parameters, many=True))
 
+    def do_execute_no_params(self, cursor: Any, statement: str, context: Any = None) -> None:
+        """As in SQLAlchemy, for `execution_options(no_parameters=True)`."""
+        self._do(Sending(cursor, statement, None))
+
     def _do(self, sending: Sending) -> None:
         if self.executor is not None:
             self.executor(sending)

@@ -27,6 +27,7 @@ from sunup.local.opening import open_connection
 from sunup.settings import Settings
 
 from . import tables
+from .conflicts import retried
 from .tables import Connection
 from .transaction import in_transaction
 
@@ -41,6 +42,7 @@ _PAUSE = 1.0
 _PATIENCE = 5.0
 
 _NAME = "migrations"
+_RENEW = "update sunup_runs set renewed_at = now() where run = %s"
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -179,10 +181,9 @@ class Lease:
         while not self._ended.wait(RENEWS):
             # Whoever writes finds out what became of the lock.
             with suppress(psycopg.Error, DatabaseUnavailable):
-                self._connected().execute(
-                    "update sunup_runs set renewed_at = now() where run = %s",
-                    (self.run,),
-                )
+                connection = self._connected()
+                # Each change of the schema, the run's own, too, makes the next statement fail once.
+                retried(partial(connection.execute, _RENEW, (self.run,)))
 
 
 def _described(connection: Connection, run: str) -> Other:
