@@ -196,14 +196,21 @@ def test_boto3_is_lambda_s_unless_it_is_bundled(
     assert install(project.find(app.folder), tmp_path)[0] == {"ours", "boto3", "botocore"}
 
 
+@pytest.mark.parametrize(
+    ("needs", "what"),
+    [
+        ("one==1", "the package index cannot be reached"),
+        ("one @ https://127.0.0.1:9/one-1-py3-none-any.whl", "what a requirement names cannot be"),
+    ],
+)
 def test_offline_is_told_as_offline(
-    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, needs: str, what: str
 ) -> None:
     monkeypatch.setenv("UV_INDEX_URL", "http://user:hunter2@127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    with pytest.raises(CommandError, match="the package index cannot be reached") as raised:
-        install(write({"requirements.txt": "one==1"}), tmp_path)
+    with pytest.raises(CommandError, match=what) as raised:
+        install(write({"requirements.txt": needs}), tmp_path)
     assert "hunter2" not in raised.value.what
 
 

@@ -166,8 +166,9 @@ def _failure(output: str, target: Target | None) -> CommandError:
         r"error sending request|dns error|Could not connect|tcp connect error", said
     ):
         place = re.search(r"https?://[^/\s)]+", said)
+        what = "what a requirement names" if " @ http" in said else "the package index"
         return CommandError(
-            f"the package index cannot be reached{f': {place[0]}' if place else ''}",
+            f"{what} cannot be reached{f': {place[0]}' if place else ''}",
             "Is this machine offline, or behind a proxy (HTTPS_PROXY)?",
         )
     unsolved = target is not None and "No solution found" in said
