@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from sunup.local.errors import CommandError
+from sunup.local.migrations import folder as folders
 from sunup.local.migrations import locking, writing
 from sunup.local.migrations import running as migrations
 from sunup.settings import Settings
@@ -136,6 +137,27 @@ def test_two_databases_at_once_each_get_their_own_migrations(
             tables = "select relname from pg_class where relname in ('a', 'b')"
             assert connection.execute(tables.encode()).fetchall() == [(name,)]
     admin(f'drop database "{databases[1]}" with (force)')
+
+
+def test_a_thread_that_does_not_end_is_told(
+    settings: Settings, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_PATIENCE", 0.2)
+    begun, ended = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with folders.explained(folder.path):
+            begun.set()
+            ended.wait(20)
+
+    with ThreadPoolExecutor(1) as thread:
+        holding = thread.submit(hold)
+        assert begun.wait(20)
+        with pytest.raises(CommandError, match="another thread of this process"):
+            migrations.upgrade(settings, folder.path)
+        ended.set()
+        holding.result()
+    assert migrations.upgrade(settings, folder.path) == ["0001"]
 
 
 def test_a_table_in_use_is_waited_for_without_stopping_others(
