@@ -5,6 +5,7 @@ what is saved twice within a second it would execute the older text, whenever it
 """
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.machinery import SourceFileLoader
@@ -14,9 +15,14 @@ from typing import Any
 
 _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
+# Seconds in which a file may be saved again with the same time: more than one, as clocks differ.
+_NEW = 10.0
+
 _path_stats = SourceFileLoader.path_stats
-# Beginnings of paths, as often as they were asked for.
-_ignored: list[str] = []
+# Beginnings of paths, as often as they were asked for: where bytecode counts for nothing, and
+# where it counts if neither it nor the file is new.
+_nowhere: list[str] = []
+_of_old: list[str] = []
 
 
 def forget(files: Iterable[Path]) -> None:
@@ -26,30 +32,26 @@ def forget(files: Iterable[Path]) -> None:
             Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
-def ignore(folders: Iterable[Path]) -> list[str]:
-    """From now on, neither read nor write bytecode of what is in the folders, in this process.
+def distrust(folders: Iterable[Path]) -> None:
+    """From now on, in this process, use bytecode in the folders only where it is certain.
 
-    What is installed in one of them keeps its bytecode. Returns what was noted.
+    What is installed in one of them is as ever.
     """
-    noted = [
-        f"{str(place).rstrip(os.sep)}{os.sep}"
-        for folder in folders
-        for place in {folder.absolute(), folder.resolve()}
-    ]
-    _ignored.extend(noted)
-    SourceFileLoader.path_stats = _checked  # type: ignore[method-assign]
-    return noted
+    _note(_of_old, folders)
+
+
+@contextmanager
+def distrusted(folders: Iterable[Path]) -> Iterator[None]:
+    """As `distrust`, for the time of the block."""
+    with _noted(_of_old, folders):
+        yield
 
 
 @contextmanager
 def ignored(folders: Iterable[Path]) -> Iterator[None]:
-    """As `ignore`, for the time of the block."""
-    noted = ignore(folders)
-    try:
+    """Neither read nor write bytecode in the folders, for the time of the block."""
+    with _noted(_nowhere, folders):
         yield
-    finally:
-        for each in noted:
-            _ignored.remove(each)
 
 
 def is_in(file: str, beginnings: Iterable[str]) -> bool:
@@ -60,8 +62,41 @@ def is_in(file: str, beginnings: Iterable[str]) -> bool:
     )
 
 
+def _note(noted: list[str], folders: Iterable[Path]) -> list[str]:
+    found = [
+        f"{str(place).rstrip(os.sep)}{os.sep}"
+        for folder in folders
+        for place in {folder.absolute(), folder.resolve()}
+    ]
+    noted.extend(found)
+    SourceFileLoader.path_stats = _checked  # type: ignore[method-assign]
+    return found
+
+
+@contextmanager
+def _noted(noted: list[str], folders: Iterable[Path]) -> Iterator[None]:
+    found = _note(noted, folders)
+    try:
+        yield
+    finally:
+        for each in found:
+            noted.remove(each)
+
+
 def _checked(self: SourceFileLoader, path: str) -> Any:
     """Without the file's time importlib compiles its text, and keeps nothing."""
-    if _ignored and is_in(path, _ignored):
+    if is_in(path, _nowhere) or (is_in(path, _of_old) and _is_new(path)):
         raise OSError
     return _path_stats(self, path)
+
+
+def _is_new(path: str) -> bool:
+    """Whether the file may still be saved with the same time, or was when it was compiled."""
+    written = Path(path).stat().st_mtime
+    if time.time() - written < _NEW:
+        return True
+    with suppress(FileNotFoundError, NotImplementedError):
+        kept = Path(cache_from_source(path))
+        if kept.stat().st_mtime - written < _NEW:
+            kept.unlink()
+    return False

@@ -1,7 +1,6 @@
 """The app's own modules, for the time of a block."""
 
 import importlib
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -78,29 +77,6 @@ def test_what_a_module_says_of_itself_does_no_harm(tmp_path: Path) -> None:
         raise ValueError("the block's own")
     for name, module in odd.items():
         assert sys.modules.pop(name) is module
-
-
-@pytest.mark.parametrize("links", [False, True])
-def test_a_file_is_read_as_it_is_also_within_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    folder, real = tmp_path / "folder", tmp_path / "real"
-    folder.mkdir()
-    real.mkdir()
-    module = (real if links else folder) / "saved_twice.py"
-    if links:
-        (folder / "saved_twice.py").symlink_to(module)
-    for word in ("one", "two"):
-        module.write_text(f"word = '{word}'")
-        os.utime(module, (1e9, 1e9))
-        with importable(folder):
-            assert importlib.import_module("saved_twice").word == word
-    assert not list(tmp_path.rglob("*.pyc"))
-    monkeypatch.syspath_prepend(folder)
-    importlib.import_module("saved_twice")
-    assert list(tmp_path.rglob("*.pyc"))  # by who has nothing to do with it
-    del sys.modules["saved_twice"]
 
 
 @pytest.mark.parametrize("venv", ["venv", "env", ".venv"])

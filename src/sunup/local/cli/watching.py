@@ -50,7 +50,7 @@ def begin() -> None:
     os.chdir(content["folder"])  # multiprocessing begins where the parent once did
     # What the parent settled: read again, .env would bring back what does not count.
     found = replace(project.find(Path(content["folder"])), environ=dict(os.environ))
-    bytecode.ignore({found.folder, found.code})  # a formatter saves again, at once
+    bytecode.distrust({found.folder, found.code})  # a formatter saves again, at once
     seen, now, before = Path(content["seen"]), fingerprint(found), ""
     with suppress(OSError):
         before = seen.read_text(encoding="utf-8")
