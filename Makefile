@@ -46,7 +46,7 @@ test: check
 # the guides and the templates, which are followed by commands in processes of their own.
 cover: setup
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q \
+	SUNUP_SOURCE=$(CURDIR)/src/sunup $(BIN)/python -m coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal -q \
 		--ignore=tests/docs/test_guides.py --ignore=tests/local/cli/test_new.py \
 		--ignore=tests/receipts/killing --ignore=tests/simulator/test_repeating.py
 	$(BIN)/python -m coverage combine --quiet
