@@ -237,14 +237,11 @@ def test_an_hour_of_a_hundred_requests_a_second_is_drawn_in_time(aws: Emulator, 
     page.get_by_label("Show").select_option("3600")
     until(page, "hit[4].startsWith('100 a second')")
     expect(page.locator("#words")).to_contain_text(re.compile(r"3[56]\d{4} requests in this time"))
-    medians = list[float]()
-    while not medians or medians[-1] >= 16:  # once more where the machine did something else
-        assert len(medians) < 4, medians
-        times = []
-        for _ in range(15):
-            page.wait_for_timeout(120)
-            times.append(page.evaluate("window.drawn"))
-        medians.append(statistics.median(times))
+    times = []
+    for _ in range(45):
+        page.wait_for_timeout(120)
+        times.append(page.evaluate("window.drawn"))
+    assert statistics.median(times) < 16
     assert len(httpx2.get(f"{aws.console_url}/state?after=999999&since=0").content) < 400_000
 
 

@@ -32,9 +32,8 @@ def state(found: Project, port: int) -> str:
 
 def fingerprint(found: Project) -> str:
     """Which migrations there are, and when they were written: Alembic's, and Django's in apps."""
-    paths = [*(found.migrations / "versions").glob("*.py")]
-    paths += found.django_migrations()
-    return json.dumps([[str(path), path.stat().st_mtime_ns] for path in sorted({*paths})])
+    paths = {*(found.migrations / "versions").glob("*.py"), *found.django_migrations()}
+    return json.dumps([[str(path), path.stat().st_mtime_ns] for path in sorted(paths)])
 
 
 def begin() -> None:

@@ -200,8 +200,8 @@ async def test_without_a_session_nothing_was_executed_and_no_login_helps(
 ) -> None:
     aws = emulate(
         engine=engine,
-        rds_proxy=RdsProxyOptions(sessions=1, borrow_timeout=0.2),
-        neon=NeonOptions(pool_size=1, borrow_timeout=0.2),
+        rds_proxy=RdsProxyOptions(sessions=1, borrow_timeout=0.1),
+        neon=NeonOptions(pool_size=1, borrow_timeout=0.1),
     )
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
@@ -212,7 +212,7 @@ async def test_without_a_session_nothing_was_executed_and_no_login_helps(
         assert isinstance(lost, ConnectionLost)
         assert lost.nothing_executed
         for database in (asyncpg.Database(settings), psycopg.Database(settings)):
-            with deadline.within(1), pytest.raises(DatabaseFull, match=words):
+            with deadline.within(0.4), pytest.raises(DatabaseFull, match=words):
                 await used(database)
             await ended(database)
         other.execute("commit")
@@ -230,7 +230,7 @@ async def test_a_refused_token_is_named_as_one(
     aws.do("credentials/revoke")
     settings = Settings.from_environment(aws.environ)
     for database in (asyncpg.Database(settings), psycopg.Database(settings)):
-        with deadline.within(1), pytest.raises(TokenRefused):
+        with deadline.within(0.5), pytest.raises(TokenRefused):
             await used(database)
         await ended(database)
 
