@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from sunup.asyncpg import Database as AsyncpgDatabase
@@ -126,3 +127,17 @@ def test_all_silent_is_a_database_that_wakes_up(
     ask, _ = DRIVERS[driver]
     with deadline.within(1), pytest.raises(DatabaseResuming):
         ask(Settings.from_environment(aws.environ))
+
+
+def test_a_login_under_way_is_closed_with_its_event_loop(aws: Emulator) -> None:
+    """Its TLS is up, and a resuming database answers no goodbye."""
+    from sunup import DatabaseResuming, deadline
+
+    settings = Settings.from_environment(aws.environ)
+    aws.do("aurora/pause")
+    with deadline.within(0.4), pytest.raises(DatabaseResuming):
+        ask_asyncpg(settings)
+    opened = psutil.Process().net_connections("tcp")
+    connected = [each for each in opened if each.status != psutil.CONN_LISTEN]
+    assert [each for each in connected if each.raddr.port == aws.aurora.port] == []
+    assert ask_asyncpg(settings) == 42

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import asyncpg
@@ -47,12 +48,21 @@ class _Client(ssl.SSLContext):
         return super().wrap_bio(*arguments[:2], **options)
 
 
-class _Handshake(ssl.SSLObject):
+class _Channel(ssl.SSLObject):
     def do_handshake(self) -> None:
         super().do_handshake()
         context = self.context
         assert isinstance(context, _Client)
         context.ended = True
+
+    def unwrap(self) -> Any:
+        """Say goodbye, and do not wait for the server's (RFC 8446, 6.1, asks nobody to).
+
+        asyncio keeps the socket open for up to 30 s until it came: one whose attempt was cancelled
+        while it logged in would outlive its event loop, or stay open through a freeze.
+        """
+        with suppress(ssl.SSLWantReadError):
+            return super().unwrap()
 
 
 async def connected(
@@ -158,7 +168,7 @@ async def _connect(
 ) -> Connection:
     if isinstance(context, _Client):
         context.server_name = settings.host
-        context.sslobject_class = _Handshake
+        context.sslobject_class = _Channel
     parameters = {**connect_parameters(settings, context), "host": address, "timeout": limit}
     connection: Connection = await asyncpg.connect(
         **parameters, password=password, connection_class=Connection
