@@ -72,6 +72,7 @@ class Line:
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on through TLS, as the server. Raises `ssl.SSLError`, `OSError`."""
+        self.socket.getpeername()  # of a client that is gone, `wrap_socket` may leak the socket
         made = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.socket = made
         await self._retried(made.do_handshake)
