@@ -1,5 +1,6 @@
 """What all commands have in common: help, completion, and the words for a wrong one."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -39,6 +40,22 @@ def test_help_has_a_short_name(cli: Cli, command: tuple[str, ...]) -> None:
 def test_help_shows_tables_by_their_names(cli: Cli, command: str, words: str) -> None:
     """Rich took [tool.sunup] for a style."""
     assert words in " ".join(cli(command, "--help")[1].split())
+
+
+@pytest.mark.parametrize("command", ["plan", "measure", "deploy", "emulate", "database create"])
+def test_help_fills_the_lines_of_a_narrow_terminal(
+    cli: Cli, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typer kept the ends of a docstring's lines, and broke them again."""
+    width = 80
+    monkeypatch.setenv("COLUMNS", str(width))
+    told = cli(*command.split(), "--help")[1].partition("╭")[0]
+    lines = [line.strip() for line in told.splitlines()]
+    paragraphs = "\n".join(lines).strip().split("\n\n")
+    assert len(paragraphs) > 3
+    for paragraph in paragraphs:
+        for line, following in itertools.pairwise(paragraph.splitlines()):
+            assert len(f" {line} {following.split()[0]} ") > width, line
 
 
 def test_the_version_is_said_at_once() -> None:

@@ -1,6 +1,7 @@
 """The subcommands, and how their errors look."""
 
 import errno
+import inspect
 import os
 import sys
 import traceback
@@ -85,6 +86,19 @@ app.command(name="rollback", rich_help_panel=_CLOUD)(deploy.rollback)
 app.add_typer(ci.app, name="ci", rich_help_panel=_CLOUD)
 app.command(name="logs", rich_help_panel=_CLOUD)(logs.logs)
 app.command(name="doctor", rich_help_panel=_CLOUD)(doctor.doctor)
+
+
+def _unwrap(group: typer.Typer) -> None:
+    """Leave the lines of each command's help to the terminal's width: Typer keeps a docstring's."""
+    for each in group.registered_commands:
+        text = each.help or inspect.getdoc(each.callback) or ""
+        each.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    for within in group.registered_groups:
+        if within.typer_instance is not None:
+            _unwrap(within.typer_instance)
+
+
+_unwrap(app)
 
 
 def run(arguments: list[str]) -> int:

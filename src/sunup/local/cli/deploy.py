@@ -57,8 +57,10 @@ def deploy(
 
     The live release is a published Lambda version that an alias points to; sunup moves the alias
     when everything is ready. sunup releases lists the releases, sunup rollback goes back.
+
     Migrations run first: write them so that the running code still works with them. On Aurora DSQL
     the function's IAM role is let into the database before the release.
+
     `sunup --stage prod deploy` deploys \[tool.sunup.stages.prod]; \[tool.sunup] check = "/health"
     sets the path that must answer.
     """

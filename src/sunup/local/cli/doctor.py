@@ -30,6 +30,7 @@ def doctor(
     Settings, DNS, TLS, clock, credentials, IAM policies, login, role and privileges, idle timeout,
     migrations, connections against concurrency; of Aurora DSQL the cluster's state and who may be
     the app's role. Changes nothing, but wakes a sleeping database.
+
     Exits with status 1 if something is broken.
     """
     found = project.find(app_dir)

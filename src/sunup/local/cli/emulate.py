@@ -35,6 +35,7 @@ def emulate(
     app_dir: Annotated[
         Path,
         typer.Argument(
+            metavar="APP_DIR",
             help="The app's folder, or a deployment package (.zip).",
             is_eager=True,
             callback=with_defaults_of,
