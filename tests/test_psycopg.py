@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -276,6 +277,34 @@ def test_a_forked_child_leaves_its_parent_s_connection_alone(settings: Settings)
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert backend(db) == first
+    db.close()
+
+
+def test_closing_ends_a_login_under_way(settings: Settings) -> None:
+    with hanging(settings.host) as server:
+        tcp = replace(settings, host="127.0.0.1", port=server.port, password="x")
+        db = Database(replace(tcp, sslmode="disable"))
+        db.start()
+        time.sleep(0.1)
+        db.close()
+        assert not any(each.name == "sunup-waking" for each in threading.enumerate())
+        opened = psutil.Process().net_connections("tcp")
+        connected = [each for each in opened if each.status != psutil.CONN_LISTEN]
+        assert not [each for each in connected if each.raddr.port == server.port]
+        server.awake.set()
+        assert backend(db) > 0
+        db.close()
+
+
+def test_closing_takes_a_connection_from_who_still_uses_it(
+    settings: Settings, admin: Admin
+) -> None:
+    db = Database(settings)
+    with pytest.raises(ConnectionLost), db.connection() as connection:
+        db.close()
+        assert admin("select 1 from pg_stat_activity where application_name = 'sunup'") == []
+        connection.execute("select 1")
+    assert backend(db)
     db.close()
 
 

@@ -103,7 +103,12 @@ class Request:
     def reclaim(self) -> None:
         """Take its connections away from those who still hold them."""
         for take in list(self.held.values()):
-            take()
+            try:
+                take()
+            except Exception:  # the others have to be taken all the same
+                import logging
+
+                logging.getLogger("sunup.database").exception("a connection was not taken back")
 
     def note_query(self, seconds: float, rows: int) -> None:
         """Add one statement's time and number of rows."""

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from sunup import request
 from sunup.adapter.handler import Handler
 from sunup.settings import Settings, SettingsError
 
@@ -477,3 +478,54 @@ def test_a_conflict_that_was_got_over_is_not_the_request_s_failure(
     assert (len(runs), current.retries, current.failure) == (2, 1, None)
     assert admin.execute("select text from django_project_note").fetchall() == [("ours",)]
     assert environment
+
+
+def _queries() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("select 1")
+
+
+@pytest.fixture
+def on_lambda(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """With one connection; the process has answered nothing yet."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    monkeypatch.setattr(request, "_between", False)
+    yield environment
+    monkeypatch.setattr(request, "_between", False)
+
+
+@pytest.mark.parametrize("thread", ["main", "that has ended"])
+def test_a_query_at_import_takes_no_connection_from_the_requests(
+    on_lambda: dict[str, str], send: Send, thread: str
+) -> None:
+    """In AppConfig.ready(), for instance: an ASGI app's views run in another thread."""
+    assert on_lambda
+    if thread == "main":
+        _queries()
+    else:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(_queries).result()
+    for _ in range(3):
+        assert send("GET", "/pid", seconds=3)[0] == 200
+    if thread == "main":
+        _queries()  # whose connection was taken
+    assert send("GET", "/pid", seconds=3)[0] == 200
+
+
+def test_threads_that_ended_with_a_connection_are_not_counted_for_ever(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sunup.integrations import django as integration
+
+    assert environment
+    monkeypatch.setenv("DB_IDLE_SESSION_TIMEOUT", "61")  # a pool of its own
+    monkeypatch.setattr(integration, "_THREADS", 2)
+    for _ in range(5):
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(_queries).result(timeout=5)
+    _queries()
+    integration.database().close()

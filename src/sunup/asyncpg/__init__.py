@@ -101,7 +101,7 @@ class Database:
             yield connection
         except Exception as error:
             lost = MEANING.while_using(error, closed=connection.is_closed())
-            pool.release(connection, keep=lost is None)
+            await pool.give_back(connection, keep=lost is None)
             if lost is None:
                 _note_conflict(error)
                 raise
@@ -109,11 +109,14 @@ class Database:
             if was_cancelled(error):
                 raise asyncio.CancelledError from lost
             raise lost from error
+        except asyncio.CancelledError:
+            await pool.give_back(connection)  # it stays so, whatever became of the connection
+            raise
         except BaseException:
-            pool.release(connection)  # cancelled: it stays so, whatever became of the connection
+            pool.release(connection)
             raise
         else:
-            pool.release(connection)
+            await pool.give_back(connection)
 
     @asynccontextmanager
     async def transaction(

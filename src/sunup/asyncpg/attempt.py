@@ -59,7 +59,8 @@ class _Channel(ssl.SSLObject):
         """Say goodbye, and do not wait for the server's (RFC 8446, 6.1, asks nobody to).
 
         asyncio keeps the socket open for up to 30 s until it came: one whose attempt was cancelled
-        while it logged in would outlive its event loop, or stay open through a freeze.
+        while it logged in would outlive its event loop, or stay open through a freeze. What is
+        written and not yet sent is lost: asyncpg closes so only what has failed or was ended.
         """
         with suppress(ssl.SSLWantReadError):
             return super().unwrap()
@@ -119,7 +120,9 @@ async def connect(settings: Settings, password: str | None, number: int) -> Conn
         address = addresses[(number + len(attempts)) % len(addresses)]
         context = tls.context(settings, _Client)
         # Not `create_task`: the task belongs to no request.
-        attempts.add(asyncio.Task(_connect(settings, password, address, context, limit), loop=loop))
+        attempt = asyncio.Task(_connect(settings, password, address, context, limit), loop=loop)
+        attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  # `lost`
+        attempts.add(attempt)
         return cast("_Client | None", context)
 
     winner = None
@@ -131,16 +134,24 @@ async def connect(settings: Settings, password: str | None, number: int) -> Conn
         winner = await _first_of(attempts)
         return winner.result()
     finally:
-        for attempt in attempts:
-            if attempt is not winner:
-                attempt.add_done_callback(_unwanted)
-                attempt.cancel()
-        try:
-            await asyncio.gather(*attempts, return_exceptions=True)
-        except asyncio.CancelledError:
-            if winner is not None:
-                _unwanted(winner)
-            raise
+        if not loop.is_closed():  # with it nobody could end them
+            await _only(winner, attempts)
+
+
+async def _only(
+    winner: "asyncio.Task[Connection] | None", attempts: "set[asyncio.Task[Connection]]"
+) -> None:
+    """End the others."""
+    for attempt in attempts:
+        if attempt is not winner:
+            attempt.add_done_callback(_unwanted)
+            attempt.cancel()
+    try:
+        await asyncio.gather(*attempts, return_exceptions=True)
+    except asyncio.CancelledError:
+        if winner is not None:
+            _unwanted(winner)
+        raise
 
 
 def _unwanted(attempt: "asyncio.Task[Connection]") -> None:

@@ -195,22 +195,13 @@ class Connection(asyncpg.Connection):
         except Exception:
             self.terminate()
 
-    def abandon(self) -> None:
-        """Close the socket: its event loop has ended, and takes no more work."""
-        transport: Any = self._transport
-        secure = getattr(transport, "_ssl_protocol", None)
-        if secure is not None:
-            transport._closed = True  # noqa: SLF001  # it would warn about it
-            transport = secure._transport  # noqa: SLF001
-        socket = getattr(transport, "_sock", None)
-        if socket is not None:
-            transport._sock = None  # noqa: SLF001
-            socket.close()
-        self._aborted = True
-
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""
         return self.is_closed()
+
+    def is_spare(self) -> bool:
+        """Whether another pool has it, and does not use it."""
+        return self.spare
 
     async def works(self, ping_after: float) -> bool:
         """Whether it works after a rest, without a round trip where the socket shows it.

@@ -25,6 +25,7 @@ from sunup.settings import Settings
 from .attempt import connected
 from .connection import Connection
 from .meaning import MEANING
+from .standing import abandon, collect, give_up, turn
 
 logger = logging.getLogger("sunup.database")
 
@@ -41,6 +42,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._opening: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._ending_of: dict[Connection, asyncio.Task[None]] = {}
 
     def open(self) -> None:
         """Begin to connect, unless an attempt is under way or the pool is full."""
@@ -143,6 +145,10 @@ class Pool:
         opening = self._opening
         if self._waiters or opening is None or not self._ledger.end_waking(waking):
             return
+        if self._loop.is_closed():
+            del opening
+            self._lose()
+            return
         self._opening = None
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             # Before the freeze: the adapter waits for this task.
@@ -151,6 +157,7 @@ class Pool:
             self._loop.call_soon_threadsafe(self._closing, opening)
         else:
             opening.cancel()
+            turn(self._loop, opening)
 
     def _closing(self, opening: "asyncio.Task[None]") -> None:
         opening.cancel()
@@ -158,53 +165,86 @@ class Pool:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def release(self, connection: Connection, *, keep: bool = True) -> None:
-        """Take a connection back; it is put right or closed where it must be.
+    async def give_back(self, connection: Connection, *, keep: bool = True) -> None:
+        """As `release`, until the connection is put right or closed.
+
+        Also when cancelled: an event loop that ends now would take with it what is begun in the
+        background, and the statement, its transaction and the socket would outlive the request.
+        """
+        ending = self.release(connection, keep=keep)
+        if ending is not None:
+            await asyncio.wait((ending,))
+
+    def release(self, connection: Connection, *, keep: bool = True) -> "asyncio.Task[None] | None":
+        """Take a connection back; it is put right or closed where it must be, by the task returned.
 
         Nothing is awaited, so that nothing can interrupt it.
         """
-        self._ledger.let_go(connection)
         if not self._ledger.is_out(connection):
-            return  # it was taken away from its holder
+            return None  # it was taken away from its holder
         keep = keep and time.time() < connection.retires
         if connection.is_dead():
             self._discard(connection)
         elif keep and connection.clean:
             self._rest(connection)
         else:
-            self._end(connection, keep=keep)
+            return self._end(connection, keep=keep)
+        return None
 
     def reclaim(self, connection: Connection) -> None:
         """Take a connection away from its holder: its request has ended.
 
         A statement under way is cancelled on the server, a transaction ends. May be called from
-        anywhere: an app may run its own event loops, also in other threads.
+        anywhere: an app may run its own event loops, also in other threads, and let them stand.
         """
-        self._ledger.let_go(connection)
-        if not self._ledger.is_out(connection):
-            return
-        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
+        running = self._loop.is_running()
+        if self._loop.is_closed():
+            self._abandon(connection)
+        elif not running:
+            self._end_standing(connection)
+        elif not self._ledger.is_out(connection):
+            pass  # it is being ended
+        elif asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             self._end(connection, keep=False)
-        elif self._loop.is_running():
+        else:
             ended = asyncio.run_coroutine_threadsafe(self._left(connection), self._loop)
             with suppress(TimeoutError, CancelledError):
                 ended.result(deadline.for_cleaning())
-        else:
-            self._abandon(connection)
 
     async def _left(self, connection: Connection) -> None:
         if self._ledger.is_out(connection):
             await asyncio.wait((self._end(connection, keep=False),))
+
+    def _end_standing(self, connection: Connection) -> None:
+        if self._ledger.is_out(connection):
+            self._end(connection, keep=False)
+        ending = self._ending_of.get(connection)
+        try:
+            if ending is not None:
+                turn(self._loop, ending)
+        finally:
+            if ending is None or not ending.done():
+                self._abandon(connection)
 
     def abandon(self) -> None:
         """Close all sockets: the loop has ended, and with it what could say goodbye."""
         for connection in [*self._ledger.idle, *self._ledger.in_use]:
             self._abandon(connection)
         self._ledger.idle.clear()
+        self._ledger.waking = None
+        self._lose()
+
+    def _lose(self) -> None:
+        """Close the attempt under way, whose loop was closed: garbage alone leads to its socket."""
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done():
+            give_up(opening)
+            del opening
+            collect()
 
     def _abandon(self, connection: Connection) -> None:
         self._ledger.forget(connection)
-        connection.abandon()
+        abandon(connection)
 
     def hold(self, connection: Connection, holder: request.Request | None) -> None:
         """A request uses it, by way of another library's pool."""
@@ -220,6 +260,8 @@ class Pool:
         if keep:
             connection.session.only_for = task
         self._ending.add(task)
+        # Its holder's still: the request is not over before this.
+        self._ending_of[connection] = task
         task.add_done_callback(partial(self._has_ended, connection))
         return task
 
@@ -231,6 +273,7 @@ class Pool:
 
     def _has_ended(self, connection: Connection, task: "asyncio.Task[None]") -> None:
         self._ending.discard(task)
+        self._ending_of.pop(connection, None)
         # Closed; or an app has cancelled every task that there is, perhaps before it began.
         if self._ledger.in_use.get(connection) is ENDING:
             self._discard(connection)
@@ -252,6 +295,7 @@ class Pool:
             await asyncio.wait(self._ending)
 
     def _rest(self, connection: Connection) -> None:
+        self._ledger.let_go(connection)
         connection.rests_since = time.time()
         self._offer(connection)
 

@@ -32,11 +32,12 @@ class Pooled(Hashable, Protocol):
     # Since when nobody uses it, in seconds since the epoch.
     rests_since: float
     session: Session
-    # Lent, and resting in the other pool.
-    spare: bool
 
     def is_dead(self) -> bool:
         """Whether the driver knows that it is closed."""
+
+    def is_spare(self) -> bool:
+        """Whether its user gets over its loss: it rests in another library's keeping."""
 
 
 C = TypeVar("C", bound=Pooled)
@@ -84,9 +85,9 @@ class Ledger(Generic[C]):
         return self.waking
 
     def _recall(self) -> None:
-        """Close one that rests in another library's pool, which will ask for another."""
+        """Close one that rests in another library's keeping, which will ask for another."""
         for connection, user in self.in_use.items():
-            if user is LENT and connection.spare:
+            if user is not ENDING and connection.is_spare():
                 self._reclaim(connection)
                 return
 

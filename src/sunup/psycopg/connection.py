@@ -54,6 +54,7 @@ class Connection(Joining):
         # In seconds since the epoch: when it was given back; when it is too old to be handed out.
         self.rests_since = time.time()
         self.retires = deadline.NEVER
+        # Lent, and resting in the other pool.
         self.spare = False
         # Taken away from its holder, whose request has ended.
         self.taken = False
@@ -80,6 +81,10 @@ class Connection(Joining):
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""
         return self.closed
+
+    def is_spare(self) -> bool:
+        """Whether another library has it, and does not use it."""
+        return self.spare
 
     @property
     def clean(self) -> bool:

@@ -141,10 +141,7 @@ class Pool:
         with self._changed:
             if self._waiting or not self._ledger.end_waking(waking):
                 return
-        waking.forsaken = True
-        if self._opening is not None:
-            # It is not waited for longer than it needs to notice: it may be asking for credentials.
-            self._opening.join(2 * FORSAKEN_WITHIN)
+        self._end_opening(waking)
 
     def release(self, connection: Connection, *, keep: bool = True) -> None:
         """Take a connection back; it is put right or closed where it must be."""
@@ -199,12 +196,23 @@ class Pool:
         self._ledger.let_go(connection)
 
     def close(self) -> None:
-        """Close all connections. The pool can be used again."""
+        """Close all connections, and end the waking. The pool can be used again."""
         with self._changed:
-            self._ledger.waking = None
+            waking, self._ledger.waking = self._ledger.waking, None
             idle, self._ledger.idle = self._ledger.idle, []
+            in_use = list(self._ledger.in_use)
+        if waking is not None:
+            self._end_opening(waking)
         for connection in idle:
             connection.close()
+        for connection in in_use:
+            self.reclaim(connection)
+
+    def _end_opening(self, waking: Waking) -> None:
+        waking.forsaken = True
+        if self._opening is not None:
+            # It is not waited for longer than it needs to notice: it may be asking for credentials.
+            self._opening.join(2 * FORSAKEN_WITHIN)
 
     def _begin(self) -> None:
         waking = self._ledger.begin_waking()

@@ -10,11 +10,13 @@ On Lambda, `Handler("mysite.wsgi:application", database=database())` connects wh
 imported.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from psycopg.adapt import AdaptersMap
+from psycopg.pq import TransactionStatus
 
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
@@ -77,6 +79,20 @@ class Connection(PsycopgConnection):
     """Perhaps opened before Django is there; Django's adapters are set when Django takes it."""
 
     django_adapters: AdaptersMap | None = None
+
+    # The thread for which Django keeps it, where no request's end will take it from there.
+    keeper: threading.Thread | None = None
+
+    def is_spare(self) -> bool:
+        """Whether Django keeps it for a thread that has ended, or does nothing with it.
+
+        A query at import leaves one, in AppConfig.ready() for instance. Nobody gives it back: the
+        requests of an ASGI app run in other threads. Django asks for another one where it must.
+        """
+        if self.keeper is None or self.holder is not None:
+            return super().is_spare()
+        idle = self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE
+        return not self.keeper.is_alive() or (on_lambda() and idle)
 
     @property
     def adapters(self) -> AdaptersMap:

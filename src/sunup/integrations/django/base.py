@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
@@ -123,6 +124,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True
         connection = database(*self._key).pool().acquire()
         assert isinstance(connection, Connection)
+        if connection.holder is None:
+            connection.keeper = threading.current_thread()
         connection.django_adapters = adapters
         connection.prepare_threshold = prepare_threshold
         connection.cursor_factory = _TELLING.get(cursor_factory, cursor_factory)
@@ -143,6 +146,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         """Give the connection back, or close it where it is useless."""
         connection = self.connection
         if connection is not None:
+            connection.keeper = None
             idle = connection.info.transaction_status == TransactionStatus.IDLE
             database(*self._key).pool().release(connection, keep=idle and not self.lost)
 

@@ -1,0 +1,106 @@
+"""Event loops that do not run at a request's end: an app's own, which stand still or are closed.
+
+What they should have done before the process is frozen would be done in the next request, or never.
+"""
+
+import asyncio
+import gc
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from asyncpg import connect_utils
+
+from sunup import deadline
+
+
+def turn(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
+    """Run a loop that stands still until its task is done, for as long as is left for cleaning.
+
+    What else it has to do goes on meanwhile. Nothing happens where another thread runs it now.
+    """
+    limit = deadline.for_cleaning()
+    _outside(lambda: _run(loop, asyncio.wait((task,), timeout=limit)), limit)
+
+
+def abandon(connection: Any) -> None:
+    """Close a connection whose loop does nothing more for it."""
+    transport = connection._transport  # noqa: SLF001
+    if not connection._loop.is_closed():  # noqa: SLF001
+        # Not the descriptor: it is the loop's, which closes it when it runs again.
+        with suppress(OSError), socket.socket(fileno=os.dup(_descriptor(transport))) as same:
+            same.shutdown(socket.SHUT_RDWR)
+        connection.terminate()
+        return
+    if connection.session.active and connection.session.engine.cancels:
+        _cancel(connection)
+    secure = getattr(transport, "_ssl_protocol", None)
+    if secure is not None:
+        transport._closed = True  # noqa: SLF001  # it would warn about it
+        transport = secure._transport  # noqa: SLF001
+    opened = getattr(transport, "_sock", None)
+    if opened is not None:
+        transport._sock = None  # noqa: SLF001
+        opened.close()
+    connection._aborted = True  # noqa: SLF001
+
+
+def give_up(task: "asyncio.Task[Any]") -> None:
+    """Let a task go that can never end, since its loop was closed under it."""
+    coroutine: Any = task.get_coro()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+    with suppress(RuntimeError):
+        coroutine.close()
+
+
+def collect() -> None:
+    """Close the sockets that nobody but the garbage collector reaches."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it is known that they were left open
+        gc.collect()
+
+
+def _cancel(connection: Any) -> None:
+    """Have the statement under way cancelled on the server, which does not look at its socket."""
+    limit = deadline.for_cleaning()
+    driver: Any = connect_utils
+    protocol = connection._protocol  # noqa: SLF001
+
+    async def ask() -> None:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(limit):
+                await driver._cancel(  # noqa: SLF001
+                    loop=asyncio.get_running_loop(),
+                    addr=connection._addr,  # noqa: SLF001
+                    params=connection._params,  # noqa: SLF001
+                    backend_pid=protocol.backend_pid,
+                    backend_secret=protocol.backend_secret,
+                )
+
+    _outside(lambda: asyncio.run(ask()), limit)
+
+
+def _outside(work: Callable[[], object], limit: float) -> None:
+    """Do it where no loop runs: here, or else in a thread, which is waited for."""
+    if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
+        work()
+    else:
+        thread = threading.Thread(target=work, name="sunup-closing", daemon=True)
+        thread.start()
+        thread.join(limit)
+
+
+def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, object]) -> None:
+    try:
+        loop.run_until_complete(work)
+    except RuntimeError:  # it runs, or was closed
+        work.close()
+
+
+def _descriptor(transport: Any) -> int:
+    found = None if transport is None else transport.get_extra_info("socket")
+    return -1 if found is None else int(found.fileno())
