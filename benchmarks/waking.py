@@ -89,12 +89,12 @@ async def all_wakes(aws: Emulator, peer: Peer, rounds: int) -> list[tuple[str, .
                 progress(f"{memory} MB, held at {stage}: wake {number + 1} of {rounds}")
                 seconds = random.uniform(0.5, 4)
                 if stage != "refused":
-                    aws.aurora.options = replace(settings, hang_at=stage, resume_seconds=seconds)
+                    aws.aurora.change(hang_at=stage, resume_seconds=seconds)
                 above.append(await wake(aws, peer, memory, seconds, stage == "refused") - plain)
             name = f"{memory} MB, {stage}"
             figures = (plain, statistics.median(above), max(above), TARGET)
             found.append((name, *(f"{each:.0f}" for each in figures)))
-    aws.aurora.options = settings
+    aws.aurora.change(hang_at=settings.hang_at, resume_seconds=settings.resume_seconds)
     return found
 
 
@@ -141,8 +141,8 @@ async def started(aws: Emulator, peer: Peer, memory: int) -> AsyncIterator[Insta
 async def awake_seconds(aws: Emulator, peer: Peer) -> float:
     """One request to a sleeping database; the instance is frozen after it, and reaped later."""
     progress(f"seconds awake: {peer.name}")
-    settings = aws.aurora.options
-    aws.aurora.options = replace(settings, resume_seconds=0.5)
+    usual = aws.aurora.options.resume_seconds
+    aws.aurora.change(resume_seconds=0.5)
     await aws.aurora.pause()
     ours = replace(
         peer, environ={**peer.environ, "DB_IDLE_SESSION_TIMEOUT": str(int(IDLE_SESSION))}
@@ -153,7 +153,7 @@ async def awake_seconds(aws: Emulator, peer: Peer) -> float:
         await asyncio.sleep(REAPED)
     while aws.aurora.sleep.state != "asleep":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    aws.aurora.options = settings
+    aws.aurora.change(resume_seconds=usual)
     return aws.aurora.sleep.awake_seconds - before
 
 

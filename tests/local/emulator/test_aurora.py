@@ -203,6 +203,20 @@ def test_it_pauses_when_nobody_is_connected_and_counts_what_is_billed(emulate: E
     assert states == ["awake", "pausing", "asleep", "resuming", "awake"]
 
 
+def test_its_options_can_be_changed_while_it_runs(emulate: Emulate) -> None:
+    aws = emulate(aurora=AuroraOptions(pause_after=60, resume_seconds=60))
+    port = aws.aurora.port
+    aws.do("aurora/pause")
+    aws.aurora.change(resume_seconds=0.3, hang_at="tcp", pause_after=0.2)
+    began = time.monotonic()
+    psycopg.connect(**arguments(aws)).close()
+    assert 0.3 <= time.monotonic() - began < 2
+    time.sleep(1)
+    assert aws.state()["aurora"]["state"] == "asleep"
+    psycopg.connect(**arguments(aws)).close()
+    assert aws.aurora.port == port
+
+
 def test_after_a_long_sleep_it_takes_longer(emulate: Emulate) -> None:
     options = AuroraOptions(resume_seconds=0.1, deep_sleep_after=0.5, deep_resume_seconds=0.8)
     aws = emulate(aurora=options)

@@ -3,7 +3,9 @@
 A TLS front on a real PostgreSQL. docs/emulator.md has each behaviour with its source.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .certificates import Certificates
 from .clients import Clients
@@ -92,6 +94,14 @@ class Aurora:
     def logins(self) -> int:
         """Clients that are connected and not yet logged in: they keep it awake, too."""
         return len(self._clients.attempts)
+
+    def change(self, **options: Any) -> None:
+        """Change options while it runs: for sessions, pauses and resumes to come.
+
+        What it was made with stays: the port, and how many connections there may be.
+        """
+        self.options = self.sleep.options = replace(self.options, **options)
+        self._server = replace(self._server, options=self.options)
 
     async def pause(self) -> None:
         """Pause now, as if nobody had been connected for long enough. Sessions end."""

@@ -23,7 +23,7 @@ class Sleep:
     def __init__(
         self, options: AuroraOptions, *, busy: Callable[[], bool], changed: Callable[[State], None]
     ) -> None:
-        self._options = options
+        self.options = options
         self._busy = busy
         self._tell = changed
         self.state: State = "awake"
@@ -70,9 +70,9 @@ class Sleep:
         if self.state not in ("asleep", "pausing"):
             return
         deep = self.state == "asleep" and (
-            time.monotonic() - self._since >= self._options.deep_sleep_after
+            time.monotonic() - self._since >= self.options.deep_sleep_after
         )
-        seconds = self._options.deep_resume_seconds if deep else self._options.resume_seconds
+        seconds = self.options.deep_resume_seconds if deep else self.options.resume_seconds
         self._enter("resuming")
         self._work.start(self._become_awake_in(seconds))
 
@@ -83,8 +83,8 @@ class Sleep:
             await self._set("awake")
 
     async def _pause_when_idle(self) -> None:
-        pause_after = self._options.pause_after
         while True:
+            pause_after = self.options.pause_after
             await asyncio.sleep(min(0.05, pause_after / 5))
             if self._busy() or self.state != "awake":
                 self._idle_since = None
