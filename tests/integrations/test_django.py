@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -514,6 +515,34 @@ def test_a_query_at_import_takes_no_connection_from_the_requests(
     if thread == "main":
         _queries()  # whose connection was taken
     assert send("GET", "/pid", seconds=3)[0] == 200
+
+
+def test_a_thread_between_two_statements_keeps_its_connection(
+    on_lambda: dict[str, str], send: Send
+) -> None:
+    assert on_lambda
+    begun, go_on = Event(), Event()
+
+    def works() -> int:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+            begun.set()
+            go_on.wait(10)
+            cursor.execute("select 2")
+            found: int = cursor.fetchone()[0]
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(works)
+        begun.wait(10)
+        status, content = send("GET", "/pid", seconds=1.3)
+        assert (status, content["code"]) == (503, "connections_busy")
+        go_on.set()
+        assert working.result(10) == 2
+    assert send("GET", "/pid")[0] == 200
 
 
 def test_threads_that_ended_with_a_connection_are_not_counted_for_ever(

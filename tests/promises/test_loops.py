@@ -8,17 +8,22 @@ import asyncio
 import gc
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import psutil
 import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunup import Handler
 from sunup.asyncpg import Database
+from sunup.integrations.sqlalchemy import create_async_engine
 from sunup.local.emulator import AuroraOptions, Emulator
 from sunup.local.testing import Emulate
 from sunup.settings import Settings
@@ -41,6 +46,8 @@ class App:
         self.settings = replace(settings, pool_size=1, log_level="CRITICAL")
         self.db = Database(self.settings)
         self.handler = Handler(self.wsgi, interface="wsgi", settings=self.settings)
+        # Its endpoints are run in threads, as Starlette does with those that are not `async`.
+        self.threaded = Handler(self.asgi, interface="asgi", settings=self.settings)
         self.run = run
         self.work: Work = plain
 
@@ -49,11 +56,19 @@ class App:
         start_response("200 OK", [])
         return [b"ok"]
 
-    def ask(self, work: Work, left: float = 20.0) -> int:
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await asyncio.to_thread(lambda: self.run(self.work(self.db)))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def ask(self, work: Work, left: float = 20.0, *, threaded: bool = False) -> int:
         self.work = work
+        handler = self.threaded if threaded else self.handler
         event = event_2(requestContext={"http": {"method": "POST"}})
         event["requestContext"].pop("timeEpoch", None)
-        status: int = self.handler(event, Context(left + 1))["statusCode"]
+        status: int = handler(event, Context(left + 1))["statusCode"]
         return status
 
     def sockets(self) -> int:
@@ -63,7 +78,13 @@ class App:
         return sum(each.raddr.port == self.aws.aurora.port for each in connected)
 
     def holding(self) -> list[Any]:
-        """The sessions that are not at rest."""
+        """The sessions that are not at rest, once the server has heard of what became of them."""
+        end = time.monotonic() + 0.5
+        while (found := self._active()) and time.monotonic() < end:
+            time.sleep(0.02)
+        return found
+
+    def _active(self) -> list[Any]:
         server = self.aws._database
         with psycopg.connect(
             host=server["DB_HOST"], user="postgres", dbname=server["DB_NAME"], autocommit=True
@@ -116,12 +137,71 @@ async def leaving_a_generator(db: Database) -> None:
         break
 
 
+async def _locks(db: Database) -> None:
+    async with db.transaction() as connection:
+        await connection.execute("lock table t")
+        await connection.execute("select pg_sleep(8)")
+
+
+async def _cancelled(work: Coroutine[Any, Any, None], turns: int) -> "asyncio.Task[None]":
+    task = asyncio.create_task(work)
+    _left.add(task)
+    await asyncio.sleep(0.1)
+    task.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return task
+
+
+async def cancelling_and_not_waiting(db: Database) -> None:
+    await _cancelled(_sleeps(db), 0)
+
+
+async def cancelling_a_transaction(db: Database) -> None:
+    await _cancelled(_locks(db), 1)
+
+
+async def cancelling_twice(db: Database) -> None:
+    task = await _cancelled(_sleeps(db), 2)
+    task.cancel()
+
+
+async def in_a_scope_that_ends(db: Database) -> None:
+    with anyio.move_on_after(0.1):
+        await _sleeps(db)
+
+
+async def leaving_a_task_that_blocks(db: Database) -> None:
+    async def blocks() -> None:
+        await asyncio.sleep(0.15)
+        time.sleep(2)  # noqa: ASYNC251
+
+    await leaving_a_task(db)
+    _left.add(asyncio.create_task(blocks()))
+    await asyncio.sleep(0)
+
+
+async def leaving_a_task_that_exits(db: Database) -> None:
+    async def exits() -> None:
+        await asyncio.sleep(0.01)
+        raise SystemExit
+
+    await leaving_a_task(db)
+    _left.add(asyncio.create_task(exits()))
+    await asyncio.sleep(0)
+
+
 WORKS: dict[str, tuple[Work, set[int], float]] = {
     "a sibling fails": (with_a_sibling_that_fails, {500}, 20),
     "a task is left": (leaving_a_task, {200}, 20),
     "a transaction is left": (leaving_a_transaction, {200}, 20),
     "a generator is left": (leaving_a_generator, {200}, 20),
+    "cancelled": (cancelling_and_not_waiting, {200}, 20),
+    "a transaction cancelled": (cancelling_a_transaction, {200}, 20),
+    "cancelled twice": (cancelling_twice, {200}, 20),
+    "a scope ends": (in_a_scope_that_ends, {200}, 20),
     "too slow": (_sleeps, {503}, 0.4),
+    "too slow in a transaction": (_locks, {503}, 0.4),
 }
 
 
@@ -171,24 +251,58 @@ def app(emulate: Emulate, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator
     gc.enable()
     run(made.db.close())
     made.handler.close()
+    made.threaded.close()
     signal.signal(signal.SIGALRM, ours)
     assert {each for each in threading.enumerate() if each.name == "sunup-closing"} <= threads
     _left.clear()
     gc.collect()
 
 
+# Of Python 3.13, where a loop is closed under a generator of the app's.
+@pytest.mark.filterwarnings("ignore:coroutine method 'aclose' of:RuntimeWarning")
 @pytest.mark.parametrize("name", WORKS)
 def test_nothing_outlives_the_request_and_the_next_one_works(app: App, name: str) -> None:
     work, statuses, left = WORKS[name]
     assert app.ask(plain) == 200
     for _ in range(3):
+        began = time.monotonic()
         assert app.ask(work, left) in statuses
+        assert time.monotonic() - began < 1.3
         assert app.holding() == []
         assert app.sockets() <= 1
         assert app.ask(plain) == 200
         assert app.sockets() == 1
     # What was given up may go on, by its loop's next turns: it has no connection.
     assert app.ask(plain) == 200
+
+
+@pytest.mark.parametrize("work", [_locks, _sleeps, cancelling_a_transaction])
+def test_a_thread_s_own_loop_ends_with_the_request(app: App, work: Work) -> None:
+    assert app.ask(plain, threaded=True) == 200
+    for _ in range(2):
+        began = time.monotonic()
+        assert app.ask(work, 0.4, threaded=True) in (200, 503)
+        assert time.monotonic() - began < 2
+        assert app.holding() == []
+        assert app.sockets() <= 1
+        assert app.ask(plain, threaded=True) == 200
+        assert app.sockets() == 1
+
+
+@pytest.mark.parametrize("work", [_locks, _sleeps])
+def test_a_server_that_falls_silent_holds_no_request_up(app: App, work: Work) -> None:
+    async def falls_silent() -> None:
+        time.sleep(4)  # noqa: ASYNC251  # it is the emulator's loop
+
+    assert app.ask(plain) == 200
+    silence = app.aws.submit(falls_silent())
+    began = time.monotonic()
+    assert app.ask(work, 0.5) == 503
+    assert time.monotonic() - began < 2.5
+    silence.result(10)
+    assert app.ask(plain) == 200
+    assert app.holding() == []
+    assert app.sockets() == 1
 
 
 def test_a_login_is_not_frozen_where_its_request_has_given_up(app: App) -> None:
@@ -201,3 +315,108 @@ def test_a_login_is_not_frozen_where_its_request_has_given_up(app: App) -> None:
     assert app.ask(plain) == 200
     assert app.ask(plain) == 200
     assert app.sockets() == 1
+
+
+@pytest.mark.parametrize("run", ["kept", "closed"], indirect=True)  # asyncio.run ends them
+@pytest.mark.parametrize("work", [leaving_a_task_that_blocks, leaving_a_task_that_exits])
+def test_what_an_app_has_left_on_its_loop_is_its_own_affair(app: App, work: Work, run: Run) -> None:
+    began = time.monotonic()
+    assert app.ask(work) == 200
+    assert time.monotonic() - began < 1
+    assert app.holding() == []
+    assert app.sockets() <= 1
+    with suppress(SystemExit):
+        run(asyncio.sleep(0.05))
+    assert app.ask(plain) == 200
+
+
+@pytest.fixture
+def background() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs in a thread for good."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize("run", ["asyncio.run"], indirect=True)
+@pytest.mark.parametrize("moment", [0, 0.0005, 0.001, 0.003])
+def test_a_background_loop_s_statement_ends_with_the_request(
+    app: App, background: asyncio.AbstractEventLoop, moment: float
+) -> None:
+    async def begins(db: Database) -> None:
+        begun = asyncio.run_coroutine_threadsafe(_sleeps(db), background)
+        await asyncio.sleep(0.1)
+        begun.cancel()
+        await asyncio.sleep(moment)
+
+    assert app.ask(begins) == 200
+    assert app._active() == []
+    assert app.sockets() <= 1
+    assert app.ask(plain) == 200
+    asyncio.run_coroutine_threadsafe(app.db.close(), background).result(5)
+
+
+@pytest.mark.parametrize("run", ["asyncio.run"], indirect=True)
+def test_a_background_loop_that_blocks_keeps_no_lock(
+    app: App, background: asyncio.AbstractEventLoop
+) -> None:
+    async def blocks(db: Database) -> None:
+        async with db.transaction() as connection:
+            await connection.execute("lock table t")
+            time.sleep(2.5)  # noqa: ASYNC251
+
+    async def begins(db: Database) -> None:
+        _left.add(asyncio.run_coroutine_threadsafe(blocks(db), background))  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+
+    began = time.monotonic()
+    assert app.ask(begins) == 200
+    assert time.monotonic() - began < 2
+    assert app.holding() == []
+    assert app.ask(plain) == 200
+
+    async def once_more(db: Database) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(plain(db), background))
+
+    assert app.ask(once_more) == 200
+    asyncio.run_coroutine_threadsafe(app.db.close(), background).result(5)
+
+
+@pytest.mark.parametrize("pause", [0, 0.003, None])
+def test_sqlalchemy_s_statement_ends_with_the_request(
+    app: App, run: Run, pause: float | None, request: pytest.FixtureRequest
+) -> None:
+    """Cancelled and not waited for, or left."""
+    one = create_async_engine(app.db)
+
+    def engine() -> AsyncEngine:
+        return one if "kept" in request.node.name else create_async_engine(app.db)
+
+    async def locks() -> None:
+        async with engine().begin() as connection:
+            await connection.execute(text("lock table t"))
+            await connection.execute(text("select pg_sleep(8)"))
+
+    async def leaves(_: Database) -> None:
+        task = asyncio.create_task(locks())
+        _left.add(task)
+        await asyncio.sleep(0.2)
+        if pause is not None:
+            task.cancel()
+            await asyncio.sleep(pause)
+
+    async def reads(_: Database) -> None:
+        async with engine().connect() as connection:
+            assert (await connection.execute(text("select 1"))).scalar() == 1
+
+    for _ in range(2):
+        assert app.ask(leaves) == 200
+        assert app.holding() == []
+        assert app.sockets() <= 1
+        assert app.ask(reads) == 200
+        assert app.sockets() <= 1
+    run(one.dispose())

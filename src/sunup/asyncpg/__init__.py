@@ -9,12 +9,12 @@ async with db.connection() as connection:
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from sunup import request
+from sunup import deadline, request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
 from sunup.connecting.session import Isolation
@@ -140,7 +140,7 @@ class Database:
             begun = connection.transaction(
                 isolation=isolation, readonly=readonly, deferrable=deferrable
             )
-            await stack.enter_async_context(begun)
+            await stack.enter_async_context(_Bounded(begun))
             if readonly and unit is not None and not unit.engine.optimistic:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
@@ -240,6 +240,26 @@ class Database:
         mine = self._pools.get()
         for loop in [each for each in mine if each.is_closed()]:
             mine.pop(loop).abandon()
+
+
+class _Bounded:
+    """asyncpg's transaction, whose rollback may wait for a server that does not answer any more."""
+
+    def __init__(self, begun: Any) -> None:
+        self._begun = begun
+
+    async def __aenter__(self) -> None:
+        await self._begun.__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        if error[0] is None:
+            await self._begun.__aexit__(*error)
+            return
+        if asyncio._get_running_loop() is None:  # noqa: SLF001  # the collector ends it
+            return
+        with suppress(TimeoutError):  # then it is closed at the block's end
+            async with asyncio.timeout(deadline.for_cleaning()):
+                await self._begun.__aexit__(*error)
 
 
 def _note_conflict(error: Exception) -> None:

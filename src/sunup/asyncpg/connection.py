@@ -27,7 +27,18 @@ _TURNS_TO_READ = 4
 class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
-    __slots__ = ("_poll", "holder", "lent", "rests_since", "retires", "session", "spare")
+    __slots__ = (
+        "_poll",
+        "asked_to_cancel",
+        "holder",
+        "lent",
+        "parting",
+        "rests_since",
+        "retires",
+        "session",
+        "spare",
+        "wire",
+    )
 
     # asyncpg's own, which its types do not show.
     _listeners: dict[str, Any]
@@ -35,6 +46,10 @@ class Connection(asyncpg.Connection):
     _query_loggers: set[Any]
     _termination_listeners: set[Any]
     _aborted: bool
+    _addr: Any
+    _cancellations: set[asyncio.Task[Any]]
+    _loop: asyncio.AbstractEventLoop
+    _params: Any
     _protocol: Any
     _stmt_cache: Any
     _server_caps: Any
@@ -50,15 +65,21 @@ class Connection(asyncpg.Connection):
     lent: bool
     # Lent, and resting in the other pool.
     spare: bool
+    # Somebody has begun to close it.
+    parting: bool
+    # By a request of our own, or in vain.
+    asked_to_cancel: bool
 
     def __init__(self, protocol: Any, *arguments: Any) -> None:
         self.session = Session()
         self.holder = None
         self.rests_since = time.time()
         self.retires = deadline.NEVER
-        self.lent = self.spare = False
+        self.lent = self.spare = self.parting = self.asked_to_cancel = False
         self._poll: select.poll | None = None
+        # asyncpg forgets it, and with it what a cancel request needs, when it closes.
         watched: Any = Wire(protocol, self.session, self.terminate)
+        self.wire: Any = watched
         super().__init__(watched, *arguments)
 
     async def _get_statement(
@@ -83,15 +104,29 @@ class Connection(asyncpg.Connection):
             and not self._protocol._is_cancelling()  # noqa: SLF001
         )
 
+    @property
+    def busy(self) -> bool:
+        """Whether a statement may be under way on the server."""
+        return bool(self.session.active or self._cancelling)
+
+    @property
+    def _cancelling(self) -> bool:
+        return not self._aborted and self._protocol._is_cancelling()  # noqa: SLF001
+
+    @property
+    def _cancel_is_lost(self) -> bool:
+        """Whether what should ask the server to cancel was cancelled itself: all waits are vain."""
+        return self._cancelling and not self._cancellations
+
     async def put_right(self) -> bool:
         """Make it clean, in the time that is left for it; False: it has to be closed.
 
         A cancelled statement is waited for, an open transaction rolled back, the session reset.
         """
         session = self.session
-        if session.active or not session.can_be_reset:
+        if session.active or not session.can_be_reset or self._cancel_is_lost:
             return False  # another task still uses it, or nothing else helps
-        if self._protocol._is_cancelling() and not session.engine.cancels:  # noqa: SLF001
+        if self._cancelling and not session.engine.cancels:
             return False  # the statement goes on until its end
         try:
             async with asyncio.timeout(deadline.for_cleaning()):
@@ -179,21 +214,44 @@ class Connection(asyncpg.Connection):
 
     async def close(self, *, timeout: float | None = None) -> None:
         """As in asyncpg; at once where its goodbye would wait for a statement."""
-        busy = self.session.active or (not self.is_closed() and self._protocol._is_cancelling())  # noqa: SLF001
+        busy = self.busy
         if busy and not self.session.engine.cancels:
             self.terminate()
-        else:
+            return
+        self.parting = True
+        try:
             await super().close(timeout=timeout)
+        except asyncio.CancelledError:
+            if busy:
+                self._cancel_apart()
+            raise
+
+    def terminate(self) -> None:
+        """As in asyncpg: close it at once. A statement that was cancelled does not go on."""
+        if self._cancelling:
+            # asyncpg's own request ends with this connection, or has ended with its loop.
+            self._cancel_apart()
+        super().terminate()
+
+    def _cancel_apart(self) -> None:
+        from .standing import cancel
+
+        cancel(self)
 
     async def leave(self) -> None:
         """Close it in the time that is left for it; a statement under way is cancelled."""
         if not self.session.engine.cancels:
             self.terminate()  # a goodbye would wait for the statement
-            return
-        try:
-            await self.close(timeout=deadline.for_cleaning())
-        except Exception:
-            self.terminate()
+        elif self._cancel_is_lost or self.parting:
+            from .standing import sever
+
+            sever(self)
+        else:
+            try:
+                await self.close(timeout=deadline.for_cleaning())
+            except Exception:
+                self.asked_to_cancel = True  # who does not answer this does not answer that
+                self.terminate()
 
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""

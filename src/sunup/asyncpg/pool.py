@@ -25,9 +25,11 @@ from sunup.settings import Settings
 from .attempt import connected
 from .connection import Connection
 from .meaning import MEANING
-from .standing import abandon, collect, give_up, turn
 
 logger = logging.getLogger("sunup.database")
+
+# Seconds between looks at a loop of another thread, which may stop.
+_LOOKS = 0.01
 
 
 class Pool:
@@ -156,6 +158,8 @@ class Pool:
         elif self._loop.is_running():
             self._loop.call_soon_threadsafe(self._closing, opening)
         else:
+            from .standing import turn
+
             opening.cancel()
             turn(self._loop, opening)
 
@@ -168,12 +172,21 @@ class Pool:
     async def give_back(self, connection: Connection, *, keep: bool = True) -> None:
         """As `release`, until the connection is put right or closed.
 
-        Also when cancelled: an event loop that ends now would take with it what is begun in the
-        background, and the statement, its transaction and the socket would outlive the request.
+        Also when cancelled, and cancelled again: an event loop that ends now would take with it
+        what is begun in the background, and the statement, its transaction and the socket would
+        outlive the request.
         """
-        ending = self.release(connection, keep=keep)
-        if ending is not None:
-            await asyncio.wait((ending,))
+        ending = self.release(connection, keep=keep) or self._ending_of.get(connection)
+        if ending is None:
+            return
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait((ending,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     def release(self, connection: Connection, *, keep: bool = True) -> "asyncio.Task[None] | None":
         """Take a connection back; it is put right or closed where it must be, by the task returned.
@@ -183,7 +196,9 @@ class Pool:
         if not self._ledger.is_out(connection):
             return None  # it was taken away from its holder
         keep = keep and time.time() < connection.retires
-        if connection.is_dead():
+        if self._loop.is_closed():
+            self._sever(connection)
+        elif connection.is_dead():
             self._discard(connection)
         elif keep and connection.clean:
             self._rest(connection)
@@ -197,39 +212,40 @@ class Pool:
         A statement under way is cancelled on the server, a transaction ends. May be called from
         anywhere: an app may run its own event loops, also in other threads, and let them stand.
         """
-        running = self._loop.is_running()
-        if self._loop.is_closed():
-            self._abandon(connection)
-        elif not running:
-            self._end_standing(connection)
-        elif not self._ledger.is_out(connection):
-            pass  # it is being ended
-        elif asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
-            self._end(connection, keep=False)
-        else:
-            ended = asyncio.run_coroutine_threadsafe(self._left(connection), self._loop)
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
+            if self._ledger.is_out(connection):
+                self._end(connection, keep=False)
+        elif not self._ended_there(connection):
+            self._sever(connection)
+
+    def _ended_there(self, connection: Connection) -> bool:
+        """Have it closed by its loop, in another thread; false where that does nothing."""
+        if not self._loop.is_running():
+            return False
+        work = self._left(connection)
+        try:
+            ended = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # closed meanwhile
+            work.close()
+            return False
+        end = time.time() + deadline.for_cleaning()
+        while self._loop.is_running() and time.time() < end:
             with suppress(TimeoutError, CancelledError):
-                ended.result(deadline.for_cleaning())
+                ended.result(_LOOKS)
+                return True
+        return False
 
     async def _left(self, connection: Connection) -> None:
-        if self._ledger.is_out(connection):
-            await asyncio.wait((self._end(connection, keep=False),))
-
-    def _end_standing(self, connection: Connection) -> None:
-        if self._ledger.is_out(connection):
-            self._end(connection, keep=False)
         ending = self._ending_of.get(connection)
-        try:
-            if ending is not None:
-                turn(self._loop, ending)
-        finally:
-            if ending is None or not ending.done():
-                self._abandon(connection)
+        if ending is None and self._ledger.is_out(connection):
+            ending = self._end(connection, keep=False)
+        if ending is not None:
+            await asyncio.wait((ending,))
 
     def abandon(self) -> None:
         """Close all sockets: the loop has ended, and with it what could say goodbye."""
         for connection in [*self._ledger.idle, *self._ledger.in_use]:
-            self._abandon(connection)
+            self._sever(connection)
         self._ledger.idle.clear()
         self._ledger.waking = None
         self._lose()
@@ -238,13 +254,23 @@ class Pool:
         """Close the attempt under way, whose loop was closed: garbage alone leads to its socket."""
         opening, self._opening = self._opening, None
         if opening is not None and not opening.done():
+            from .standing import collect, give_up
+
             give_up(opening)
             del opening
             collect()
 
-    def _abandon(self, connection: Connection) -> None:
-        self._ledger.forget(connection)
-        abandon(connection)
+    def _sever(self, connection: Connection) -> None:
+        from .standing import give_up, sever
+
+        sever(connection)
+        ending = self._ending_of.pop(connection, None)
+        if ending is not None and self._loop.is_closed():
+            give_up(ending)
+        if self._loop.is_running():  # which must not be disturbed
+            self._loop.call_soon_threadsafe(self._ledger.forget, connection)
+        else:
+            self._ledger.forget(connection)
 
     def hold(self, connection: Connection, holder: request.Request | None) -> None:
         """A request uses it, by way of another library's pool."""
@@ -274,9 +300,13 @@ class Pool:
     def _has_ended(self, connection: Connection, task: "asyncio.Task[None]") -> None:
         self._ending.discard(task)
         self._ending_of.pop(connection, None)
-        # Closed; or an app has cancelled every task that there is, perhaps before it began.
-        if self._ledger.in_use.get(connection) is ENDING:
-            self._discard(connection)
+        if self._ledger.in_use.get(connection) is not ENDING:
+            return  # it rests
+        if task.cancelled():  # by an app that cancels every task that there is, as its loop ends
+            from .standing import sever
+
+            sever(connection)
+        self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""

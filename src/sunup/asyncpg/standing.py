@@ -1,10 +1,12 @@
-"""Event loops that do not run at a request's end: an app's own, which stand still or are closed.
+"""A request's end on an app's own event loop: one that stands still, is closed, or is busy.
 
-What they should have done before the process is frozen would be done in the next request, or never.
+What it should have done before the process is frozen it would do in the next request, or never.
+Seldom needed: imported only then.
 """
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import threading
@@ -17,6 +19,54 @@ from asyncpg import connect_utils
 
 from sunup import deadline
 
+logger = logging.getLogger("sunup.database")
+
+
+def sever(connection: Any) -> None:
+    """End a `Connection`'s session from outside of its loop: it need not run, nor be this thread's.
+
+    A statement under way is cancelled on the server, which does not look at its socket meanwhile.
+    """
+    if connection.busy:
+        cancel(connection)
+    loop, transport = connection._loop, connection._transport  # noqa: SLF001
+    if loop.is_closed():
+        _close(transport)
+        connection._aborted = True  # noqa: SLF001
+        for task in connection._cancellations:  # noqa: SLF001
+            give_up(task)
+        if connection._cancellations:  # noqa: SLF001
+            connection._cancellations.clear()  # noqa: SLF001
+            collect()
+        return
+    # Not the descriptor: it is the loop's, which closes it when it runs.
+    with suppress(OSError), socket.socket(fileno=os.dup(_descriptor(transport))) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    if not loop.is_running() or asyncio._get_running_loop() is loop:  # noqa: SLF001
+        connection.terminate()
+
+
+def cancel(connection: Any) -> None:
+    """Ask the server to cancel the statement under way, by another loop: once, where it helps."""
+    if connection.asked_to_cancel or not connection.session.engine.cancels:
+        return
+    connection.asked_to_cancel = True
+    limit = deadline.for_cleaning()
+    driver: Any = connect_utils
+
+    async def ask() -> None:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(limit):
+                await driver._cancel(  # noqa: SLF001
+                    loop=asyncio.get_running_loop(),
+                    addr=connection._addr,  # noqa: SLF001
+                    params=connection._params,  # noqa: SLF001
+                    backend_pid=connection.wire.backend_pid,
+                    backend_secret=connection.wire.backend_secret,
+                )
+
+    _outside(lambda: asyncio.run(ask()), limit)
+
 
 def turn(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
     """Run a loop that stands still until its task is done, for as long as is left for cleaning.
@@ -25,28 +75,6 @@ def turn(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
     """
     limit = deadline.for_cleaning()
     _outside(lambda: _run(loop, asyncio.wait((task,), timeout=limit)), limit)
-
-
-def abandon(connection: Any) -> None:
-    """Close a connection whose loop does nothing more for it."""
-    transport = connection._transport  # noqa: SLF001
-    if not connection._loop.is_closed():  # noqa: SLF001
-        # Not the descriptor: it is the loop's, which closes it when it runs again.
-        with suppress(OSError), socket.socket(fileno=os.dup(_descriptor(transport))) as same:
-            same.shutdown(socket.SHUT_RDWR)
-        connection.terminate()
-        return
-    if connection.session.active and connection.session.engine.cancels:
-        _cancel(connection)
-    secure = getattr(transport, "_ssl_protocol", None)
-    if secure is not None:
-        transport._closed = True  # noqa: SLF001  # it would warn about it
-        transport = secure._transport  # noqa: SLF001
-    opened = getattr(transport, "_sock", None)
-    if opened is not None:
-        transport._sock = None  # noqa: SLF001
-        opened.close()
-    connection._aborted = True  # noqa: SLF001
 
 
 def give_up(task: "asyncio.Task[Any]") -> None:
@@ -64,26 +92,6 @@ def collect() -> None:
         gc.collect()
 
 
-def _cancel(connection: Any) -> None:
-    """Have the statement under way cancelled on the server, which does not look at its socket."""
-    limit = deadline.for_cleaning()
-    driver: Any = connect_utils
-    protocol = connection._protocol  # noqa: SLF001
-
-    async def ask() -> None:
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(limit):
-                await driver._cancel(  # noqa: SLF001
-                    loop=asyncio.get_running_loop(),
-                    addr=connection._addr,  # noqa: SLF001
-                    params=connection._params,  # noqa: SLF001
-                    backend_pid=protocol.backend_pid,
-                    backend_secret=protocol.backend_secret,
-                )
-
-    _outside(lambda: asyncio.run(ask()), limit)
-
-
 def _outside(work: Callable[[], object], limit: float) -> None:
     """Do it where no loop runs: here, or else in a thread, which is waited for."""
     if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
@@ -99,6 +107,19 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, object]) -> 
         loop.run_until_complete(work)
     except RuntimeError:  # it runs, or was closed
         work.close()
+    except (SystemExit, KeyboardInterrupt) as error:
+        logger.error("a task that a request has left ended with %r", error)  # noqa: TRY400
+
+
+def _close(transport: Any) -> None:
+    secure = getattr(transport, "_ssl_protocol", None)
+    if secure is not None:
+        transport._closed = True  # noqa: SLF001  # it would warn about it
+        transport = secure._transport  # noqa: SLF001
+    opened = getattr(transport, "_sock", None)
+    if opened is not None:
+        transport._sock = None  # noqa: SLF001
+        opened.close()
 
 
 def _descriptor(transport: Any) -> int:

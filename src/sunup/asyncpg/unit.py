@@ -267,6 +267,6 @@ def of_pool(database: object, pool: "Pool") -> Unit:
     """A unit on a connection of a pool."""
 
     async def give(connection: Connection, *, keep: bool) -> None:
-        await pool.give_back(connection, keep=keep)
+        pool.release(connection, keep=keep)
 
     return Unit(database, pool.acquire, give)

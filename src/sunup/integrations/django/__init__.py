@@ -18,6 +18,7 @@ from typing import Any
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
+from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
 from sunup.connecting.waking import Waking
@@ -84,15 +85,18 @@ class Connection(PsycopgConnection):
     keeper: threading.Thread | None = None
 
     def is_spare(self) -> bool:
-        """Whether Django keeps it for a thread that has ended, or does nothing with it.
+        """Whether Django keeps it for a thread that has ended, or for what was done at import.
 
-        A query at import leaves one, in AppConfig.ready() for instance. Nobody gives it back: the
-        requests of an ASGI app run in other threads. Django asks for another one where it must.
+        A query in AppConfig.ready() leaves one, and nobody gives it back: an ASGI app's requests
+        run in other threads than the main one. Django asks for another one there where it must.
         """
         if self.keeper is None or self.holder is not None:
             return super().is_spare()
+        if not self.keeper.is_alive():
+            return True
+        imported = self.keeper is threading.main_thread() and request.alone(request.active())
         idle = self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE
-        return not self.keeper.is_alive() or (on_lambda() and idle)
+        return imported and idle
 
     @property
     def adapters(self) -> AdaptersMap:
