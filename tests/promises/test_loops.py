@@ -205,10 +205,19 @@ WORKS: dict[str, tuple[Work, set[int], float]] = {
 }
 
 
-@pytest.fixture(params=["kept", "closed", "asyncio.run"])
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    kept = asyncio.new_event_loop()
+@pytest.fixture
+def kept() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0.05))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
+
+@pytest.fixture(params=["kept", "closed", "asyncio.run"])
+def run(request: pytest.FixtureRequest, kept: asyncio.AbstractEventLoop) -> Run:
     def closed(work: Awaitable[Any]) -> object:
         loop = asyncio.new_event_loop()
         try:
@@ -221,12 +230,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         "closed": closed,
         "asyncio.run": asyncio.run,
     }
-    yield kinds[request.param]
-    for task in asyncio.all_tasks(kept):
-        task.cancel()
-    kept.run_until_complete(asyncio.sleep(0.05))
-    kept.run_until_complete(kept.shutdown_asyncgens())
-    kept.close()
+    found: Run = kinds[request.param]
+    return found
 
 
 @pytest.fixture
@@ -420,3 +425,47 @@ def test_sqlalchemy_s_statement_ends_with_the_request(
         assert app.ask(reads) == 200
         assert app.sockets() <= 1
     run(one.dispose())
+
+
+@pytest.mark.parametrize("run", ["kept"], indirect=True)
+def test_the_current_event_loop_stays_the_app_s(app: App, kept: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(kept)
+    try:
+        app.run = lambda work: asyncio.get_event_loop().run_until_complete(work)
+        assert app.ask(leaving_a_task) == 200
+        assert app.holding() == []
+        assert app.ask(plain) == 200
+    finally:
+        asyncio.set_event_loop(None)
+
+
+@pytest.mark.parametrize("run", ["kept"], indirect=True)
+def test_a_connection_that_has_come_to_rest_is_not_taken(
+    app: App, kept: asyncio.AbstractEventLoop
+) -> None:
+    assert app.ask(plain) == 200
+    pool = app.db._pools.get()[kept]
+    [resting] = pool._ledger.idle
+    pool.reclaim(resting)
+    assert app.ask(plain) == 200
+    assert pool._ledger.idle == [resting]
+    pool._sever(resting)  # as if it had come to rest just then
+    assert app.ask(plain) == 200
+    assert app.sockets() == 1
+
+
+@pytest.mark.parametrize("run", ["kept"], indirect=True)
+def test_a_connection_whose_statement_was_cancelled_in_time_is_kept(app: App) -> None:
+    pids: list[int] = []
+
+    async def gives_up(db: Database) -> None:
+        async with db.connection() as connection:
+            pids.append(await connection.fetchval("select pg_backend_pid()"))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await connection.execute("select pg_sleep(8)")
+            await asyncio.sleep(0.05)  # the server says meanwhile that it is cancelled
+
+    for _ in range(3):
+        assert app.ask(gives_up) == 200
+    assert len(set(pids)) == 1

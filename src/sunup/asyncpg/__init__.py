@@ -101,11 +101,12 @@ class Database:
             yield connection
         except Exception as error:
             lost = MEANING.while_using(error, closed=connection.is_closed())
+            if lost is not None:
+                request.note_failure(lost)
             await pool.give_back(connection, keep=lost is None)
             if lost is None:
                 _note_conflict(error)
                 raise
-            request.note_failure(lost)
             if was_cancelled(error):
                 raise asyncio.CancelledError from lost
             raise lost from error
@@ -238,8 +239,10 @@ class Database:
     def _abandon_ended(self) -> None:
         """Close the connections of event loops that have ended."""
         mine = self._pools.get()
-        for loop in [each for each in mine if each.is_closed()]:
-            mine.pop(loop).abandon()
+        for loop in [each for each in list(mine) if each.is_closed()]:
+            pool = mine.pop(loop, None)
+            if pool is not None:  # another thread was faster
+                pool.abandon()
 
 
 class _Bounded:

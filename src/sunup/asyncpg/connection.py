@@ -28,6 +28,7 @@ class Connection(asyncpg.Connection):
     """An `asyncpg.Connection`. Statements are logged at DEBUG, their parameters never."""
 
     __slots__ = (
+        "_acknowledged",
         "_poll",
         "asked_to_cancel",
         "holder",
@@ -36,6 +37,7 @@ class Connection(asyncpg.Connection):
         "rests_since",
         "retires",
         "session",
+        "severed",
         "spare",
         "wire",
     )
@@ -69,13 +71,18 @@ class Connection(asyncpg.Connection):
     parting: bool
     # By a request of our own, or in vain.
     asked_to_cancel: bool
+    # From outside of its loop, which may not have heard of it.
+    severed: bool
 
     def __init__(self, protocol: Any, *arguments: Any) -> None:
         self.session = Session()
         self.holder = None
         self.rests_since = time.time()
         self.retires = deadline.NEVER
-        self.lent = self.spare = self.parting = self.asked_to_cancel = False
+        self.lent = self.spare = False
+        self.parting = self.asked_to_cancel = self.severed = False
+        # Whether the server has told that what was cancelled has ended.
+        self._acknowledged: asyncio.Future[None] | None = None
         self._poll: select.poll | None = None
         # asyncpg forgets it, and with it what a cancel request needs, when it closes.
         watched: Any = Wire(protocol, self.session, self.terminate)
@@ -94,7 +101,8 @@ class Connection(asyncpg.Connection):
     def clean(self) -> bool:
         """Whether it can be handed on as it is: by the protocol, the driver and the session."""
         return (
-            self._top_xact is None
+            not self.is_dead()
+            and self._top_xact is None
             and self.session.clean
             and not self._listeners
             and not self._log_listeners
@@ -111,7 +119,13 @@ class Connection(asyncpg.Connection):
 
     @property
     def _cancelling(self) -> bool:
-        return not self._aborted and self._protocol._is_cancelling()  # noqa: SLF001
+        told = self._acknowledged
+        return told is not None and not (told.done() or self._aborted)
+
+    def _cancel_current_command(self, waiter: Any, *told: Any) -> None:
+        # asyncpg's protocol says that it is cancelling until the next statement.
+        self._acknowledged = told[0] if told else None
+        super()._cancel_current_command(waiter, *told)  # type: ignore[misc]
 
     @property
     def _cancel_is_lost(self) -> bool:
@@ -255,7 +269,7 @@ class Connection(asyncpg.Connection):
 
     def is_dead(self) -> bool:
         """Whether it is known to be closed."""
-        return self.is_closed()
+        return self.severed or self.is_closed()
 
     def is_spare(self) -> bool:
         """Whether another pool has it, and does not use it."""
@@ -266,7 +280,7 @@ class Connection(asyncpg.Connection):
 
         One that rested for longer than `ping_after` seconds is tested with one.
         """
-        if self.is_closed() or time.time() >= self.retires:
+        if self.is_dead() or time.time() >= self.retires:
             return False
         if self.is_fresh(ping_after):
             return True
@@ -289,7 +303,7 @@ class Connection(asyncpg.Connection):
         """Whether it surely works: it rested for a short time, and its socket is silent."""
         now = time.time()
         fresh = 0 <= now - self.rests_since < ping_after and now < self.retires
-        return fresh and not self.is_closed() and not self._readable()
+        return fresh and not self.is_dead() and not self._readable()
 
     def _readable(self) -> bool:
         """Whether the server sent something unasked: nearly always that it closed the session."""

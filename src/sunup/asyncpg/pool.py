@@ -215,8 +215,12 @@ class Pool:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             if self._ledger.is_out(connection):
                 self._end(connection, keep=False)
-        elif not self._ended_there(connection):
+        elif not self._ended_there(connection) and self._is_held(connection):
             self._sever(connection)
+
+    def _is_held(self, connection: Connection) -> bool:
+        """Whether it is not at rest, or closed."""
+        return self._ledger.is_out(connection) or connection in self._ending_of
 
     def _ended_there(self, connection: Connection) -> bool:
         """Have it closed by its loop, in another thread; false where that does nothing."""
@@ -230,9 +234,13 @@ class Pool:
             return False
         end = time.time() + deadline.for_cleaning()
         while self._loop.is_running() and time.time() < end:
-            with suppress(TimeoutError, CancelledError):
+            try:
                 ended.result(_LOOKS)
-                return True
+            except TimeoutError:
+                continue
+            except CancelledError:  # by an app that cancels every task that there is
+                return False
+            return True
         return False
 
     async def _left(self, connection: Connection) -> None:
@@ -268,7 +276,8 @@ class Pool:
         if ending is not None and self._loop.is_closed():
             give_up(ending)
         if self._loop.is_running():  # which must not be disturbed
-            self._loop.call_soon_threadsafe(self._ledger.forget, connection)
+            with suppress(RuntimeError):  # closed meanwhile
+                self._loop.call_soon_threadsafe(self._discard, connection)
         else:
             self._ledger.forget(connection)
 
@@ -350,7 +359,7 @@ class Pool:
 
     def _discard(self, connection: Connection) -> None:
         self._ledger.forget(connection)
-        if not connection.is_dead():
+        if not connection.is_closed():
             connection.terminate()
         if self._waiters:
             self.open()

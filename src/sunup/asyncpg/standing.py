@@ -13,11 +13,12 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from asyncpg import connect_utils
 
-from sunup import deadline
+from sunup import deadline, request
 
 logger = logging.getLogger("sunup.database")
 
@@ -27,6 +28,7 @@ def sever(connection: Any) -> None:
 
     A statement under way is cancelled on the server, which does not look at its socket meanwhile.
     """
+    connection.severed = True
     if connection.busy:
         cancel(connection)
     loop, transport = connection._loop, connection._transport  # noqa: SLF001
@@ -47,7 +49,11 @@ def sever(connection: Any) -> None:
 
 
 def cancel(connection: Any) -> None:
-    """Ask the server to cancel the statement under way, by another loop: once, where it helps."""
+    """Ask the server to cancel the statement under way, by another loop: once, where it helps.
+
+    Waits for that, at most `deadline.for_cleaning()`; but where this thread runs a loop, the end of
+    the request waits instead.
+    """
     if connection.asked_to_cancel or not connection.session.engine.cancels:
         return
     connection.asked_to_cancel = True
@@ -65,7 +71,14 @@ def cancel(connection: Any) -> None:
                     backend_secret=connection.wire.backend_secret,
                 )
 
-    _outside(lambda: asyncio.run(ask()), limit)
+    # In a thread: a thread's current event loop is the app's, and `asyncio.run` would take it away.
+    thread = threading.Thread(target=lambda: asyncio.run(ask()), name="sunup-closing", daemon=True)
+    thread.start()
+    current = request.active()
+    if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
+        thread.join(limit)
+    elif current is not None:
+        current.held[thread] = partial(thread.join, limit)
 
 
 def turn(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:

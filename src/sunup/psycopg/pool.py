@@ -172,12 +172,12 @@ class Pool:
 
         A statement under way is cancelled on the server, a transaction ends.
         """
-        connection.taken = True
         with self._changed:
-            out = self._ledger.is_out(connection)
+            if not self._ledger.is_out(connection):
+                self._ledger.let_go(connection)
+                return  # it was given back
+            connection.taken = True
             self._ledger.forget(connection)
-            if not out:
-                return
             self._changed.notify()
         connection.leave()
 
