@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunup import Handler
 from sunup.asyncpg import Database
 from sunup.integrations.sqlalchemy import create_async_engine
-from sunup.local.emulator import AuroraOptions, Emulator
+from sunup.local.emulator import Emulator
 from sunup.local.testing import Emulate
 from sunup.settings import Settings
 
@@ -33,8 +33,6 @@ from ..adapter.test_handler import Context
 
 Work = Callable[[Database], Awaitable[object]]
 Run = Callable[[Awaitable[Any]], object]
-
-RESUMES = 1.0
 
 
 class App:
@@ -79,7 +77,7 @@ class App:
 
     def holding(self) -> list[Any]:
         """The sessions that are not at rest, once the server has heard of what became of them."""
-        end = time.monotonic() + 0.5
+        end = time.monotonic() + 1.5
         while (found := self._active()) and time.monotonic() < end:
             time.sleep(0.02)
         return found
@@ -236,7 +234,7 @@ def run(request: pytest.FixtureRequest, kept: asyncio.AbstractEventLoop) -> Run:
 
 @pytest.fixture
 def app(emulate: Emulate, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    aws = emulate(aurora=AuroraOptions(resume_seconds=RESUMES))
+    aws = emulate()
     for name, value in aws.iam.current.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
@@ -272,7 +270,7 @@ def test_nothing_outlives_the_request_and_the_next_one_works(app: App, name: str
     for _ in range(3):
         began = time.monotonic()
         assert app.ask(work, left) in statuses
-        assert time.monotonic() - began < 1.3
+        assert time.monotonic() - began < 1.9
         assert app.holding() == []
         assert app.sockets() <= 1
         assert app.ask(plain) == 200
@@ -287,7 +285,7 @@ def test_a_thread_s_own_loop_ends_with_the_request(app: App, work: Work) -> None
     for _ in range(2):
         began = time.monotonic()
         assert app.ask(work, 0.4, threaded=True) in (200, 503)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3
         assert app.holding() == []
         assert app.sockets() <= 1
         assert app.ask(plain, threaded=True) == 200
@@ -303,7 +301,7 @@ def test_a_server_that_falls_silent_holds_no_request_up(app: App, work: Work) ->
     silence = app.aws.submit(falls_silent())
     began = time.monotonic()
     assert app.ask(work, 0.5) == 503
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 3.5
     silence.result(10)
     assert app.ask(plain) == 200
     assert app.holding() == []
@@ -312,10 +310,10 @@ def test_a_server_that_falls_silent_holds_no_request_up(app: App, work: Work) ->
 
 def test_a_login_is_not_frozen_where_its_request_has_given_up(app: App) -> None:
     assert app.ask(plain) == 200
+    app.aws.aurora.change(resume_seconds=4)
     app.aws.do("aurora/pause")
     for _ in range(2):
-        with suppress(RuntimeError):
-            assert app.ask(plain, 0.3) == 503
+        assert app.ask(plain, 0.3) == 503
         assert app.sockets() == 0
     assert app.ask(plain) == 200
     assert app.ask(plain) == 200
@@ -327,7 +325,7 @@ def test_a_login_is_not_frozen_where_its_request_has_given_up(app: App) -> None:
 def test_what_an_app_has_left_on_its_loop_is_its_own_affair(app: App, work: Work, run: Run) -> None:
     began = time.monotonic()
     assert app.ask(work) == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.8
     assert app.holding() == []
     assert app.sockets() <= 1
     with suppress(SystemExit):
@@ -359,7 +357,7 @@ def test_a_background_loop_s_statement_ends_with_the_request(
         await asyncio.sleep(moment)
 
     assert app.ask(begins) == 200
-    assert app._active() == []
+    assert app.holding() == []
     assert app.sockets() <= 1
     assert app.ask(plain) == 200
     asyncio.run_coroutine_threadsafe(app.db.close(), background).result(5)
@@ -380,7 +378,7 @@ def test_a_background_loop_that_blocks_keeps_no_lock(
 
     began = time.monotonic()
     assert app.ask(begins) == 200
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2.4
     assert app.holding() == []
     assert app.ask(plain) == 200
 
