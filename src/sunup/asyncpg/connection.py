@@ -119,18 +119,20 @@ class Connection(asyncpg.Connection):
 
     @property
     def _cancelling(self) -> bool:
+        if self._aborted:
+            return False
         told = self._acknowledged
-        return told is not None and not (told.done() or self._aborted)
+        return self._protocol._is_cancelling() and not (told and told.done())  # noqa: SLF001
 
     def _cancel_current_command(self, waiter: Any, *told: Any) -> None:
-        # asyncpg's protocol says that it is cancelling until the next statement.
+        # asyncpg's protocol says that it is cancelling until the next statement. (0.31 tells less.)
         self._acknowledged = told[0] if told else None
         super()._cancel_current_command(waiter, *told)  # type: ignore[misc]
 
     @property
     def _cancel_is_lost(self) -> bool:
         """Whether what should ask the server to cancel was cancelled itself: all waits are vain."""
-        return self._cancelling and not self._cancellations
+        return self._acknowledged is not None and self._cancelling and not self._cancellations
 
     async def put_right(self) -> bool:
         """Make it clean, in the time that is left for it; False: it has to be closed.
