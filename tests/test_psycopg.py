@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 
@@ -28,6 +27,7 @@ from sunup.psycopg.lock import Lock
 from sunup.settings import Settings, SettingsError
 
 from .hanging import hanging
+from .sockets import connected_to
 
 Admin = Callable[[str], list[tuple[object, ...]]]
 
@@ -293,9 +293,7 @@ def test_closing_ends_a_login_under_way(settings: Settings) -> None:
         time.sleep(0.1)
         db.close()
         assert not any(each.name == "sunup-waking" for each in threading.enumerate())
-        opened = psutil.Process().net_connections("tcp")
-        connected = [each for each in opened if each.status != psutil.CONN_LISTEN]
-        assert not [each for each in connected if each.raddr.port == server.port]
+        assert connected_to(server.port) == 0
         server.awake.set()
         assert backend(db) > 0
         db.close()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-import psutil
 import pytest
 
 from sunup.asyncpg import Database as AsyncpgDatabase
@@ -17,6 +16,8 @@ from sunup.local.testing import Emulate
 from sunup.psycopg import Database as PsycopgDatabase
 from sunup.psycopg import attempt as psycopg_attempt
 from sunup.settings import Settings
+
+from ..sockets import connected_to
 
 Ask = Callable[[Settings], int]
 
@@ -137,7 +138,5 @@ def test_a_login_under_way_is_closed_with_its_event_loop(aws: Emulator) -> None:
     aws.do("aurora/pause")
     with deadline.within(0.4), pytest.raises(DatabaseResuming):
         ask_asyncpg(settings)
-    opened = psutil.Process().net_connections("tcp")
-    connected = [each for each in opened if each.status != psutil.CONN_LISTEN]
-    assert [each for each in connected if each.raddr.port == aws.aurora.port] == []
+    assert connected_to(aws.aurora.port) == 0
     assert ask_asyncpg(settings) == 42

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-import psutil
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -30,9 +29,14 @@ from sunup.settings import Settings
 
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context
+from ..sockets import connected_to
 
 Work = Callable[[Database], Awaitable[object]]
 Run = Callable[[Awaitable[Any]], object]
+
+
+# Seconds after which the server ends a session at rest.
+IDLE_SESSION = 1
 
 
 class App:
@@ -40,7 +44,9 @@ class App:
 
     def __init__(self, aws: Emulator, run: Run) -> None:
         self.aws = aws
-        settings = Settings.from_environment(aws.environ)
+        settings = Settings.from_environment(
+            {**aws.environ, "DB_IDLE_SESSION_TIMEOUT": str(IDLE_SESSION)}
+        )
         self.settings = replace(settings, pool_size=1, log_level="CRITICAL")
         self.db = Database(self.settings)
         self.handler = Handler(self.wsgi, interface="wsgi", settings=self.settings)
@@ -71,9 +77,7 @@ class App:
 
     def sockets(self) -> int:
         """Of the app's, to the database."""
-        opened = psutil.Process().net_connections("tcp")
-        connected = [each for each in opened if each.status != psutil.CONN_LISTEN]
-        return sum(each.raddr.port == self.aws.aurora.port for each in connected)
+        return connected_to(self.aws.aurora.port)
 
     def holding(self) -> list[Any]:
         """The sessions that are not at rest, once the server has heard of what became of them."""
@@ -277,6 +281,10 @@ def test_nothing_outlives_the_request_and_the_next_one_works(app: App, name: str
         assert app.sockets() == 1
     # What was given up may go on, by its loop's next turns: it has no connection.
     assert app.ask(plain) == 200
+    time.sleep(IDLE_SESSION + 0.3)  # as if frozen: the server ends the session meanwhile
+    assert app.ask(plain) == 200
+    assert app.holding() == []
+    assert app.sockets() == 1
 
 
 @pytest.mark.parametrize("work", [_locks, _sleeps, cancelling_a_transaction])

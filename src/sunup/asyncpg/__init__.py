@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -141,7 +142,8 @@ class Database:
             begun = connection.transaction(
                 isolation=isolation, readonly=readonly, deferrable=deferrable
             )
-            await stack.enter_async_context(_Bounded(begun))
+            await begun.__aenter__()
+            stack.push_async_exit(partial(_end, begun))
             if readonly and unit is not None and not unit.engine.optimistic:
                 await connection.execute("set transaction read only")  # until its savepoint ends
             yield connection
@@ -245,24 +247,14 @@ class Database:
                 pool.abandon()
 
 
-class _Bounded:
-    """asyncpg's transaction, whose rollback may wait for a server that does not answer any more."""
-
-    def __init__(self, begun: Any) -> None:
-        self._begun = begun
-
-    async def __aenter__(self) -> None:
-        await self._begun.__aenter__()
-
-    async def __aexit__(self, *error: object) -> None:
-        if error[0] is None:
-            await self._begun.__aexit__(*error)
-            return
-        if asyncio._get_running_loop() is None:  # noqa: SLF001  # the collector ends it
-            return
+async def _end(begun: Any, *error: object) -> None:
+    """End asyncpg's transaction; a rollback may wait for a server that does not answer any more."""
+    if error[0] is None:
+        await begun.__aexit__(*error)
+    elif asyncio._get_running_loop() is not None:  # noqa: SLF001  # else the collector ends it
         with suppress(TimeoutError):  # then it is closed at the block's end
             async with asyncio.timeout(deadline.for_cleaning()):
-                await self._begun.__aexit__(*error)
+                await begun.__aexit__(*error)
 
 
 def _note_conflict(error: Exception) -> None:

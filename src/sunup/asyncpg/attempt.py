@@ -121,7 +121,8 @@ async def connect(settings: Settings, password: str | None, number: int) -> Conn
         context = tls.context(settings, _Client)
         # Not `create_task`: the task belongs to no request.
         attempt = asyncio.Task(_connect(settings, password, address, context, limit), loop=loop)
-        attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  # `lost`
+        # Its loop may be closed under it: then the pool gives it up, and says nothing.
+        attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         attempts.add(attempt)
         return cast("_Client | None", context)
 

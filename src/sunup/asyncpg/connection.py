@@ -99,10 +99,12 @@ class Connection(asyncpg.Connection):
 
     @property
     def clean(self) -> bool:
-        """Whether it can be handed on as it is: by the protocol, the driver and the session."""
+        """Whether it can be handed on as it is: by the protocol, the driver and the session.
+
+        Asked of one that is not dead.
+        """
         return (
-            not self.is_dead()
-            and self._top_xact is None
+            self._top_xact is None
             and self.session.clean
             and not self._listeners
             and not self._log_listeners
@@ -161,7 +163,7 @@ class Connection(asyncpg.Connection):
                     session.was_reset()
         except Exception:
             return False
-        return not self.is_closed() and self.clean
+        return not self.is_dead() and self.clean
 
     async def begin_with(self, text: str, isolation: Any) -> str:
         """Begin a transaction and run more in the same round trip; the tag of its last command."""

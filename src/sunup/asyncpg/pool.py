@@ -71,7 +71,7 @@ class Pool:
         if not ledger.idle:
             return None
         last = ledger.idle[-1]
-        if not (last.clean and last.is_fresh(self._ping_after)):
+        if not (last.is_fresh(self._ping_after) and last.clean):
             return None
         holder = request.not_over()
         connection = ledger.take(asyncio.current_task())
@@ -144,14 +144,12 @@ class Pool:
 
     def _forsake(self, waking: Waking) -> None:
         """Close the attempt under way, unless somebody waits for it."""
-        opening = self._opening
-        if self._waiters or opening is None or not self._ledger.end_waking(waking):
+        if self._waiters or self._opening is None or not self._ledger.end_waking(waking):
             return
         if self._loop.is_closed():
-            del opening
             self._lose()
             return
-        self._opening = None
+        opening, self._opening = self._opening, None
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             # Before the freeze: the adapter waits for this task.
             self._closing(opening)
@@ -176,11 +174,10 @@ class Pool:
         what is begun in the background, and the statement, its transaction and the socket would
         outlive the request.
         """
-        ending = self.release(connection, keep=keep) or self._ending_of.get(connection)
-        if ending is None:
-            return
+        self.release(connection, keep=keep)
+        ending = self._ending_of.get(connection)
         cancelled: asyncio.CancelledError | None = None
-        while not ending.done():
+        while ending is not None and not ending.done():
             try:
                 await asyncio.wait((ending,))
             except asyncio.CancelledError as error:
@@ -188,13 +185,13 @@ class Pool:
         if cancelled is not None:
             raise cancelled
 
-    def release(self, connection: Connection, *, keep: bool = True) -> "asyncio.Task[None] | None":
-        """Take a connection back; it is put right or closed where it must be, by the task returned.
+    def release(self, connection: Connection, *, keep: bool = True) -> None:
+        """Take a connection back; it is put right or closed where it must be.
 
         Nothing is awaited, so that nothing can interrupt it.
         """
         if not self._ledger.is_out(connection):
-            return None  # it was taken away from its holder
+            return  # it was taken away from its holder
         keep = keep and time.time() < connection.retires
         if self._loop.is_closed():
             self._sever(connection)
@@ -203,8 +200,7 @@ class Pool:
         elif keep and connection.clean:
             self._rest(connection)
         else:
-            return self._end(connection, keep=keep)
-        return None
+            self._end(connection, keep=keep)
 
     def reclaim(self, connection: Connection) -> None:
         """Take a connection away from its holder: its request has ended.
@@ -215,12 +211,8 @@ class Pool:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             if self._ledger.is_out(connection):
                 self._end(connection, keep=False)
-        elif not self._ended_there(connection) and self._is_held(connection):
+        elif not self._ended_there(connection) and connection in self._ledger.in_use:
             self._sever(connection)
-
-    def _is_held(self, connection: Connection) -> bool:
-        """Whether it is not at rest, or closed."""
-        return self._ledger.is_out(connection) or connection in self._ending_of
 
     def _ended_there(self, connection: Connection) -> bool:
         """Have it closed by its loop, in another thread; false where that does nothing."""
@@ -244,9 +236,9 @@ class Pool:
         return False
 
     async def _left(self, connection: Connection) -> None:
+        if self._ledger.is_out(connection):
+            self._end(connection, keep=False)
         ending = self._ending_of.get(connection)
-        if ending is None and self._ledger.is_out(connection):
-            ending = self._end(connection, keep=False)
         if ending is not None:
             await asyncio.wait((ending,))
 
@@ -289,7 +281,7 @@ class Pool:
         """No request uses it."""
         self._ledger.let_go(connection)
 
-    def _end(self, connection: Connection, *, keep: bool) -> "asyncio.Task[None]":
+    def _end(self, connection: Connection, *, keep: bool) -> None:
         self._ledger.in_use[connection] = ENDING
         task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
         if keep:
@@ -298,7 +290,6 @@ class Pool:
         # Its holder's still: the request is not over before this.
         self._ending_of[connection] = task
         task.add_done_callback(partial(self._has_ended, connection))
-        return task
 
     async def _ended(self, connection: Connection, *, keep: bool) -> None:
         if keep and await connection.put_right():

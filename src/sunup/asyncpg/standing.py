@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -71,9 +71,8 @@ def cancel(connection: Any) -> None:
                     backend_secret=connection.wire.backend_secret,
                 )
 
-    # In a thread: a thread's current event loop is the app's, and `asyncio.run` would take it away.
-    thread = threading.Thread(target=lambda: asyncio.run(ask()), name="sunup-closing", daemon=True)
-    thread.start()
+    # A thread's current event loop is the app's, and `asyncio.run` would take it away.
+    thread = _begun(lambda: asyncio.run(ask()))
     current = request.active()
     if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
         thread.join(limit)
@@ -87,7 +86,20 @@ def turn(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
     What else it has to do goes on meanwhile. Nothing happens where another thread runs it now.
     """
     limit = deadline.for_cleaning()
-    _outside(lambda: _run(loop, asyncio.wait((task,), timeout=limit)), limit)
+
+    def run() -> None:
+        work = asyncio.wait((task,), timeout=limit)
+        try:
+            loop.run_until_complete(work)
+        except RuntimeError:  # it runs, or was closed
+            work.close()
+        except (SystemExit, KeyboardInterrupt) as error:
+            logger.error("a task that a request has left ended with %r", error)  # noqa: TRY400
+
+    if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
+        run()
+    else:  # which this thread cannot leave
+        _begun(run).join(limit)
 
 
 def give_up(task: "asyncio.Task[Any]") -> None:
@@ -105,23 +117,10 @@ def collect() -> None:
         gc.collect()
 
 
-def _outside(work: Callable[[], object], limit: float) -> None:
-    """Do it where no loop runs: here, or else in a thread, which is waited for."""
-    if asyncio._get_running_loop() is None:  # noqa: SLF001  # raises nothing
-        work()
-    else:
-        thread = threading.Thread(target=work, name="sunup-closing", daemon=True)
-        thread.start()
-        thread.join(limit)
-
-
-def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, object]) -> None:
-    try:
-        loop.run_until_complete(work)
-    except RuntimeError:  # it runs, or was closed
-        work.close()
-    except (SystemExit, KeyboardInterrupt) as error:
-        logger.error("a task that a request has left ended with %r", error)  # noqa: TRY400
+def _begun(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, name="sunup-closing", daemon=True)
+    thread.start()
+    return thread
 
 
 def _close(transport: Any) -> None:
