@@ -1,10 +1,14 @@
 """Ctrl-C, SIGTERM and SIGHUP for a command that starts other processes."""
 
 import signal
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Seconds between looks.
+_LOOKS = 0.2
 
 
 class Interrupts:
@@ -29,8 +33,14 @@ class Interrupts:
         self._starting = False
 
     def wait(self) -> None:
-        """Until a signal comes, or has come."""
-        self._asked.put(self._asked.get())  # it stays so
+        """Until a signal comes, or has come.
+
+        Not asleep for good: the system may give a signal to any thread, and Python, which runs the
+        handler in this one, wakes nobody for that.
+        """
+        while self._asked.empty():
+            with suppress(Empty):
+                self._asked.put(self._asked.get(timeout=_LOOKS))  # it stays so
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._asked.put(number)
