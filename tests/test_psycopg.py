@@ -27,6 +27,7 @@ from sunup.psycopg.lock import Lock
 from sunup.settings import Settings, SettingsError
 
 from .hanging import hanging
+from .receipts.proxy import proxy_of
 from .sockets import connected_to
 
 Admin = Callable[[str], list[tuple[object, ...]]]
@@ -205,6 +206,27 @@ def test_a_deadline_ends_the_wait_but_not_the_waking(settings: Settings) -> None
             assert backend(db) > 0
         assert server.attempts == 1
         db.close()
+
+
+def test_an_error_just_before_the_deadline_is_not_lost_in_its_rollback(
+    settings: Settings, admin: Admin
+) -> None:
+    """Who asks for a rollback then is at the end of the block that failed, such as SQLAlchemy's."""
+    admin("create table t (n int primary key)")
+    with proxy_of(settings) as proxy:
+        db = Database(proxy.settings)
+        with db.connection() as connection:
+            mine = connection.info.backend_pid
+            connection.execute("insert into t values (1)")
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                connection.execute("insert into t values (1)")
+            proxy.passing = lambda: time.sleep(0.1)  # type: ignore[method-assign]
+            with deadline.within(0.02):
+                connection.rollback()
+        proxy.passing = lambda: None  # type: ignore[method-assign]
+        assert backend(db) == mine
+        db.close()
+    assert admin("select * from t") == []
 
 
 def test_a_refused_connection_is_tried_again_until_the_deadline(settings: Settings) -> None:

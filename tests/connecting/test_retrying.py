@@ -201,6 +201,58 @@ def test_when_time_is_up_it_is_told_that_nothing_was_changed(runner: Runner, adm
     assert admin(READ) == [(100 * len(runs) + 1,)]
 
 
+@pytest.mark.parametrize("runner", ["psycopg", "sqlalchemy"], indirect=True)
+def test_a_later_run_that_meets_the_deadline_is_not_why_the_work_was_not_done(
+    runner: Runner, admin: Admin
+) -> None:
+    runs: list[int] = []
+
+    def late_and_slow() -> Work:
+        found = yield READ
+        runs.append(found)
+        if len(runs) == 2:
+            yield "select pg_sleep(20)"
+        admin("update counter set n = n + 100")
+        yield f"update counter set n = {found + 1}"
+
+    current = request.Request("POST", "/count")
+    token = request.begin(current)
+    try:
+        refused = pytest.raises(TransactionConflict, match="refused once in")
+        with refused as caught, deadline.within(2):
+            runner.run(late_and_slow)
+    finally:
+        request.end(token)
+    assert caught.value.nothing_executed
+    assert (len(runs), current.executed) == (2, "no")
+    runner.run(add_one)
+    assert admin(READ) == [(101,)]
+
+
+@pytest.mark.parametrize("runner", ["psycopg", "sqlalchemy"], indirect=True)
+def test_a_commit_that_meets_the_deadline_after_a_conflict_is_no_conflict(
+    runner: Runner, admin: Admin, settings: Settings
+) -> None:
+    runs: list[int] = []
+
+    def late_once() -> Work:
+        found = yield READ
+        runs.append(found)
+        if len(runs) == 1:
+            admin("update counter set n = n + 100")
+        yield f"update counter set n = {found + 1} /* insert into sunup_receipts */"
+
+    with proxy_of(settings) as proxy:
+        runner.settings = proxy.settings
+        proxy.plan = ["mute"]
+        with pytest.raises(deadline.DeadlineExceeded), deadline.within(2):
+            runner.run(late_once)
+        assert (len(runs), proxy.met) == (2, ["mute"])
+    runner.settings = settings
+    runner.run(add_one)
+    assert admin(READ) == [(101,)]
+
+
 def test_what_went_well_at_last_leaves_only_a_count(runner: Runner, admin: Admin) -> None:
     runs: list[int] = []
 

@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from sunup import request
+from sunup import deadline, request
 from sunup.adapter.handler import Handler
+from sunup.failures import DatabaseResuming
 from sunup.settings import Settings, SettingsError
 
 from ..adapter.test_events import event_2
@@ -479,6 +480,78 @@ def test_a_conflict_that_was_got_over_is_not_the_request_s_failure(
     assert (len(runs), current.retries, current.failure) == (2, 1, None)
     assert admin.execute("select text from django_project_note").fetchall() == [("ours",)]
     assert environment
+
+
+def test_a_later_run_that_meets_the_deadline_is_not_why_the_work_was_not_done(
+    environment: dict[str, str], admin: Admin
+) -> None:
+    from django.db import connection
+
+    from sunup.failures import TransactionConflict
+    from sunup.integrations.django.retrying import run_transaction
+
+    from .django_project.models import Note
+
+    runs: list[int] = []
+    Note.objects.create(text="first")
+    connection.close()
+
+    def work() -> None:
+        runs.append(1)
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            note = Note.objects.get()
+            if len(runs) == 2:
+                cursor.execute("select pg_sleep(20)")
+        admin.execute("update django_project_note set text = 'theirs'")
+        note.text = "ours"
+        note.save()
+
+    with pytest.raises(TransactionConflict, match="refused once in"), deadline.within(2):
+        run_transaction(work)
+    assert len(runs) == 2
+    run_transaction(lambda: Note.objects.update(text="at last"))
+    connection.close()
+    assert admin.execute("select text from django_project_note").fetchall() == [("at last",)]
+    assert environment
+
+
+@pytest.mark.parametrize("meanwhile", ["answers", "silence"])
+def test_what_follows_an_atomic_block_that_met_the_deadline_is_committed(
+    environment: dict[str, str], admin: Admin, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Outside of a request, such as in a command that does one piece of work after another."""
+    from django.db import connection, transaction
+
+    from sunup.integrations.django import database
+
+    from .django_project.models import Note
+
+    hooks: list[str] = []
+
+    def add(text: str) -> None:
+        with transaction.atomic():
+            Note.objects.create(text=text)
+            transaction.on_commit(lambda: hooks.append(text))
+            if text == "slow":
+                try:
+                    with connection.cursor() as cursor:
+                        cursor.execute("select pg_sleep(20)")
+                finally:
+                    if meanwhile == "silence":
+                        proxy.deaf_until = time.monotonic() + 1
+
+    with proxy_of(Settings.from_environment(environment)) as proxy:
+        for name in ("host", "port", "sslmode", "password"):
+            monkeypatch.setenv(f"DB_{name.upper()}", str(getattr(proxy.settings, name)))
+        connection.close()
+        add("before")
+        with pytest.raises((deadline.DeadlineExceeded, DatabaseResuming)), deadline.within(0.5):
+            add("slow")
+        add("after")
+        connection.close()
+        assert texts(admin) == hooks == ["before", "after"]
+        database().close()
 
 
 def _queries() -> None:

@@ -7,6 +7,7 @@ import random
 import time
 
 from sunup import deadline, request
+from sunup.deadline import DeadlineExceeded
 from sunup.failures import (
     ConnectionLost,
     DatabaseResuming,
@@ -46,7 +47,8 @@ class Retries:
         self._end = min(began + LONGEST_WAIT, time.time() + deadline.remaining())
         self._runs = 0
         self._doubtful = doubtful
-        self._conflict: Exception | None = None
+        self._conflict: BaseException | None = None
+        self._refusals = 0
 
     def ended_well(self) -> None:
         """What a run met that was got over is not the request's failure any more."""
@@ -54,7 +56,7 @@ class Retries:
             request.note_failure(None)
 
     def pause_after(
-        self, error: Exception, *, broken: bool = False, sent: bool = True
+        self, error: BaseException, *, broken: bool = False, sent: bool = True
     ) -> float | None:
         """Seconds to wait before the next run; None: `error` is not about others.
 
@@ -62,9 +64,10 @@ class Retries:
         `TransactionConflict` where there is no time for another run.
         """
         self._runs += 1
+        doubtful = request.doubts() != self._doubtful
         broken = (
             broken
-            and request.doubts() == self._doubtful
+            and not doubtful
             and any(
                 isinstance(each, ConnectionLost) and (each.nothing_executed or not sent)
                 for each in (error, error.__cause__)
@@ -74,7 +77,15 @@ class Retries:
         left = self._end - now - _RESERVE
         if refused_for_others(error):
             self._conflict = error
-        elif self._conflict is not None and left <= 0 and isinstance(error, DatabaseResuming):
+            self._refusals += 1
+        elif (
+            self._conflict is not None
+            and left <= 0
+            and (
+                isinstance(error, DatabaseResuming)
+                or (isinstance(error, DeadlineExceeded) and not sent and not doubtful)
+            )
+        ):
             # The run that there was no time for is not why the work was not done.
             error = self._conflict
         elif not broken:
@@ -84,8 +95,9 @@ class Retries:
         if left <= 0:
             if broken or not _is_direct(error):
                 return None
+            often = "once" if self._refusals == 1 else f"{self._refusals} times"
             conflict = TransactionConflict(
-                f"refused {self._runs} times in {now - self._began:.1f} s: {plain_text(error)}"
+                f"refused {often} in {now - self._began:.1f} s: {plain_text(error)}"
             )
             request.note_failure(conflict)
             raise conflict from error
@@ -104,7 +116,7 @@ def note_conflict(error: Exception) -> None:
         request.note_failure(TransactionConflict(plain_text(error)), error)
 
 
-def _is_direct(error: Exception) -> bool:
+def _is_direct(error: BaseException) -> bool:
     """Whether it is the driver's or a library's word, and not what the app has made of it."""
     library = type(error).__module__.partition(".")[0] in ("sqlalchemy", "django")
     return library or sqlstate_of(error) is not None

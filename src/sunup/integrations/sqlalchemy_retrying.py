@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session as OrmSession
 
 from sunup import request
 from sunup.connecting.retrying import Retries
+from sunup.deadline import DeadlineExceeded
 
 S_co = TypeVar("S_co", covariant=True)
 S = TypeVar("S")
@@ -50,7 +51,7 @@ def _run(sessions: Begins[S], work: Callable[[S], T]) -> T:
             with sessions.begin() as session:
                 result = work(session)
                 watched.finished(session)
-        except Exception as error:
+        except (Exception, DeadlineExceeded) as error:
             pause = None
             if not (joined or watched.committed):
                 pause = retries.pause_after(error, broken=True, sent=watched.is_finished)

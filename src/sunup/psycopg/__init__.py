@@ -17,6 +17,7 @@ from sunup import request
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.process import Local
 from sunup.connecting.session import Isolation
+from sunup.deadline import DeadlineExceeded
 from sunup.settings import Settings
 
 from .attempt import connect, connect_parameters
@@ -142,7 +143,7 @@ class Database:
                     result = work(connection)
                     mine.session.check_not_aborted()
                     sent = True
-            except Exception as error:
+            except (Exception, DeadlineExceeded) as error:
                 if joined:
                     raise
                 from sunup.connecting.retrying import Retries

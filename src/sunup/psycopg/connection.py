@@ -164,7 +164,7 @@ class Connection(Joining):
 
     def wait(self, gen: Any, interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """As in psycopg; raises `DeadlineExceeded` when the request's time is up."""
-        limit = self._patience()
+        limit = self._patience(gen)
         session = self.session
         refused = session.only_for is not None
         if limit <= 0 or refused:
@@ -211,13 +211,21 @@ class Connection(Joining):
             self.texts.clear()
             raise psycopg.InterfaceError(SPOILED)
 
-    def _patience(self) -> float:
+    def _patience(self, gen: Any = None) -> float:
         if self._cleaning_until is not None:
             return max(0.01, self._cleaning_until - time.time())
         remaining = deadline.remaining()
-        if remaining <= 0 and self.pgconn.transaction_status in _IN_TRANSACTION:
-            return deadline.CLEANUP  # the app's own rollback
-        return remaining
+        if remaining >= deadline.CLEANUP:
+            return remaining
+        # The app's own clean-up, and its libraries': Django that could not set autocommit again
+        # would never commit what comes next.
+        status = self.pgconn.transaction_status
+        cleans = (
+            status == pq.TransactionStatus.INERROR
+            or (status in _IN_TRANSACTION and remaining <= 0)
+            or getattr(gen, "__name__", "") in _CLEANS
+        )
+        return deadline.CLEANUP if cleans else remaining
 
     def _lock_patience(self) -> float:
         limit = self._patience()
@@ -320,6 +328,17 @@ _QUIET = frozenset(
         "_tpc_begin_gen",
         "_tpc_finish_gen",
         "_tpc_prepare_gen",
+    )
+)
+
+# What undoes, and settings of psycopg's own, of which the server does not hear.
+_CLEANS = frozenset(
+    (
+        "_rollback_gen",
+        "_set_autocommit_gen",
+        "_set_deferrable_gen",
+        "_set_isolation_level_gen",
+        "_set_read_only_gen",
     )
 )
 

@@ -22,6 +22,7 @@ from sunup.connecting import timing
 from sunup.connecting.retrying import note_conflict
 from sunup.connecting.savepoints import SPOILED
 from sunup.connecting.waking import PING_TIMEOUT
+from sunup.deadline import DeadlineExceeded
 from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
 from sunup.psycopg.probe import ping
@@ -159,7 +160,11 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         connection = self.connection
         silent = sys.exception() is None and connection is not None
         spoiled = silent and connection.session.savepoints.spoiled
-        super().rollback()
+        try:
+            super().rollback()
+        except DeadlineExceeded:
+            self.close()  # as `atomic()` does after an error; or its hooks would be the next one's
+            raise
         if spoiled:
             raise InterfaceError(SPOILED)
 

@@ -8,6 +8,7 @@ from django.db import connections, transaction
 
 from sunup import request
 from sunup.connecting.retrying import Retries
+from sunup.deadline import DeadlineExceeded
 
 T = TypeVar("T")
 
@@ -33,9 +34,11 @@ def run_transaction(work: Callable[[], T], using: str | None = None) -> T:
                     session = wrapper.connection.session
                     session.check_not_aborted()
                     before = session.commits
-        except Exception as error:
+        except (Exception, DeadlineExceeded) as error:
             committed = session is not None and session.commits != before
-            pause = None if joined or committed else retries.pause_after(error)
+            pause = None
+            if not (joined or committed):
+                pause = retries.pause_after(error, sent=session is not None)
             if pause is None:
                 raise
         else:
