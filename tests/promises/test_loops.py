@@ -455,7 +455,7 @@ def test_a_connection_that_has_come_to_rest_is_not_taken(
     pool.reclaim(resting)
     assert app.ask(plain) == 200
     assert pool._ledger.idle == [resting]
-    pool._sever(resting)  # as if it had come to rest just then
+    pool._endings.sever(resting)  # as if it had come to rest just then
     assert app.ask(plain) == 200
     assert app.sockets() == 1
 

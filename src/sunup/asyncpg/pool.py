@@ -10,13 +10,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from concurrent.futures import CancelledError
-from contextlib import suppress
 from functools import partial
 
-from sunup import deadline, request
+from sunup import request
 from sunup.connecting.credentials import CredentialSource
-from sunup.connecting.ledger import ENDING, LENT, Ledger, note_wait
+from sunup.connecting.ledger import LENT, Ledger, note_wait
 from sunup.connecting.waking import Waking, patience, ping_after
 from sunup.deadline import DeadlineExceeded
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
@@ -26,14 +24,17 @@ from .attempt import connected
 from .connection import Connection
 from .meaning import MEANING
 
-logger = logging.getLogger("sunup.database")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ending import Endings
 
-# Seconds between looks at a loop of another thread, which may stop.
-_LOOKS = 0.01
+logger = logging.getLogger("sunup.database")
 
 
 class Pool:
     """At most `pool_size` connections, all of one event loop. One attempt to connect at a time."""
+
+    _made: "Endings | None" = None
 
     def __init__(self, settings: Settings, credentials: CredentialSource) -> None:
         self._settings = settings
@@ -43,8 +44,17 @@ class Pool:
         self._ledger: Ledger[Connection] = Ledger(settings, credentials, MEANING, self.reclaim)
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._opening: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
-        self._ending_of: dict[Connection, asyncio.Task[None]] = {}
+
+    @property
+    def _endings(self) -> "Endings":
+        """Seldom needed: imported and made only then."""
+        made = self._made
+        if made is None:
+            from .ending import Endings
+
+            made = Endings(self._loop, self._ledger, self._rest, self._discard)
+            made = self.__dict__.setdefault("_made", made)  # another thread may be as far
+        return made
 
     def open(self) -> None:
         """Begin to connect, unless an attempt is under way or the pool is full."""
@@ -152,20 +162,14 @@ class Pool:
         opening, self._opening = self._opening, None
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
             # Before the freeze: the adapter waits for this task.
-            self._closing(opening)
+            self._endings.close(opening)
         elif self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._closing, opening)
+            self._loop.call_soon_threadsafe(self._endings.close, opening)
         else:
             from .standing import turn
 
             opening.cancel()
             turn(self._loop, opening)
-
-    def _closing(self, opening: "asyncio.Task[None]") -> None:
-        opening.cancel()
-        task = self._loop.create_task(_end_of(opening), name="sunup-closing")
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
 
     async def give_back(self, connection: Connection, *, keep: bool = True) -> None:
         """As `release`, until the connection is put right or closed.
@@ -175,15 +179,8 @@ class Pool:
         outlive the request.
         """
         self.release(connection, keep=keep)
-        ending = self._ending_of.get(connection)
-        cancelled: asyncio.CancelledError | None = None
-        while ending is not None and not ending.done():
-            try:
-                await asyncio.wait((ending,))
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        if self._made is not None:
+            await self._made.wait(connection)
 
     def release(self, connection: Connection, *, keep: bool = True) -> None:
         """Take a connection back; it is put right or closed where it must be.
@@ -194,58 +191,25 @@ class Pool:
             return  # it was taken away from its holder
         keep = keep and time.time() < connection.retires
         if self._loop.is_closed():
-            self._sever(connection)
+            self._endings.sever(connection)
         elif connection.is_dead():
             self._discard(connection)
         elif keep and connection.clean:
             self._rest(connection)
         else:
-            self._end(connection, keep=keep)
+            self._endings.begin(connection, keep=keep)
 
     def reclaim(self, connection: Connection) -> None:
         """Take a connection away from its holder: its request has ended.
 
-        A statement under way is cancelled on the server, a transaction ends. May be called from
-        anywhere: an app may run its own event loops, also in other threads, and let them stand.
+        A statement under way is cancelled on the server, a transaction ends.
         """
-        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # raises nothing
-            if self._ledger.is_out(connection):
-                self._end(connection, keep=False)
-        elif not self._ended_there(connection) and connection in self._ledger.in_use:
-            self._sever(connection)
-
-    def _ended_there(self, connection: Connection) -> bool:
-        """Have it closed by its loop, in another thread; false where that does nothing."""
-        if not self._loop.is_running():
-            return False
-        work = self._left(connection)
-        try:
-            ended = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # closed meanwhile
-            work.close()
-            return False
-        end = time.time() + deadline.for_cleaning()
-        while self._loop.is_running() and time.time() < end:
-            try:
-                ended.result(_LOOKS)
-            except TimeoutError:
-                continue
-            except CancelledError:  # by an app that cancels every task that there is
-                return False
-            return True
-        return False
-
-    async def _left(self, connection: Connection) -> None:
-        if self._ledger.is_out(connection):
-            self._end(connection, keep=False)
-        ending = self._ending_of.get(connection)
-        if ending is not None:
-            await asyncio.wait((ending,))
+        self._endings.reclaim(connection)
 
     def abandon(self) -> None:
         """Close all sockets: the loop has ended, and with it what could say goodbye."""
         for connection in [*self._ledger.idle, *self._ledger.in_use]:
-            self._sever(connection)
+            self._endings.sever(connection)
         self._ledger.idle.clear()
         self._ledger.waking = None
         self._lose()
@@ -260,19 +224,6 @@ class Pool:
             del opening
             collect()
 
-    def _sever(self, connection: Connection) -> None:
-        from .standing import give_up, sever
-
-        sever(connection)
-        ending = self._ending_of.pop(connection, None)
-        if ending is not None and self._loop.is_closed():
-            give_up(ending)
-        if self._loop.is_running():  # which must not be disturbed
-            with suppress(RuntimeError):  # closed meanwhile
-                self._loop.call_soon_threadsafe(self._discard, connection)
-        else:
-            self._ledger.forget(connection)
-
     def hold(self, connection: Connection, holder: request.Request | None) -> None:
         """A request uses it, by way of another library's pool."""
         self._ledger.hold(connection, holder)
@@ -280,33 +231,6 @@ class Pool:
     def let_go(self, connection: Connection) -> None:
         """No request uses it."""
         self._ledger.let_go(connection)
-
-    def _end(self, connection: Connection, *, keep: bool) -> None:
-        self._ledger.in_use[connection] = ENDING
-        task = self._loop.create_task(self._ended(connection, keep=keep), name="sunup-closing")
-        if keep:
-            connection.session.only_for = task
-        self._ending.add(task)
-        # Its holder's still: the request is not over before this.
-        self._ending_of[connection] = task
-        task.add_done_callback(partial(self._has_ended, connection))
-
-    async def _ended(self, connection: Connection, *, keep: bool) -> None:
-        if keep and await connection.put_right():
-            self._rest(connection)
-        else:
-            await connection.leave()
-
-    def _has_ended(self, connection: Connection, task: "asyncio.Task[None]") -> None:
-        self._ending.discard(task)
-        self._ending_of.pop(connection, None)
-        if self._ledger.in_use.get(connection) is not ENDING:
-            return  # it rests
-        if task.cancelled():  # by an app that cancels every task that there is, as its loop ends
-            from .standing import sever
-
-            sever(connection)
-        self._discard(connection)
 
     async def close(self) -> None:
         """Close all connections and end the waking. The pool can be used again."""
@@ -319,10 +243,10 @@ class Pool:
         for connection in list(self._ledger.in_use):
             self.reclaim(connection)
         # What is just being put right comes back as idle.
-        while self._ledger.idle or self._ending:
+        while self._ledger.idle or self._endings.tasks:
             while self._ledger.idle:
                 self.reclaim(self._ledger.take(None))
-            await asyncio.wait(self._ending)
+            await asyncio.wait(self._endings.tasks)
 
     def _rest(self, connection: Connection) -> None:
         self._ledger.let_go(connection)
@@ -391,7 +315,3 @@ class Pool:
         self._offer(connection)
         if self._waiters:
             self.open()
-
-
-async def _end_of(task: "asyncio.Task[None]") -> None:
-    await asyncio.wait((task,))
