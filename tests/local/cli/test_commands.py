@@ -4,7 +4,6 @@ import itertools
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -59,13 +58,21 @@ def test_help_fills_the_lines_of_a_narrow_terminal(
 
 
 def test_the_version_is_said_at_once() -> None:
-    def took(*arguments: str) -> float:
-        began = time.monotonic()
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-        return time.monotonic() - began
+    """By list: clocks are noisy."""
 
-    python = min(took("-c", "pass") for _ in range(3))
-    assert min(took("-m", "sunup.local.cli", "--version") for _ in range(3)) < python + 0.25
+    def imported(*arguments: str) -> set[str]:
+        command = [sys.executable, "-X", "importtime", *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+        return {line.rpartition("|")[2].strip() for line in lines}
+
+    added = imported("-m", "sunup.local.cli", "--version") - imported("-m", "this")
+    assert {name for name in added if name.startswith("sunup.")} <= {
+        "sunup.local",
+        "sunup.local.cli",
+    }
+    assert len(added) < 15, added
+    assert "typer" in imported("-m", "sunup.local.cli", "--help")
 
 
 def test_a_shell_is_told_what_may_come_next() -> None:

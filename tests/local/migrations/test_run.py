@@ -187,7 +187,7 @@ def test_a_table_in_use_is_waited_for_without_stopping_others(
         while not run.done():
             read(other)
         assert run.result() == ["0002"]
-    assert slowest < 1.5
+    assert slowest < 3
     assert "in a transaction for" in told[0]
     assert "idle in transaction" in told[0]
     assert migrations.upgrade(settings, folder.path) == []
