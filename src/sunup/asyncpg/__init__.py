@@ -190,6 +190,7 @@ class Database:
 
                 retries = retries or Retries(began, doubtful)
                 broken = mine is not None and bool(mine.is_closed())
+                sent = sent and mine is not None
                 pause = retries.pause_after(error, broken=broken, sent=sent)
                 if pause is None:
                     raise

@@ -10,6 +10,7 @@ from sunup import deadline, request
 from sunup.deadline import DeadlineExceeded
 from sunup.failures import (
     ConnectionLost,
+    ConnectionsBusy,
     DatabaseResuming,
     TransactionConflict,
     plain_text,
@@ -81,10 +82,8 @@ class Retries:
         elif (
             self._conflict is not None
             and left <= 0
-            and (
-                isinstance(error, DatabaseResuming)
-                or (isinstance(error, DeadlineExceeded) and not sent and not doubtful)
-            )
+            and isinstance(error, (DatabaseResuming, ConnectionsBusy, DeadlineExceeded))
+            and not (sent or doubtful)
         ):
             # The run that there was no time for is not why the work was not done.
             error = self._conflict

@@ -26,6 +26,7 @@ from sunup.connecting import timing
 from sunup.connecting.meaning import Meaning
 from sunup.connecting.retrying import note_conflict
 from sunup.connecting.waking import patience
+from sunup.deadline import DeadlineExceeded
 from sunup.engines import Engine
 from sunup.failures import ConnectionsBusy, DatabaseUnavailable
 from sunup.settings import Settings
@@ -313,6 +314,9 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)
+    elif isinstance(error, DeadlineExceeded) and not closed:
+        # It works: SQLAlchemy would replace it by one without the options that it was given.
+        context.is_disconnect = False
     else:
         note_conflict(error)
     return lost

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session as OrmSession
 
 from sunup import request
@@ -49,8 +50,9 @@ def _run(sessions: Begins[S], work: Callable[[S], T]) -> T:
         watched = _Watched()
         try:
             with sessions.begin() as session:
+                watched.begin(session)
                 result = work(session)
-                watched.finished(session)
+                watched.finished()
         except (Exception, DeadlineExceeded) as error:
             pause = None
             if not (joined or watched.committed):
@@ -76,8 +78,9 @@ async def _run_async(sessions: BeginsAsync[S], work: Callable[[S], Awaitable[T]]
         watched = _Watched()
         try:
             async with sessions.begin() as session:
+                watched.begin(session)
                 result = await work(session)
-                watched.finished(session)
+                watched.finished()
         except Exception as error:
             pause = None
             if not (joined or watched.committed):
@@ -102,32 +105,33 @@ def _ledger() -> Iterator[None]:
 
 
 class _Watched:
-    """One run: whether its work has ended, and whether its transaction was committed."""
+    """One run: whether its work has ended, and whether something of it was committed."""
 
     def __init__(self) -> None:
         self.is_finished = False
         # Of the driver's connections, with the number of their commits before this one's.
         self._sessions: list[tuple[Any, int]] = []
 
-    def finished(self, session: Any) -> None:
+    def begin(self, session: Any) -> None:
+        """Watch each connection that it works on, also those of a flush in the commit."""
+        found = getattr(session, "sync_session", None) or getattr(
+            session, "sync_connection", session
+        )
+        if isinstance(found, OrmSession):
+            event.listen(found, "after_begin", lambda _, __, connection: self._watch(connection))
+        else:
+            self._watch(found)
+
+    def _watch(self, connection: Any) -> None:
+        mine = connection.connection.driver_connection.session
+        self._sessions.append((mine, mine.commits))
+
+    def finished(self) -> None:
         """Raises `Swallowed` where COMMIT would be a rollback."""
-        for connection in _connections(session):
-            mine = connection.connection.driver_connection.session
+        for mine, _ in self._sessions:
             mine.check_not_aborted()
-            self._sessions.append((mine, mine.commits))
         self.is_finished = True
 
     @property
     def committed(self) -> bool:
         return any(mine.commits != before for mine, before in self._sessions)
-
-
-def _connections(session: Any) -> list[Any]:
-    """The connections, as SQLAlchemy's core has them, on which a session or connection works."""
-    found = getattr(session, "sync_session", None) or getattr(session, "sync_connection", session)
-    if not isinstance(found, OrmSession):
-        return [found]
-    transaction: Any = found.get_transaction()
-    # Those that are in use; to ask the session for one would open one.
-    made = {} if transaction is None else transaction._connections  # noqa: SLF001
-    return list({id(each[0]): each[0] for each in made.values()}.values())

@@ -10,12 +10,12 @@ from psycopg import errors, pq, waiting
 
 from sunup import deadline, request
 from sunup.connecting.meaning import is_uncertain
-from sunup.connecting.savepoints import SPOILED
+from sunup.connecting.savepoints import SPOILED, step_of
 from sunup.connecting.session import AT_REST, JOINED, Session
 from sunup.connecting.waking import retires
 from sunup.failures import sqlstate_of
 from sunup.settings import Settings
-from sunup.statements import Effect, effect_of_all
+from sunup.statements import Effect, effect_of, effect_of_all
 
 from .cursor import ServerCursor
 from .joining import Joining
@@ -192,8 +192,9 @@ class Connection(Joining):
                 try:
                     result = super().wait(gen, interval, ends)
                 except errors._WaitTimeout:  # noqa: SLF001
-                    confirmed = self._interrupt(gen)
-                    raise self._overrun() from None
+                    confirmed, result = self._interrupt(gen)
+                    if confirmed is not _DONE or not _settle(self.texts):
+                        raise self._overrun() from None
         except BaseException as error:
             self._ended(gen, status, confirmed or error)
             raise
@@ -214,18 +215,21 @@ class Connection(Joining):
     def _patience(self, gen: Any = None) -> float:
         if self._cleaning_until is not None:
             return max(0.01, self._cleaning_until - time.time())
-        remaining = deadline.remaining()
+        limit = deadline.at()
+        if limit is None:
+            return deadline.NEVER
+        remaining = limit - time.time()
         if remaining >= deadline.CLEANUP:
             return remaining
         # The app's own clean-up, and its libraries': Django that could not set autocommit again
         # would never commit what comes next.
         status = self.pgconn.transaction_status
-        cleans = (
-            status == pq.TransactionStatus.INERROR
-            or (status in _IN_TRANSACTION and remaining <= 0)
-            or getattr(gen, "__name__", "") in _CLEANS
-        )
-        return deadline.CLEANUP if cleans else remaining
+        ends = gen is not None and (gen.__name__ in _CLEANS or _settle(self.texts))
+        if ends or status == pq.TransactionStatus.INERROR:
+            return deadline.CLEANUP
+        if status == pq.TransactionStatus.INTRANS and remaining <= 0:
+            remaining = min(deadline.CLEANUP, remaining + deadline.GRACE + deadline.CLEANUP)
+        return max(0.0, remaining)
 
     def _lock_patience(self) -> float:
         limit = self._patience()
@@ -236,22 +240,22 @@ class Connection(Joining):
             return psycopg.OperationalError("no answer in time")
         return deadline.DeadlineExceeded()
 
-    def _interrupt(self, gen: Any) -> BaseException | None:
-        """Cancel the statement under way on the server, and return what it ended with."""
+    def _interrupt(self, gen: Any) -> tuple[BaseException | None, Any]:
+        """Cancel the statement under way on the server; what it ended with, and its result."""
         if not self.session.engine.cancels:
             self.pgconn.finish()
-            return None
+            return None, None
         try:
             self.cancel_safe(timeout=_CANCELLING)
-            waiting.wait(gen, self.pgconn.socket, interval=_BRIEF, timeout=_CANCELLING)
+            result = waiting.wait(gen, self.pgconn.socket, interval=_BRIEF, timeout=_CANCELLING)
         except errors.QueryCanceled as error:
-            return error
+            return error, None
         except BaseException as error:
             self.pgconn.finish()  # what became of it is not known
             if not isinstance(error, Exception):
                 raise
-            return None
-        return _DONE
+            return None, None
+        return _DONE, result
 
     def _ended(self, gen: Any, status: int, error: BaseException | None) -> None:
         """Tell the session what became of what was sent."""
@@ -331,16 +335,29 @@ _QUIET = frozenset(
     )
 )
 
-# What undoes, and settings of psycopg's own, of which the server does not hear.
+# What ends a transaction or a cursor, and settings of psycopg's own, of which no server hears.
 _CLEANS = frozenset(
     (
+        "_close_gen",
+        "_commit_gen",
+        "_exit_gen",
         "_rollback_gen",
         "_set_autocommit_gen",
         "_set_deferrable_gen",
         "_set_isolation_level_gen",
         "_set_read_only_gen",
+        "_tpc_finish_gen",
     )
 )
+
+
+def _settle(texts: list[str]) -> bool:
+    """Whether these only keep or undo: what has ended well then has, however late."""
+    effects = [effect_of(text) for text in texts if step_of(text) is None]
+    return bool(texts) and all(
+        effect.ends and not (effect.begins or effect.several) for effect in effects
+    )
+
 
 # A statement that ended well although it was to be cancelled.
 _DONE = BaseException()

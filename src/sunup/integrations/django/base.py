@@ -95,8 +95,16 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         self._in_atomic_block = value
 
     def ensure_connection(self) -> None:
-        """Connect, unless there is a connection; one that was taken away is none."""
+        """Connect, unless there is a connection: one that was taken away or closed is none."""
         self._forget_taken()
+        connection = self.connection
+        if (
+            connection is not None
+            and connection.closed
+            and self.autocommit  # else it was in the midst of a transaction
+            and not self._in_atomic_block
+        ):
+            self.close()
         super().ensure_connection()
 
     def _forget_taken(self) -> None:
@@ -160,13 +168,44 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         connection = self.connection
         silent = sys.exception() is None and connection is not None
         spoiled = silent and connection.session.savepoints.spoiled
+        gone = connection is not None and connection.closed
+        if gone and not self.in_atomic_block and not self.settings_dict["AUTOCOMMIT"]:
+            self.close()  # the transaction ended with it
         try:
             super().rollback()
         except DeadlineExceeded:
-            self.close()  # as `atomic()` does after an error; or its hooks would be the next one's
-            raise
+            self.close()  # as `atomic()` does after an error
+            if silent:
+                raise
         if spoiled:
             raise InterfaceError(SPOILED)
+
+    def _commit(self) -> None:
+        try:
+            super()._commit()  # type: ignore[misc]
+        except BaseException:
+            # `atomic()` knows nothing of what is no error: the hooks would be the next one's.
+            self.run_on_commit = []
+            self.run_commit_hooks_on_set_autocommit_on = False
+            raise
+
+    def set_autocommit(self, autocommit: bool, *arguments: Any, **options: Any) -> None:  # noqa: FBT001
+        """As in Django; but the end of `atomic()` does not replace a connection that was lost.
+
+        The next one begins so; to wait for it would hide what `atomic()` ended with.
+        """
+        lost = self.connection is None or self.connection.closed
+        if not (lost and autocommit and self.settings_dict["AUTOCOMMIT"]):
+            super().set_autocommit(autocommit, *arguments, **options)
+            return
+        self.validate_no_atomic_block()
+        hooks = self.run_on_commit
+        self.close()
+        self.autocommit = True
+        if self.run_commit_hooks_on_set_autocommit_on:
+            self.run_on_commit = hooks
+            self.run_and_clear_commit_hooks()
+            self.run_commit_hooks_on_set_autocommit_on = False
 
     def close_pool(self) -> None:
         """Close what rests of this database: Django's tests are about to copy it, or to drop it."""
