@@ -229,6 +229,76 @@ def test_an_error_just_before_the_deadline_is_not_lost_in_its_rollback(
     assert admin("select * from t") == []
 
 
+@pytest.mark.parametrize("how", ["transaction", "run", "connection"])
+def test_a_commit_after_the_deadline_is_told_as_what_it_was(
+    settings: Settings, admin: Admin, how: str
+) -> None:
+    """Who is told that the time was up does the work again."""
+    admin("create table t (n int)")
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        connection.execute("insert into t values (1)")
+        time.sleep(0.1)
+
+    db = Database(settings)
+    backend(db)
+    with deadline.within(0.05):
+        if how == "run":
+            db.run(work)
+        elif how == "transaction":
+            with db.transaction() as connection:
+                work(connection)
+        else:
+            with db.connection() as connection:
+                work(connection)
+    assert admin("select * from t") == [(1,)]
+    backend(db)
+    db.close()
+
+
+def test_a_commit_that_is_confirmed_after_the_deadline_is_no_failure(
+    settings: Settings, admin: Admin
+) -> None:
+    admin("create table t (n int)")
+    with proxy_of(settings) as proxy:
+        db = Database(proxy.settings)
+        with db.connection() as connection, connection.transaction(), deadline.within(5):
+            connection.execute("insert into t values (1)")
+            proxy.passing = lambda: time.sleep(0.4)  # type: ignore[method-assign]
+            with deadline.within(0.2):
+                connection.execute("savepoint a")  # known to be done, though late
+            proxy.passing = lambda: None  # type: ignore[method-assign]
+        backend(db)
+        db.close()
+    assert admin("select * from t") == [(1,)]
+
+
+def test_quick_statements_of_a_transaction_do_not_go_on_for_ever(settings: Settings) -> None:
+    db = Database(settings)
+    backend(db)
+    began = time.monotonic()
+    with deadline.within(0.1), pytest.raises(deadline.DeadlineExceeded), db.transaction() as each:
+        time.sleep(0.15)
+        while time.monotonic() - began < 10:
+            each.execute("select 1")
+    assert time.monotonic() - began < 5
+    backend(db)
+    db.close()
+
+
+def test_a_server_s_cursor_is_closed_after_the_deadline(settings: Settings) -> None:
+    db = Database(settings)
+    with db.connection() as connection:
+        connection.autocommit = True
+        cursor = connection.cursor("mine", withhold=True)
+        cursor.execute("select 1")
+        with deadline.within(0):
+            cursor.close()
+        found = connection.execute("select count(*) from pg_cursors where name = 'mine'")
+        assert found.fetchone() == (0,)
+    db.close()
+
+
 def test_a_refused_connection_is_tried_again_until_the_deadline(settings: Settings) -> None:
     db = Database(replace(settings, host="127.0.0.1", port=1, password="x", sslmode="disable"))
     began = time.monotonic()

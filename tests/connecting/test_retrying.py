@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -12,14 +13,14 @@ import pytest
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import async_sessionmaker
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 import sunup.asyncpg
 import sunup.psycopg
 from sunup import deadline, request
-from sunup.connecting.retrying import refused_for_others
+from sunup.connecting.retrying import Retries, refused_for_others
 from sunup.connecting.session import Swallowed
-from sunup.failures import ConnectionLost, TransactionConflict
+from sunup.failures import ConnectionLost, ConnectionsBusy, DatabaseResuming, TransactionConflict
 from sunup.integrations.sqlalchemy import (
     create_async_engine,
     create_engine,
@@ -418,6 +419,90 @@ def test_what_follows_a_commit_is_not_a_reason_to_run_again(
     finally:
         event.remove(Session, "after_commit", listen)
     assert admin(READ) == [(2,)]
+
+
+@pytest.mark.parametrize("kind", ["sqlalchemy", "sqlalchemy async"])
+def test_a_commit_that_flushes_is_seen(kind: str, settings: Settings, admin: Admin) -> None:
+    """What the app meets behind it is no reason to do again what is committed."""
+    admin("create table note (id serial primary key)")
+    runs: list[int] = []
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Note(Base):
+        __tablename__ = "note"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    def add(session: Any) -> None:
+        runs.append(1)
+        session.add(Note())
+
+    def after() -> None:
+        if len(runs) == 1:
+            raise psycopg.errors.SerializationFailure("of the app's own")
+
+    class Sessions:
+        def __init__(self, made: Any) -> None:
+            self.made = made
+
+        @contextmanager
+        def begin(self) -> Iterator[Any]:
+            with self.made.begin() as session:
+                yield session
+            after()
+
+    class AsyncSessions(Sessions):
+        @asynccontextmanager
+        async def begin(self) -> AsyncIterator[Any]:  # type: ignore[override]
+            async with self.made.begin() as session:
+                yield session
+            after()
+
+    async def run_async() -> None:
+        db = sunup.asyncpg.Database(settings)
+        engine = create_async_engine(db)
+        sessions: Any = AsyncSessions(async_sessionmaker(engine))
+
+        async def work(session: Any) -> None:
+            add(session)
+
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            await run_async_transaction(sessions, work)
+        await run_async_transaction(sessions, work)
+        await engine.dispose()
+        await db.close()
+
+    if kind == "sqlalchemy":
+        db = sunup.psycopg.Database(settings)
+        engine = create_engine(db)
+        sessions = Sessions(sessionmaker(engine))
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            run_transaction(sessions, add)
+        run_transaction(sessions, add)
+        engine.dispose()
+        db.close()
+    else:
+        asyncio.run(run_async())
+    assert len(runs) == 2
+    assert admin("select count(*) from note") == [(2,)]
+
+
+@pytest.mark.parametrize("error", [ConnectionsBusy, DatabaseResuming, deadline.DeadlineExceeded])
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_run_that_there_was_no_time_for_is_a_conflict_unless_its_commit_was_sent(
+    error: type[BaseException], sent: bool
+) -> None:
+    with deadline.within(0.1):
+        retries = Retries(time.time(), None)
+        conflict = psycopg.errors.SerializationFailure("could not serialize access")
+        assert retries.pause_after(conflict, sent=False) is not None
+        time.sleep(0.1)
+        if sent:
+            assert retries.pause_after(error("late"), sent=True) is None
+        else:
+            with pytest.raises(TransactionConflict, match="refused once in"):
+                retries.pause_after(error("late"), sent=False)
 
 
 def test_what_the_app_has_made_of_a_conflict_is_raised_when_time_is_up(

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import Any
 
@@ -22,7 +22,7 @@ from sunup.settings import Settings, SettingsError
 from ..adapter.test_events import event_2
 from ..adapter.test_handler import Context
 from ..hanging import hanging
-from ..receipts.proxy import proxy_of
+from ..receipts.proxy import Proxy, proxy_of
 
 SETTINGS = "tests.integrations.django_project.settings"
 MIDDLEWARE = "sunup.integrations.django.exactly_once.Middleware"
@@ -516,14 +516,35 @@ def test_a_later_run_that_meets_the_deadline_is_not_why_the_work_was_not_done(
     assert environment
 
 
-@pytest.mark.parametrize("meanwhile", ["answers", "silence"])
-def test_what_follows_an_atomic_block_that_met_the_deadline_is_committed(
-    environment: dict[str, str], admin: Admin, monkeypatch: pytest.MonkeyPatch, meanwhile: str
-) -> None:
-    """Outside of a request, such as in a command that does one piece of work after another."""
-    from django.db import connection, transaction
+@pytest.fixture
+def proxy(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Between Django and the server."""
+    from django.db import connections
 
     from sunup.integrations.django import database
+
+    with proxy_of(Settings.from_environment(environment)) as made:
+        for name in ("host", "port", "sslmode", "password"):
+            monkeypatch.setenv(f"DB_{name.upper()}", str(getattr(made.settings, name)))
+        connections.close_all()
+        yield made
+        connections.close_all()
+        database().close()
+
+
+def _sleep(seconds: float) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_sleep(%s)", [seconds])
+
+
+@pytest.mark.parametrize("meanwhile", ["answers", "silence"])
+def test_what_follows_an_atomic_block_that_met_the_deadline_is_committed(
+    proxy: Proxy, admin: Admin, meanwhile: str
+) -> None:
+    """Outside of a request, such as in a command that does one piece of work after another."""
+    from django.db import transaction
 
     from .django_project.models import Note
 
@@ -535,23 +556,169 @@ def test_what_follows_an_atomic_block_that_met_the_deadline_is_committed(
             transaction.on_commit(lambda: hooks.append(text))
             if text == "slow":
                 try:
-                    with connection.cursor() as cursor:
-                        cursor.execute("select pg_sleep(20)")
+                    _sleep(20)
                 finally:
                     if meanwhile == "silence":
                         proxy.deaf_until = time.monotonic() + 1
 
-    with proxy_of(Settings.from_environment(environment)) as proxy:
-        for name in ("host", "port", "sslmode", "password"):
-            monkeypatch.setenv(f"DB_{name.upper()}", str(getattr(proxy.settings, name)))
-        connection.close()
-        add("before")
-        with pytest.raises((deadline.DeadlineExceeded, DatabaseResuming)), deadline.within(0.5):
+    add("before")
+    with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.5):
+        add("slow")
+    add("after")
+    assert texts(admin) == hooks == ["before", "after"]
+
+
+@pytest.mark.parametrize("earlier", ["nothing", "a hook that failed"])
+def test_the_hooks_of_a_commit_that_met_the_deadline_are_not_the_next_one_s(
+    proxy: Proxy, admin: Admin, earlier: str
+) -> None:
+    from django.db import connection, transaction
+
+    from .django_project.models import Note
+
+    admin.execute(
+        "create or replace function slow() returns trigger language plpgsql as"
+        " 'begin perform pg_sleep(20); return new; end'"
+    )
+    admin.execute(
+        "create constraint trigger slow after insert on django_project_note deferrable"
+        " initially deferred for each row when (new.text = 'slow') execute function slow()"
+    )
+    hooks: list[str] = []
+
+    def fails() -> None:
+        raise LookupError
+
+    def add(text: str) -> None:
+        with transaction.atomic():
+            Note.objects.create(text=text)
+            transaction.on_commit(lambda: hooks.append(text))
+
+    try:
+        if earlier == "a hook that failed":
+            with pytest.raises(LookupError), transaction.atomic():
+                transaction.on_commit(fails)
+        with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.5):
             add("slow")
+        assert hooks == []
         add("after")
+    finally:
         connection.close()
-        assert texts(admin) == hooks == ["before", "after"]
-        database().close()
+        admin.execute("drop function slow() cascade")
+    assert texts(admin) == hooks == ["after"]
+    assert not proxy.plan
+
+
+@pytest.mark.parametrize("where", ["a statement", "a commit"])
+def test_a_connection_that_was_closed_at_the_deadline_is_replaced(
+    proxy: Proxy, admin: Admin, where: str
+) -> None:
+    """It was silent, and what became of its statement is not known."""
+    from django.db import transaction
+
+    from .django_project.models import Note
+
+    def silent() -> None:
+        proxy.deaf_until = time.monotonic() + 1.5
+
+    def add(text: str) -> None:
+        with transaction.atomic():
+            Note.objects.create(text=text)
+            if text == "lost":
+                silent()
+
+    add("before")
+    with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.3):
+        if where == "a commit":
+            add("lost")
+        else:
+            silent()
+            Note.objects.count()
+    time.sleep(1.6)
+    add("after")
+    assert Note.objects.filter(text__in=["before", "after"]).count() == 2
+
+
+def test_a_commit_whose_answer_was_lost_is_not_hidden_by_a_database_that_cannot_be_reached(
+    proxy: Proxy, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django connected anew at the end of `atomic()`; what that met was raised instead."""
+    from django.db import OperationalError
+
+    from sunup.integrations.django.base import DatabaseWrapper
+    from sunup.integrations.django.retrying import run_transaction
+
+    from .django_project.models import Note
+
+    runs: list[int] = []
+
+    def refuse(*_: Any) -> None:
+        raise DatabaseResuming("no connection")
+
+    def work() -> None:
+        runs.append(1)
+        Note.objects.create(text="a /* insert into sunup_receipts */")
+        if len(runs) == 1:
+            raise psycopg.errors.SerializationFailure("others were first")
+        proxy.plan = ["answer lost"]
+        monkeypatch.setattr(DatabaseWrapper, "get_new_connection", refuse)
+
+    with pytest.raises(OperationalError), deadline.within(1):
+        run_transaction(work)
+    monkeypatch.undo()
+    assert (len(runs), proxy.met, len(texts(admin))) == (2, ["answer lost"], 1)
+
+
+def test_an_error_before_the_deadline_is_not_lost_in_the_end_of_a_savepoint(
+    proxy: Proxy, admin: Admin
+) -> None:
+    from django.db import IntegrityError, transaction
+
+    from .django_project.models import Note
+
+    with transaction.atomic():
+        Note.objects.create(text="a")
+        with pytest.raises(IntegrityError), ExitStack() as stack, transaction.atomic():
+            try:
+                Note.objects.create(text="a")
+            except IntegrityError:
+                proxy.passing = lambda: time.sleep(0.1)  # type: ignore[method-assign]
+                stack.enter_context(deadline.within(0.15))
+                raise
+        proxy.passing = lambda: None  # type: ignore[method-assign]
+        Note.objects.create(text="b")
+    assert texts(admin) == ["a", "b"]
+
+
+def test_without_autocommit_a_savepoint_at_the_deadline_leaves_nothing_for_the_next_commit(
+    proxy: Proxy, admin: Admin
+) -> None:
+    from django.db import transaction
+
+    from .django_project.models import Note
+
+    def add(text: str) -> None:
+        try:
+            Note.objects.create(text=text)
+            with transaction.atomic():
+                Note.objects.create(text=f"{text} too")
+            transaction.commit()
+        except BaseException:
+            transaction.rollback()
+            raise
+
+    transaction.set_autocommit(False)
+    try:
+        proxy.passing = lambda: time.sleep(0.1)  # type: ignore[method-assign]
+        with suppress(deadline.DeadlineExceeded), deadline.within(0.25):
+            add("first")
+        proxy.passing = lambda: None  # type: ignore[method-assign]
+        assert texts(admin) in ([], ["first", "first too"])
+        before = texts(admin)
+        add("second")
+    finally:
+        transaction.set_autocommit(True)
+    assert texts(admin) == [*before, "second", "second too"]
 
 
 def _queries() -> None:

@@ -39,6 +39,24 @@ async def backend(engine: Engine) -> int:
     return int(await use(engine, lambda connection: connection.execute(PID).scalar_one()))
 
 
+def test_a_connection_keeps_its_options_beyond_a_deadline(settings: Settings, admin: Admin) -> None:
+    """SQLAlchemy replaced it by one without: what followed in AUTOCOMMIT was rolled back."""
+    admin("create table t (n int)")
+    db = psycopg.Database(settings)
+    engine = create_engine(db)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        mine = connection.execute(PID).scalar_one()
+        connection.rollback()
+        with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.2):
+            connection.execute(sa.text("select pg_sleep(20)"))
+        connection.rollback()
+        connection.execute(sa.text("insert into t values (1)"))
+        assert connection.execute(PID).scalar_one() == mine
+    assert admin("select * from t") == [(1,)]
+    engine.dispose()
+    db.close()
+
+
 @pytest.fixture(params=["psycopg", "asyncpg"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     closing: list[Callable[[], Awaitable[None] | None]] = []
