@@ -224,7 +224,7 @@ class Connection(Joining):
         # The app's own clean-up, and its libraries': Django that could not set autocommit again
         # would never commit what comes next.
         status = self.pgconn.transaction_status
-        ends = gen is not None and (gen.__name__ in _CLEANS or _settle(self.texts))
+        ends = gen is not None and (getattr(gen, "__name__", "") in _CLEANS or _settle(self.texts))
         if ends or status == pq.TransactionStatus.INERROR:
             return deadline.CLEANUP
         if status == pq.TransactionStatus.INTRANS and remaining <= 0:
