@@ -2,8 +2,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -271,6 +272,29 @@ def test_a_commit_that_is_confirmed_after_the_deadline_is_no_failure(
         backend(db)
         db.close()
     assert admin("select * from t") == [(1,)]
+
+
+def test_the_end_of_a_pipeline_after_the_deadline_is_no_commit(
+    settings: Settings, admin: Admin
+) -> None:
+    """In autocommit it is: of what the pipeline has sent, and what nobody waited for."""
+    admin("create table t (n int)")
+
+    def late() -> Iterator[tuple[int]]:
+        yield (1,)
+        time.sleep(0.3)
+        yield (2,)
+
+    db = Database(settings)
+    with suppress(ConnectionLost), db.connection() as connection:
+        connection.autocommit = True
+        with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.2):
+            connection.cursor().executemany("insert into t values (%s)", late())
+    assert admin("select * from t") == []
+    with db.connection() as connection:
+        connection.cursor().executemany("insert into t values (%s)", [(3,), (4,)])
+    assert admin("select * from t") == [(3,), (4,)]
+    db.close()
 
 
 def test_quick_statements_of_a_transaction_do_not_go_on_for_ever(settings: Settings) -> None:

@@ -488,6 +488,43 @@ def test_a_commit_that_flushes_is_seen(kind: str, settings: Settings, admin: Adm
     assert admin("select count(*) from note") == [(2,)]
 
 
+def test_a_session_that_has_begun_before_the_work_is_watched_too(
+    settings: Settings, admin: Admin
+) -> None:
+    """Such as one that is told its tenant first."""
+    admin("create table counter (n int not null)")
+    db = sunup.psycopg.Database(settings)
+    engine = create_engine(db)
+    runs: list[int] = []
+
+    class Tenants:
+        @contextmanager
+        def begin(self) -> Iterator[Session]:
+            with sessionmaker(engine).begin() as session:
+                session.execute(sqlalchemy.text("select set_config('app.tenant', '1', true)"))
+                yield session
+            if len(runs) == 1:
+                raise psycopg.errors.SerializationFailure("of the app's own")
+
+    def work(session: Session) -> None:
+        runs.append(1)
+        session.execute(sqlalchemy.text("insert into counter values (1)"))
+
+    def hides(session: Session) -> None:
+        with suppress(sqlalchemy.exc.DBAPIError):
+            session.execute(sqlalchemy.text("select 1 / 0"))
+
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        run_transaction(Tenants(), work)
+    assert admin(READ) == [(1,)]
+    with pytest.raises(Swallowed):
+        run_transaction(Tenants(), hides)
+    run_transaction(Tenants(), work)
+    assert admin(READ) == [(1,), (1,)]
+    engine.dispose()
+    db.close()
+
+
 @pytest.mark.parametrize("error", [ConnectionsBusy, DatabaseResuming, deadline.DeadlineExceeded])
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_run_that_there_was_no_time_for_is_a_conflict_unless_its_commit_was_sent(

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from sunup.local import postgres
 
+from ..local.cli.test_dev import free_port
 from .blocks import ROOT, Block, blocks
 
 BIN = Path(sys.executable).parent
@@ -32,7 +32,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: free_port() for name in ("3000", "3001", "5433")}
+        self.ports = {name: str(free_port()) for name in ("3000", "3001", "5433")}
         self.running: subprocess.Popen[bytes] | None = None
         self.log = folder.parent / "running.log"
         self.printed = ""
@@ -120,11 +120,6 @@ class Reader:
 
     def told(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])
 
 
 @pytest.fixture

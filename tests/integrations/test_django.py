@@ -532,6 +532,10 @@ def proxy(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
         database().close()
 
 
+def _refuse(*_: Any) -> None:
+    raise DatabaseResuming("no connection")
+
+
 def _sleep(seconds: float) -> None:
     from django.db import connection
 
@@ -611,10 +615,12 @@ def test_the_hooks_of_a_commit_that_met_the_deadline_are_not_the_next_one_s(
 
 @pytest.mark.parametrize("where", ["a statement", "a commit"])
 def test_a_connection_that_was_closed_at_the_deadline_is_replaced(
-    proxy: Proxy, admin: Admin, where: str
+    proxy: Proxy, admin: Admin, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """It was silent, and what became of its statement is not known."""
-    from django.db import transaction
+    from django.db import close_old_connections, transaction
+
+    from sunup.integrations.django.base import DatabaseWrapper
 
     from .django_project.models import Note
 
@@ -635,8 +641,11 @@ def test_a_connection_that_was_closed_at_the_deadline_is_replaced(
             silent()
             Note.objects.count()
     time.sleep(1.6)
+    with monkeypatch.context() as patch:
+        patch.setattr(DatabaseWrapper, "get_new_connection", _refuse)
+        close_old_connections()  # as at a request's end: none is opened for it
     add("after")
-    assert Note.objects.filter(text__in=["before", "after"]).count() == 2
+    assert [text for text in texts(admin) if text != "lost"] == ["before", "after"]
 
 
 def test_a_commit_whose_answer_was_lost_is_not_hidden_by_a_database_that_cannot_be_reached(
@@ -652,20 +661,17 @@ def test_a_commit_whose_answer_was_lost_is_not_hidden_by_a_database_that_cannot_
 
     runs: list[int] = []
 
-    def refuse(*_: Any) -> None:
-        raise DatabaseResuming("no connection")
-
     def work() -> None:
         runs.append(1)
         Note.objects.create(text="a /* insert into sunup_receipts */")
         if len(runs) == 1:
             raise psycopg.errors.SerializationFailure("others were first")
         proxy.plan = ["answer lost"]
-        monkeypatch.setattr(DatabaseWrapper, "get_new_connection", refuse)
+        patch.setattr(DatabaseWrapper, "get_new_connection", _refuse)
 
-    with pytest.raises(OperationalError), deadline.within(1):
+    lost = pytest.raises(OperationalError)
+    with monkeypatch.context() as patch, lost, deadline.within(1):
         run_transaction(work)
-    monkeypatch.undo()
     assert (len(runs), proxy.met, len(texts(admin))) == (2, ["answer lost"], 1)
 
 
@@ -688,6 +694,30 @@ def test_an_error_before_the_deadline_is_not_lost_in_the_end_of_a_savepoint(
         proxy.passing = lambda: None  # type: ignore[method-assign]
         Note.objects.create(text="b")
     assert texts(admin) == ["a", "b"]
+
+
+@pytest.mark.parametrize("levels", [1, 4])
+def test_the_end_of_nested_blocks_does_not_take_longer_the_more_there_are(
+    proxy: Proxy, admin: Admin, levels: int
+) -> None:
+    from django.db import transaction
+
+    from .django_project.models import Note
+
+    Note.objects.count()
+    began = time.monotonic()
+    with pytest.raises(LookupError), ExitStack() as stack:
+        stack.enter_context(deadline.within(0.2))
+        for _ in range(levels):
+            stack.enter_context(transaction.atomic())
+        Note.objects.create(text="undone")
+        time.sleep(0.2)
+        proxy.passing = lambda: time.sleep(0.45)  # type: ignore[method-assign]
+        raise LookupError
+    assert time.monotonic() - began < 1.9
+    proxy.passing = lambda: None  # type: ignore[method-assign]
+    Note.objects.create(text="next")
+    assert texts(admin) == ["next"]
 
 
 def test_without_autocommit_a_savepoint_at_the_deadline_leaves_nothing_for_the_next_commit(

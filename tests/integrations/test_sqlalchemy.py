@@ -19,6 +19,7 @@ from sunup.integrations.sqlalchemy import create_async_engine, create_engine
 from sunup.settings import Settings
 
 from ..hanging import hanging
+from ..receipts.proxy import proxy_of
 from ..test_psycopg import TERMINATE, Admin
 
 Engine = sa.Engine | AsyncEngine
@@ -55,6 +56,42 @@ def test_a_connection_keeps_its_options_beyond_a_deadline(settings: Settings, ad
     assert admin("select * from t") == [(1,)]
     engine.dispose()
     db.close()
+
+
+def test_a_transaction_that_met_the_deadline_is_not_committed_in_silence(
+    settings: Settings, admin: Admin
+) -> None:
+    admin("create table t (n int)")
+    db = psycopg.Database(settings)
+    engine = create_engine(db)
+    with pytest.raises(sa.exc.PendingRollbackError), engine.begin() as connection:
+        connection.execute(sa.text("insert into t values (1)"))
+        with pytest.raises(deadline.DeadlineExceeded), deadline.within(0.2):
+            connection.execute(sa.text("select pg_sleep(20)"))
+    assert admin("select * from t") == []
+    with engine.begin() as connection:
+        connection.execute(sa.text("insert into t values (2)"))
+    assert admin("select * from t") == [(2,)]
+    engine.dispose()
+    db.close()
+
+
+def test_an_error_is_not_replaced_by_a_rollback_that_nobody_answers(settings: Settings) -> None:
+    with proxy_of(settings) as proxy:
+        db = psycopg.Database(proxy.settings)
+        engine = create_engine(db)
+        with engine.connect() as connection:
+            connection.execute(PID)
+        with pytest.raises(LookupError), deadline.within(0.2), engine.begin() as connection:
+            connection.execute(PID)
+            time.sleep(0.2)
+            proxy.deaf_until = time.monotonic() + 2
+            raise LookupError
+        time.sleep(2)
+        with engine.begin() as connection:
+            connection.execute(PID)
+        engine.dispose()
+        db.close()
 
 
 @pytest.fixture(params=["psycopg", "asyncpg"])

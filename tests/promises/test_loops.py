@@ -76,8 +76,11 @@ class App:
         return status
 
     def sockets(self) -> int:
-        """Of the app's, to the database."""
-        return connected_to(self.aws.aurora.port)
+        """Of the app's, to the database, once one that carried a cancel request is closed."""
+        end = time.monotonic() + 1.5
+        while (found := connected_to(self.aws.aurora.port)) > 1 and time.monotonic() < end:
+            time.sleep(0.02)
+        return found
 
     def holding(self) -> list[Any]:
         """The sessions that are not at rest, once the server has heard of what became of them."""
@@ -274,7 +277,7 @@ def test_nothing_outlives_the_request_and_the_next_one_works(app: App, name: str
     for _ in range(3):
         began = time.monotonic()
         assert app.ask(work, left) in statuses
-        assert time.monotonic() - began < 1.9
+        assert time.monotonic() - began < (1.9 if left < 1 else 5)
         assert app.holding() == []
         assert app.sockets() <= 1
         assert app.ask(plain) == 200

@@ -115,7 +115,7 @@ class Session:
         self.unkept = Change.NOTHING
         # Where the server has none.
         self.savepoints = Savepoints()
-        # How many transactions were committed.
+        # How many transactions were committed, and changes without one.
         self.commits = 0
         # A statement was parsed and not executed: its tables are locked, and the server waits for
         # more without counting the time, until the next statement.
@@ -172,7 +172,7 @@ class Session:
             alone = rolled_back and not effect.several
             if not (alone or (before and effect.rolls_back)):
                 request.note_executed(self.changed, known=True)
-                self.commits += before
+                self.commits += bool(before or self.changed)
             if not after:
                 self._ended()
 

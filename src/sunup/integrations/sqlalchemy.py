@@ -300,7 +300,7 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     error = context.original_exception
     if isinstance(error, DatabaseUnavailable):
         return None
-    closed = False
+    connection, closed = None, False
     if context.connection is not None and not context.connection.invalidated:
         connection = context.connection.connection.driver_connection
         closed = connection is None or bool(connection.is_dead())  # None: taken away
@@ -314,9 +314,10 @@ def _explain(meaning: Meaning, context: Any) -> DatabaseUnavailable | None:
     if lost is not None:
         context.is_disconnect = True
         request.note_failure(lost)
-    elif isinstance(error, DeadlineExceeded) and not closed:
-        # It works: SQLAlchemy would replace it by one without the options that it was given.
-        context.is_disconnect = False
+    elif isinstance(error, DeadlineExceeded) and connection is not None and not closed:
+        # SQLAlchemy would replace it by one without the options that it was given. It works, and
+        # no transaction was lost, of which the block's end would have to tell.
+        context.is_disconnect = not connection.autocommit
     else:
         note_conflict(error)
     return lost

@@ -117,14 +117,19 @@ class _Watched:
         found = getattr(session, "sync_session", None) or getattr(
             session, "sync_connection", session
         )
-        if isinstance(found, OrmSession):
-            event.listen(found, "after_begin", lambda _, __, connection: self._watch(connection))
-        else:
+        if not isinstance(found, OrmSession):
             self._watch(found)
+            return
+        transaction: Any = found.get_transaction()
+        begun = {} if transaction is None else transaction._connections  # noqa: SLF001
+        for connection in {id(each[0]): each[0] for each in begun.values()}.values():
+            self._watch(connection)
+        event.listen(found, "after_begin", lambda _, __, connection: self._watch(connection))
 
     def _watch(self, connection: Any) -> None:
-        mine = connection.connection.driver_connection.session
-        self._sessions.append((mine, mine.commits))
+        mine = getattr(connection.connection.driver_connection, "session", None)
+        if mine is not None:  # another engine than sunup's may be among the session's
+            self._sessions.append((mine, mine.commits))
 
     def finished(self) -> None:
         """Raises `Swallowed` where COMMIT would be a rollback."""

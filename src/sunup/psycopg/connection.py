@@ -65,6 +65,8 @@ class Connection(Joining):
         self.lock: Any = Lock(self._lock_patience)
         # While it is put right: until when, in seconds since the epoch.
         self._cleaning_until: float | None = None
+        # The deadline whose clean-up has taken its time: nothing is waited for any more.
+        self._slow: float | None = None
         self._state: tuple[object, ...] = ()
 
     def begun(self, settings: Settings) -> None:
@@ -168,9 +170,17 @@ class Connection(Joining):
         session = self.session
         refused = session.only_for is not None
         if limit <= 0 or refused:
+            error: BaseException = deadline.DeadlineExceeded()
+            if refused:
+                error = psycopg.InterfaceError(AT_REST)
+            elif self._is_to_end:
+                self.pgconn.finish()
+                if getattr(gen, "__name__", "") == "_rollback_gen" or _settle(self.texts):
+                    # No deadline: that would hide what is being undone.
+                    error = psycopg.OperationalError("closed at the deadline, and so rolled back")
             gen.close()
             self.texts.clear()
-            raise psycopg.InterfaceError(AT_REST) if refused else deadline.DeadlineExceeded
+            raise error
         if self.ahead and session.joined and not session.active:
             self._send_ahead()
         if session.savepoints.spoiled and self._cleaning_until is None:
@@ -192,14 +202,16 @@ class Connection(Joining):
                 try:
                     result = super().wait(gen, interval, ends)
                 except errors._WaitTimeout:  # noqa: SLF001
+                    if limit == deadline.CLEANUP:
+                        self._slow = deadline.at()
                     confirmed, result = self._interrupt(gen)
-                    if confirmed is not _DONE or not _settle(self.texts):
+                    if not self._has_settled(gen, confirmed):
                         raise self._overrun() from None
         except BaseException as error:
             self._ended(gen, status, confirmed or error)
             raise
         else:
-            self._ended(gen, status, None)
+            self._ended(gen, status, confirmed if self.closed else None)
             return result
         finally:
             session.active -= 1
@@ -225,11 +237,29 @@ class Connection(Joining):
         # would never commit what comes next.
         status = self.pgconn.transaction_status
         ends = gen is not None and (getattr(gen, "__name__", "") in _CLEANS or _settle(self.texts))
+        if self._pipeline is not None and self.autocommit:
+            ends = False  # its end is a commit
         if ends or status == pq.TransactionStatus.INERROR:
-            return deadline.CLEANUP
+            return deadline.CLEANUP if self._slow != limit or status not in _IN_TRANSACTION else 0.0
         if status == pq.TransactionStatus.INTRANS and remaining <= 0:
             remaining = min(deadline.CLEANUP, remaining + deadline.GRACE + deadline.CLEANUP)
         return max(0.0, remaining)
+
+    @property
+    def _is_to_end(self) -> bool:
+        """Whether nothing is left but to close it, after the deadline."""
+        if self._pipeline is not None and self.autocommit:
+            return True  # what it has sent would be committed
+        status = self.pgconn.transaction_status
+        return status in _IN_TRANSACTION and self._slow is not None and self._slow == deadline.at()
+
+    def _has_settled(self, gen: Any, confirmed: BaseException) -> bool:
+        """Whether what was interrupted only keeps or undoes, and has."""
+        if not self.closed:
+            return confirmed is _DONE and _settle(self.texts)
+        # Nothing of it is left. (The end of psycopg's own block has more to tell.)
+        own = getattr(gen, "__name__", "") == "_exit_gen"
+        return bool(self.texts) and not own and _undo(self.texts)
 
     def _lock_patience(self) -> float:
         limit = self._patience()
@@ -240,11 +270,11 @@ class Connection(Joining):
             return psycopg.OperationalError("no answer in time")
         return deadline.DeadlineExceeded()
 
-    def _interrupt(self, gen: Any) -> tuple[BaseException | None, Any]:
+    def _interrupt(self, gen: Any) -> tuple[BaseException, Any]:
         """Cancel the statement under way on the server; what it ended with, and its result."""
         if not self.session.engine.cancels:
             self.pgconn.finish()
-            return None, None
+            return _UNKNOWN, None
         try:
             self.cancel_safe(timeout=_CANCELLING)
             result = waiting.wait(gen, self.pgconn.socket, interval=_BRIEF, timeout=_CANCELLING)
@@ -254,7 +284,7 @@ class Connection(Joining):
             self.pgconn.finish()  # what became of it is not known
             if not isinstance(error, Exception):
                 raise
-            return None, None
+            return _UNKNOWN, None
         return _DONE, result
 
     def _ended(self, gen: Any, status: int, error: BaseException | None) -> None:
@@ -359,5 +389,13 @@ def _settle(texts: list[str]) -> bool:
     )
 
 
+def _undo(texts: list[str]) -> bool:
+    """Whether these only undo."""
+    steps = [step_of(text) or ("rollback" if effect_of(text).rolls_back else "",) for text in texts]
+    return all(step[0] == "rollback" for step in steps)
+
+
 # A statement that ended well although it was to be cancelled.
 _DONE = BaseException()
+# One whose connection was closed under it.
+_UNKNOWN = BaseException()

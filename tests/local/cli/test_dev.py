@@ -41,12 +41,18 @@ def app() -> Iterator[Path]:
         yield target
 
 
+# Given to a test of this process.
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """Below those that the system gives to whoever asks for any: it stays free until it is used."""
     while True:
         port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        if port not in _given:
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                _given.add(port)
+                return port
 
 
 def sunup(*arguments: object) -> subprocess.Popen[str]:

@@ -107,6 +107,15 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             self.close()
         super().ensure_connection()
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """As in Django; a connection that was lost is not replaced to be closed."""
+        self._forget_taken()
+        connection = self.connection
+        if connection is not None and connection.closed and not self._in_atomic_block:
+            self.close()
+        else:
+            super().close_if_unusable_or_obsolete()
+
     def _forget_taken(self) -> None:
         """Start over after a request whose end has taken the connection away, `atomic()` or not."""
         connection = self.__dict__.get("connection")
