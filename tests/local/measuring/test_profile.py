@@ -91,6 +91,21 @@ def test_an_import_costs_what_only_it_leads_to() -> None:
     assert prices["json"].chain == ("app", "web", "json")
 
 
+def test_a_stall_in_the_midst_of_an_import_is_not_its_price() -> None:
+    """The machine did something else meanwhile, in each start somewhere else."""
+    stalled = [list(each) for each in ENTRIES]
+    stalled[6][5] = 0.75  # ssl, 0.4 s late
+    quiet = [list(each) for each in ENTRIES]
+    quiet[4][4] = 0.35  # json began earlier: it is longer here
+    graph = of(*ENTRIES, edges=EDGES)
+    found = imports.dearest(of(*stalled), graph, others=[of(*quiet)])
+    prices = {each.module: each for each in found}
+    assert prices["ssl"].saved == pytest.approx(0.1)
+    assert prices["ssl"].own == pytest.approx(0.1)
+    assert prices["json"].saved == pytest.approx(0.2)
+    assert imports.dearest(of(*stalled), graph)[0].module == "ssl"
+
+
 def test_what_another_leads_to_anyway_is_told() -> None:
     found = of(*ENTRIES)
     prices = {each.module: each for each in imports.dearest(found, of(*ENTRIES, edges=EDGES))}

@@ -78,9 +78,9 @@ def measure(
             ]
             tell("Looking into INIT")
             own = _own(project, aws.functions.function.code)
-            found, seen = _profiles(sandbox, own)
+            (found, *others), seen = _profiles(sandbox, own)
             results = [measured(each, samples[each], prices) for each in sorted(samples)]
-            dearest = imports.dearest(found, seen)
+            dearest = imports.dearest(found, seen, others=others)
             factories = tuple(re.findall(r"(\w+)\(\)$", project.app))
             adviser = advice.Adviser(found, own, aws.functions.function.code, factories)
             words = [adviser.advice_for(each) for each in dearest]
@@ -134,13 +134,15 @@ def _samples(
     return samples
 
 
-def _profiles(sandbox: Sandbox, own: frozenset[str]) -> tuple[profile.Profile, profile.Profile]:
-    """The quickest of a few starts, which was disturbed least; and one with who imports whom."""
+def _profiles(
+    sandbox: Sandbox, own: frozenset[str]
+) -> tuple[list[profile.Profile], profile.Profile]:
+    """A few starts, first the quickest, which was disturbed least; one with who imports whom."""
     with tempfile.TemporaryDirectory(prefix="sunup-measure-") as name:
         file = Path(name) / "profile.json"
         read = [profile.read(*sandbox.profile(file, edges=False), own) for _ in range(_PROFILES)]
         graph = profile.read(*sandbox.profile(file, edges=True), own)
-    return min(read, key=lambda each: each.init), graph
+    return sorted(read, key=lambda each: each.init), graph
 
 
 def _own(project: Project, code: Path) -> frozenset[str]:
