@@ -201,7 +201,7 @@ def test_a_deadline_ends_the_wait_but_not_the_waking(settings: Settings) -> None
         began = time.monotonic()
         with deadline.within(0.3), pytest.raises(DatabaseResuming):
             backend(db)
-        assert 0.25 < time.monotonic() - began < 0.6
+        assert 0.25 < time.monotonic() - began < 2.5
         server.awake.set()
         with deadline.within(5):
             assert backend(db) > 0

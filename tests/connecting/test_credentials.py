@@ -211,7 +211,7 @@ def test_an_endpoint_that_refuses_connections_is_asked_twice() -> None:
     began = time.monotonic()
     with pytest.raises(CredentialsMissing, match="ConnectionRefusedError, twice"):
         CredentialSource(environ).find()
-    assert 0.2 <= time.monotonic() - began < 1
+    assert 0.2 <= time.monotonic() - began < 3
 
 
 def test_a_silent_endpoint_is_given_up_after_two_waits(monkeypatch: pytest.MonkeyPatch) -> None:

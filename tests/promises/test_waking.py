@@ -106,7 +106,7 @@ def test_what_needs_no_database_does_not_wait_for_it_nor_wake_it_later(emulate: 
     asleep(aws)
     reply, took = timed(f"{aws.url}/health")
     assert reply.status_code == 200
-    assert took < 1
+    assert took < 5
     assert aws.state()["aurora"]["state"] == "asleep"
 
 

@@ -25,16 +25,16 @@ def wait_for(aws: Emulator, wanted: str) -> None:
 
 
 def test_an_inactive_cluster_refuses_at_once_and_wakes(emulate: Emulate) -> None:
-    aws = emulate(engine="dsql", dsql=DsqlOptions(wake_seconds=0.5))
+    aws = emulate(engine="dsql", dsql=DsqlOptions(wake_seconds=2))
     aws.do("aurora/pause")
     assert status(aws) == "INACTIVE"
     began = time.monotonic()
     with pytest.raises(psycopg.OperationalError, match=WAKING):
         connect(aws)
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 1.5
     with pytest.raises(psycopg.OperationalError, match=WAKING):
         connect(aws)  # it wakes still
-    time.sleep(0.6)
+    time.sleep(2.1)
     assert works(aws)
 
 
