@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from sunup import deadline, request
+from sunup.adapter.handler import Handler
 from sunup.connecting.credentials import CredentialSource
 from sunup.connecting.waking import Waking
 from sunup.failures import (
@@ -27,6 +28,8 @@ from sunup.psycopg.attempt import connect
 from sunup.psycopg.lock import Lock
 from sunup.settings import Settings, SettingsError
 
+from .adapter.test_events import event_2
+from .adapter.test_handler import Context
 from .hanging import hanging
 from .receipts.proxy import proxy_of
 from .sockets import connected_to
@@ -265,7 +268,7 @@ def test_a_commit_that_is_confirmed_after_the_deadline_is_no_failure(
         db = Database(proxy.settings)
         with db.connection() as connection, connection.transaction(), deadline.within(5):
             connection.execute("insert into t values (1)")
-            proxy.passing = lambda: time.sleep(0.4)  # type: ignore[method-assign]
+            proxy.passing = lambda: time.sleep(0.3)  # type: ignore[method-assign]
             with deadline.within(0.2):
                 connection.execute("savepoint a")  # known to be done, though late
             proxy.passing = lambda: None  # type: ignore[method-assign]
@@ -295,6 +298,64 @@ def test_the_end_of_a_pipeline_after_the_deadline_is_no_commit(
         connection.cursor().executemany("insert into t values (%s)", [(3,), (4,)])
     assert admin("select * from t") == [(3,), (4,)]
     db.close()
+
+
+class Silent(Exception):
+    """What the app raises past its deadline."""
+
+
+@pytest.mark.parametrize("how", ["late", "silent", "a pipeline"])
+def test_what_a_deadline_s_clean_up_leaves_is_not_the_next_request_s(
+    settings: Settings, admin: Admin, how: str
+) -> None:
+    admin("create table t (n int)")
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        with db.connection() as connection:
+            if environ["PATH_INFO"] != "/plain":
+                work(connection)
+            connection.execute("insert into t values (1)")
+        start_response("200 OK", [])
+        return []
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        if how == "a pipeline":
+            connection.autocommit = True
+            connection.cursor().executemany("insert into t values (%s)", late())
+        connection.execute("insert into t values (2)")
+        time.sleep(0.25)
+        if how == "late":
+            proxy.passing = lambda: time.sleep(0.45)  # type: ignore[method-assign]
+        else:
+            proxy.deaf_until = time.monotonic() + 1
+        raise Silent
+
+    def late() -> Iterator[tuple[int]]:
+        yield (2,)
+        time.sleep(0.25)
+        yield (2,)
+
+    def ask(path: str, left: float) -> int:
+        event = event_2()
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        status: int = handler(event, Context(1 + left))["statusCode"]
+        return status
+
+    with proxy_of(settings) as proxy:
+        db = Database(replace(proxy.settings, pool_size=1))
+        handler = Handler(app)
+        for count in (1, 2):
+            assert ask("/plain", 9) == 200
+            assert ask("/late", 0.2) in (500, 503)
+            proxy.passing = lambda: None  # type: ignore[method-assign]
+            time.sleep(max(0.0, proxy.deaf_until - time.monotonic()))
+            assert ask("/plain", 9) == 200
+            admin(TERMINATE)  # as if frozen: the server ends the session meanwhile
+            assert ask("/plain", 9) == 200
+            assert len(admin(SESSIONS)) == 1
+            assert admin("select n, count(*) from t group by n") == [(1, 3 * count)]
+        handler.close()
+        db.close()
 
 
 def test_quick_statements_of_a_transaction_do_not_go_on_for_ever(settings: Settings) -> None:

@@ -145,6 +145,16 @@ def runner(request: pytest.FixtureRequest, settings: Settings, admin: Admin) -> 
     return Runner(request.param, settings)
 
 
+@contextmanager
+def requested() -> Iterator[request.Request]:
+    current = request.Request("POST", "/count")
+    token = request.begin(current)
+    try:
+        yield current
+    finally:
+        request.end(token)
+
+
 def add_one() -> Work:
     """Read, think, write: what loses an update where nobody looks after it."""
     found = yield READ
@@ -183,14 +193,9 @@ def test_when_time_is_up_it_is_told_that_nothing_was_changed(runner: Runner, adm
         admin("update counter set n = n + 100")
         yield f"update counter set n = {found + 1}"
 
-    current = request.Request("POST", "/count")
-    token = request.begin(current)
-    try:
-        refused = pytest.raises(TransactionConflict, match=r"refused \d+ times in")
-        with refused as caught, deadline.within(2):
-            runner.run(always_late)
-    finally:
-        request.end(token)
+    refused = pytest.raises(TransactionConflict, match=r"refused \d+ times in")
+    with requested() as current, refused as caught, deadline.within(2):
+        runner.run(always_late)
     assert caught.value.nothing_executed
     assert current.executed == "no"
     assert len(runs) >= 3
@@ -216,14 +221,9 @@ def test_a_later_run_that_meets_the_deadline_is_not_why_the_work_was_not_done(
         admin("update counter set n = n + 100")
         yield f"update counter set n = {found + 1}"
 
-    current = request.Request("POST", "/count")
-    token = request.begin(current)
-    try:
-        refused = pytest.raises(TransactionConflict, match="refused once in")
-        with refused as caught, deadline.within(2):
-            runner.run(late_and_slow)
-    finally:
-        request.end(token)
+    refused = pytest.raises(TransactionConflict, match="refused once in")
+    with requested() as current, refused as caught, deadline.within(2):
+        runner.run(late_and_slow)
     assert caught.value.nothing_executed
     assert (len(runs), current.executed) == (2, "no")
     runner.run(add_one)
@@ -264,12 +264,8 @@ def test_what_went_well_at_last_leaves_only_a_count(runner: Runner, admin: Admin
             admin("update counter set n = n + 100")
         yield f"update counter set n = {found + 1}"
 
-    current = request.Request("POST", "/count")
-    token = request.begin(current)
-    try:
+    with requested() as current:
         runner.run(late_once)
-    finally:
-        request.end(token)
     assert runs == [0, 100]
     assert admin(READ) == [(101,)]
     fields = current.log_fields(200)

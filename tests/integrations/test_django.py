@@ -445,6 +445,19 @@ def test_what_follows_a_commit_is_not_a_reason_to_run_again(
     assert environment
 
 
+def _read_and_write(meanwhile: Callable[[], None]) -> None:
+    from django.db import connection
+
+    from .django_project.models import Note
+
+    with connection.cursor() as cursor:
+        cursor.execute("set transaction isolation level repeatable read")
+    note = Note.objects.get()
+    meanwhile()
+    note.text = "ours"
+    note.save()
+
+
 def test_a_conflict_that_was_got_over_is_not_the_request_s_failure(
     environment: dict[str, str], admin: Admin
 ) -> None:
@@ -459,20 +472,15 @@ def test_a_conflict_that_was_got_over_is_not_the_request_s_failure(
     Note.objects.create(text="first")
     connection.close()
 
-    def work() -> None:
+    def others() -> None:
         runs.append(1)
-        with connection.cursor() as cursor:
-            cursor.execute("set transaction isolation level repeatable read")
-        note = Note.objects.get()
         if len(runs) == 1:
             admin.execute("update django_project_note set text = 'theirs'")
-        note.text = "ours"
-        note.save()
 
     current = request.Request("POST", "/")
     token = request.begin(current)
     try:
-        run_transaction(work)
+        run_transaction(lambda: _read_and_write(others))
     finally:
         request.end(token)
         current.finish()
@@ -496,19 +504,14 @@ def test_a_later_run_that_meets_the_deadline_is_not_why_the_work_was_not_done(
     Note.objects.create(text="first")
     connection.close()
 
-    def work() -> None:
+    def others() -> None:
         runs.append(1)
-        with connection.cursor() as cursor:
-            cursor.execute("set transaction isolation level repeatable read")
-            note = Note.objects.get()
-            if len(runs) == 2:
-                cursor.execute("select pg_sleep(20)")
+        if len(runs) == 2:
+            _sleep(20)
         admin.execute("update django_project_note set text = 'theirs'")
-        note.text = "ours"
-        note.save()
 
     with pytest.raises(TransactionConflict, match="refused once in"), deadline.within(2):
-        run_transaction(work)
+        run_transaction(lambda: _read_and_write(others))
     assert len(runs) == 2
     run_transaction(lambda: Note.objects.update(text="at last"))
     connection.close()

@@ -174,12 +174,12 @@ class Database:
         began, doubtful, retries = time.time(), request.doubts(), None
         mine: Any
         while True:
-            sent, mine = single, None
+            sent, mine = False, None
             try:
                 async with (
                     self.connection() if single else self.transaction(isolation=isolation)
                 ) as connection:
-                    mine = connection
+                    mine, sent = connection, single
                     result = await work(connection)
                     mine.session.check_not_aborted()
                     sent = True
@@ -190,7 +190,6 @@ class Database:
 
                 retries = retries or Retries(began, doubtful)
                 broken = mine is not None and bool(mine.is_closed())
-                sent = sent and mine is not None
                 pause = retries.pause_after(error, broken=broken, sent=sent)
                 if pause is None:
                     raise

@@ -13,22 +13,21 @@ from django.db.backends.postgresql.client import DatabaseClient
 from django.db.utils import DatabaseErrorWrapper
 from django.dispatch import receiver
 from django.utils.functional import cached_property
-from psycopg import InterfaceError, IsolationLevel
+from psycopg import IsolationLevel
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
 from sunup import nearby, request
 from sunup.connecting import timing
 from sunup.connecting.retrying import note_conflict
-from sunup.connecting.savepoints import SPOILED
 from sunup.connecting.waking import PING_TIMEOUT
-from sunup.deadline import DeadlineExceeded
 from sunup.psycopg.cursor import Telling
 from sunup.psycopg.meaning import MEANING
 from sunup.psycopg.probe import ping
 from sunup.settings import Settings, on_lambda
 
 from . import Connection, close_all, database
+from .recovering import Recovering
 
 
 class Cursor(Telling, postgresql.Cursor):
@@ -70,7 +69,7 @@ class Client(DatabaseClient):
             wrapper.settings_dict = before
 
 
-class DatabaseWrapper(postgresql.DatabaseWrapper):
+class DatabaseWrapper(Recovering):
     """One connection of one thread, as Django wants it."""
 
     client_class = Client
@@ -83,50 +82,6 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             self.settings_dict["NAME"] = nearby.settings().database
         self.execute_wrappers.append(_count)
         self.lost = False
-
-    @property
-    def in_atomic_block(self) -> bool:
-        """Whether `atomic()` is open: not one of a request that has ended."""
-        self._forget_taken()
-        return self._in_atomic_block
-
-    @in_atomic_block.setter
-    def in_atomic_block(self, value: bool) -> None:
-        self._in_atomic_block = value
-
-    def ensure_connection(self) -> None:
-        """Connect, unless there is a connection: one that was taken away or closed is none."""
-        self._forget_taken()
-        connection = self.connection
-        if (
-            connection is not None
-            and connection.closed
-            and self.autocommit  # else it was in the midst of a transaction
-            and not self._in_atomic_block
-        ):
-            self.close()
-        super().ensure_connection()
-
-    def close_if_unusable_or_obsolete(self) -> None:
-        """As in Django; a connection that was lost is not replaced to be closed."""
-        self._forget_taken()
-        connection = self.connection
-        if connection is not None and connection.closed and not self._in_atomic_block:
-            self.close()
-        else:
-            super().close_if_unusable_or_obsolete()
-
-    def _forget_taken(self) -> None:
-        """Start over after a request whose end has taken the connection away, `atomic()` or not."""
-        connection = self.__dict__.get("connection")
-        if connection is not None and connection.taken:
-            self.connection = None
-            self._in_atomic_block = False
-            self.savepoint_ids = []
-            self.atomic_blocks = []
-            self.needs_rollback = False
-            self.run_on_commit = []
-            self.closed_in_transaction = False
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         """Wait for a connection until the request's deadline. Raises a `DatabaseUnavailable`."""
@@ -167,54 +122,6 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
             connection.keeper = None
             idle = connection.info.transaction_status == TransactionStatus.IDLE
             database(*self._key).pool().release(connection, keep=idle and not self.lost)
-
-    def rollback(self) -> None:
-        """As in Django; raises psycopg's `InterfaceError` where nobody would hear of it.
-
-        That is `atomic()` which ends well, with one in it that could not be undone alone: Django
-        rolls it back without a word. Not one of Django's exceptions, which `atomic()` would hide.
-        """
-        connection = self.connection
-        silent = sys.exception() is None and connection is not None
-        spoiled = silent and connection.session.savepoints.spoiled
-        gone = connection is not None and connection.closed
-        if gone and not self.in_atomic_block and not self.settings_dict["AUTOCOMMIT"]:
-            self.close()  # the transaction ended with it
-        try:
-            super().rollback()
-        except DeadlineExceeded:
-            self.close()  # as `atomic()` does after an error
-            if silent:
-                raise
-        if spoiled:
-            raise InterfaceError(SPOILED)
-
-    def _commit(self) -> None:
-        try:
-            super()._commit()  # type: ignore[misc]
-        except BaseException:
-            # `atomic()` knows nothing of what is no error: the hooks would be the next one's.
-            self.run_on_commit = []
-            self.run_commit_hooks_on_set_autocommit_on = False
-            raise
-
-    def set_autocommit(self, autocommit: bool, *arguments: Any, **options: Any) -> None:  # noqa: FBT001
-        """As in Django; but the end of `atomic()` does not replace a connection that was lost.
-
-        The next one begins so; to wait for it would hide what `atomic()` ended with.
-        """
-        lost = self.connection is None or self.connection.closed
-        if not (lost and autocommit and self.settings_dict["AUTOCOMMIT"]):
-            super().set_autocommit(autocommit, *arguments, **options)
-            return
-        self.validate_no_atomic_block()
-        hooks = self.run_on_commit
-        self.close()
-        self.autocommit = True
-        if self.run_commit_hooks_on_set_autocommit_on:
-            self.run_on_commit = hooks
-            self.run_and_clear_commit_hooks()
-            self.run_commit_hooks_on_set_autocommit_on = False
 
     def close_pool(self) -> None:
         """Close what rests of this database: Django's tests are about to copy it, or to drop it."""
