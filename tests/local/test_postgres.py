@@ -1,14 +1,17 @@
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from sunup.local import postgres
-from sunup.local.postgres.folder import make_socket_folder, socket_of
+from sunup.local.postgres.folder import socket_of
 
 
 @pytest.fixture
@@ -88,23 +91,92 @@ def test_a_deep_folder_has_its_socket_elsewhere(folder: Path) -> None:
     assert not Path(variables["DB_HOST"]).exists()
 
 
-def test_a_long_path_s_socket_is_at_the_same_place_each_time_and_nobody_else_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of data whose socket is in `tmp_path`."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    data = tmp_path / ("long" * 30)
-    made = socket_of(data)
-    assert (made.parent, made) == (tmp_path, socket_of(data))
-    assert socket_of(tmp_path / ("else" * 30)) != made
-    for _ in range(2):  # the second time left by a run that was killed
-        make_socket_folder(made)
-        assert made.stat().st_mode & 0o777 == 0o700
-    made.rmdir()
-    made.symlink_to("/")
+    return tmp_path / ("deep" * 10) / ("deeper" * 10) / "pg"
+
+
+def test_a_long_path_s_socket_is_at_the_same_place_each_time(deep: Path, tmp_path: Path) -> None:
+    socket = socket_of(deep)
+    assert socket.parent == tmp_path
+    assert socket_of(deep.parent / "else") != socket
+    for _ in range(2):
+        with postgres.running(deep, durable=False) as variables:
+            assert variables["DB_HOST"] == str(socket)
+            assert socket.stat().st_mode & 0o777 == 0o700
+            assert run(variables, "select 1") == [(1,)]
+        assert not socket.exists()
+        socket.mkdir(mode=0o700)  # as a run whose watcher was killed leaves it
+        (socket / ".s.PGSQL.5432").touch()
+
+
+@pytest.mark.parametrize("there", ["link", "file"])
+def test_a_socket_s_folder_that_is_not_ours_is_refused_and_stays(
+    deep: Path, tmp_path: Path, there: str
+) -> None:
+    socket, theirs = socket_of(deep), tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious").touch()
+    if there == "link":
+        socket.symlink_to(theirs)
+    else:
+        socket.touch()
     with pytest.raises(postgres.PostgresFailed, match="belongs to somebody else"):
-        make_socket_folder(made)
-    made.unlink()
-    make_socket_folder(made)
+        postgres.running(deep, durable=False).__enter__()
+    assert os.path.lexists(socket)
+    assert (theirs / "precious").exists()
+    socket.unlink()
+    with postgres.running(deep, durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_a_socket_s_folder_that_another_makes_meanwhile_is_refused_and_stays(
+    deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = socket_of(deep)
+    start = subprocess.run
+
+    def first_another(*arguments: Any, **options: Any) -> Any:
+        socket.symlink_to(tmp_path)
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "run", first_another)
+    with pytest.raises(postgres.PostgresFailed, match=rf"{socket}: belongs to somebody else"):
+        postgres.running(deep, durable=False).__enter__()
+    monkeypatch.undo()
+    assert socket.is_symlink()
+    assert deep.parent.exists()
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_interrupted_while_the_server_starts_nothing_is_left(
+    deep: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    start = subprocess.run
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        if after:
+            start(*arguments, **options)
+        raise KeyboardInterrupt
+
+    socket, thrown = socket_of(deep), deep.parent
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        postgres.running(deep, thrown=thrown).__enter__()
+    assert not socket.exists()
+    assert thrown.exists() is not after  # without a watcher it is the caller's to remove
+    monkeypatch.setattr(subprocess, "run", start)
+    with postgres.running(deep, durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_a_socket_s_folder_is_gone_before_the_data_that_are_thrown_away(deep: Path) -> None:
+    with postgres.running(deep, durable=False, thrown=deep.parent):
+        for number in range(5_000):
+            (deep.parent / str(number)).touch()
+    assert not socket_of(deep).exists()
 
 
 def test_a_setting_of_libpq_s_in_the_environment_leads_nowhere(

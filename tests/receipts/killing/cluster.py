@@ -13,7 +13,7 @@ import psutil
 import psycopg
 
 from sunup.local import servers
-from sunup.local.postgres import folder
+from sunup.local.postgres import folder, watcher
 
 from .processes import gone, kill, kill_all, working_in
 
@@ -46,7 +46,7 @@ class Cluster:
         self.binaries = servers.find()
         # Not in the data: a standby's are a copy of these.
         self.host = data.with_suffix(".socket")
-        folder.make_socket_folder(self.host)
+        watcher.make_own(str(self.host), folder.account())
         self.settings = settings or {}
         self._postmaster: subprocess.Popen[bytes] | None = None
         # Held while it is brought down and up again: one fault of the whole server at a time.

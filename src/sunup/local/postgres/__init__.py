@@ -136,10 +136,8 @@ def _start(
     _check(data, binaries)
     made = folder.prepare(data, binaries)
     socket = Path(settings["unix_socket_directories"])
-    left = [] if thrown is None else [thrown]
     if socket != data:
-        folder.make_socket_folder(socket)
-        left.append(socket)
+        folder.check_socket_folder(socket)
     pairs = [f"{name}={value}" for name, value in settings.items()]
     plan: watcher.Plan = {
         "folder": str(data.parent),
@@ -152,9 +150,11 @@ def _start(
             *(str(binaries.folder / "postgres"), "-D", str(data)),
             *(each for pair in pairs for each in ("-c", pair)),
         ],
+        # Made by who removes it: we may be interrupted before there is a watcher.
+        "socket": "" if socket == data else str(socket),
         "pid": folder.orphan(data),
         "note": "" if note is None else os.path.relpath(note, data.parent),
-        "thrown": [str(each) for each in left],
+        "thrown": "" if thrown is None else str(thrown),
     }
     environ = {name: value for name, value in os.environ.items() if name not in OF_LIBPQ}
     with place.log.open("wb") as log:

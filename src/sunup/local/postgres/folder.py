@@ -4,7 +4,6 @@ import hashlib
 import os
 import pwd
 import shutil
-import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import psutil
 
 from sunup.local.servers import Binaries
 
+from . import watcher
 from .failure import PostgresFailed
 
 # Of the 107 bytes that a Unix socket's path may have (unix(7)); macOS has 103.
@@ -112,19 +112,10 @@ def socket_of(data: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"sunup-{os.geteuid()}-{digest}"
 
 
-def make_socket_folder(folder: Path) -> None:
-    """Make it, or see that it is ours: somebody else's would wait for our passwords.
-
-    Raises `PostgresFailed` and `OSError`.
-    """
-    owner = account()
-    uids = {os.geteuid(), owner.get("user", os.geteuid())}
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if found.st_uid not in uids or not stat.S_ISDIR(found.st_mode):
+def check_socket_folder(folder: Path) -> None:
+    """Raise `PostgresFailed` where somebody else has it: he would wait for our passwords."""
+    if watcher.is_others(str(folder), account()):
         raise PostgresFailed(
             f"{folder} belongs to somebody else",
             "Take it away, or let TMPDIR name a folder of your own.",
         )
-    _own(folder, owner)

@@ -5,11 +5,13 @@ A script with the standard library only: `python watcher.py DATA`, and on its st
 user is left; its own lock, which it inherits, says for as long as it lives that the server does.
 """
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -34,9 +36,10 @@ class Plan(TypedDict):
     made: str  # where initdb makes the data, which are then moved to `data`
     data: str
     server: list[str]
+    socket: str  # a folder, made for the server's socket and removed at the end; else nothing
     pid: int  # of a server whose watcher was killed; else 0
     note: str  # a file, removed at the end where its `users` are these
-    thrown: list[str]  # removed at the end
+    thrown: str  # a folder, removed at the end with all that is in it; else nothing
 
 
 class _Process(Protocol):
@@ -93,7 +96,7 @@ class Watcher:
         plan = self._plan
         if plan["pid"]:
             self._wait(lambda: _Adopted(plan["pid"]))
-        elif self._made():
+        elif self._made() and self._may_listen():
             self._wait(lambda: self._start(plan["server"]))
         self._clean()
 
@@ -119,6 +122,16 @@ class Watcher:
             Path(plan["made"]).replace(plan["data"])
         return status == 0
 
+    def _may_listen(self) -> bool:
+        folder = self._plan["socket"]
+        try:
+            if folder:
+                make_own(folder, self._plan["account"])
+        except OSError as error:
+            sys.stderr.write(f"FATAL:  {error.filename or folder}: {error.strerror}\n")
+            return False
+        return True
+
     def _wait(self, start: Callable[[], _Process]) -> int:
         with self._lock:
             if self._ending:
@@ -139,8 +152,35 @@ class Watcher:
             if Path(content["users"]).samefile(plan["users"]):
                 note.unlink()
         left = [plan["made"]] if plan["made"] != plan["data"] else []
-        for each in [*left, *plan["thrown"]]:
+        if plan["socket"] and not is_others(plan["socket"], plan["account"]):
+            left.append(plan["socket"])
+        # Last: our lock is in it, and who finds it gone waits no longer.
+        left += [plan["thrown"]] if plan["thrown"] else []
+        for each in left:
             _remove(each)
+
+
+def is_others(folder: str, account: dict[str, Any]) -> bool:
+    """Whether something is there that is not a folder of ours, or of the server's."""
+    try:
+        found = os.lstat(folder)
+    except FileNotFoundError:
+        return False
+    ours = {os.geteuid(), account.get("user", os.geteuid())}
+    return not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours
+
+
+def make_own(folder: str, account: dict[str, Any]) -> None:
+    """Make it for the server, or see that it is ours: another's would wait for our passwords.
+
+    Raises `OSError`.
+    """
+    with suppress(FileExistsError):
+        Path(folder).mkdir(mode=0o700)
+    if is_others(folder, account):
+        raise PermissionError(errno.EPERM, "belongs to somebody else", folder)
+    if account:
+        os.chown(folder, account["user"], account["group"], follow_symlinks=False)
 
 
 def _remove(folder: str) -> None:
