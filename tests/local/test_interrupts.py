@@ -1,6 +1,9 @@
 """Signals of a command that starts other processes; tests/local/cli/test_interrupts.py has the command."""
 
+import signal
 from pathlib import Path
+
+import pytest
 
 from ..processes import python
 
@@ -28,3 +31,91 @@ print("ended")
 
 def test_a_signal_that_another_thread_was_given_is_seen(tmp_path: Path) -> None:
     assert python(tmp_path, "-c", WAITS).stdout == "ended\n"
+
+
+STARTS = """
+import signal, time
+from sunup.local.interrupts import Interrupts
+
+class Dying:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+class Wrapping:
+    def __set_name__(self, owner, name):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("as Python 3.11") from error
+
+def wrapped():
+    class Owner:
+        attribute = Wrapping()
+
+def lost():
+    Dying()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        pass
+
+def failed():
+    raise ValueError("ours")
+
+interrupts = Interrupts()
+interrupts.install()
+try:
+    with interrupts:
+        {what}()
+except BaseException as error:
+    print(type(error).__name__, flush=True)
+signal.raise_signal(signal.SIGINT)  # what is undone then is not interrupted, where it was before
+print("undone")
+"""
+
+
+@pytest.mark.parametrize("what", ["wrapped", "lost"])
+def test_an_interrupt_that_python_hides_is_one_all_the_same(tmp_path: Path, what: str) -> None:
+    result = python(tmp_path, "-c", STARTS.replace("{what}", what))
+    assert (result.stdout, result.stderr) == ("KeyboardInterrupt\nundone\n", "")
+
+
+def test_an_error_before_any_signal_stays_itself(tmp_path: Path) -> None:
+    result = python(tmp_path, "-c", STARTS.replace("{what}", "failed"))
+    assert result.stdout == "ValueError\n"
+    assert "KeyboardInterrupt" in result.stderr  # the first signal
+
+
+def test_an_error_of_its_own_after_the_start_stays_itself(tmp_path: Path) -> None:
+    after = STARTS.replace("{what}()", "interrupts.started(); Dying(); interrupts.wait(); failed()")
+    result = python(tmp_path, "-c", after)
+    assert (result.stdout, result.stderr) == ("ValueError\nundone\n", "")
+
+
+IMPORTS = """
+import signal, sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sunup.local.cli.commands":
+            signal.raise_signal(signal.SIGINT)
+            print("an exception comes out of it as anything")
+
+sys.meta_path.insert(0, Interrupted())
+sys.argv[1:] = ["env"]
+from sunup.local.cli import main
+{before}
+main()
+"""
+
+
+def test_while_the_command_line_is_imported_a_signal_ends_it_in_silence(tmp_path: Path) -> None:
+    result = python(tmp_path, "-c", IMPORTS.replace("{before}", ""))
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", -signal.SIGINT)
+
+
+def test_a_command_that_was_started_to_ignore_ctrl_c_does(tmp_path: Path) -> None:
+    before = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    result = python(tmp_path, "-c", IMPORTS.replace("{before}", before))
+    assert "anything" in result.stdout
+    assert "SUNUP_APP" in result.stdout
+    assert result.returncode == 0

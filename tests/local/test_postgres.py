@@ -2,11 +2,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -177,6 +179,40 @@ def test_a_socket_s_folder_is_gone_before_the_data_that_are_thrown_away(deep: Pa
         for number in range(5_000):
             (deep.parent / str(number)).touch()
     assert not socket_of(deep).exists()
+
+
+@pytest.mark.parametrize("is_thrown", [False, True])
+def test_a_server_that_does_not_start_says_why(folder: Path, *, is_thrown: bool) -> None:
+    thrown = folder / "thrown"
+    thrown.mkdir()
+    data, away = thrown / "pg", thrown if is_thrown else None
+    with (
+        pytest.raises(postgres.PostgresFailed, match="invalid value for parameter"),
+        postgres.running(data, options={"shared_buffers": "much"}, thrown=away),
+    ):
+        pass
+    end = time.monotonic() + 10
+    while thrown.exists() is is_thrown and time.monotonic() < end:
+        time.sleep(0.02)
+    assert thrown.exists() is not is_thrown
+    with postgres.running(data, durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_a_throwaway_whose_server_ends_stays_until_its_user_does(folder: Path) -> None:
+    thrown = folder / "thrown"
+    with postgres.running(thrown / "pg", durable=False, thrown=thrown):
+        postmaster = psutil.Process(int((thrown / "pg/postmaster.pid").read_text().split()[0]))
+        postmaster.kill()
+        postmaster.wait(10)
+        time.sleep(0.3)
+        assert (thrown / "pg.log").exists()
+    end = time.monotonic() + 10
+    while thrown.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not thrown.exists()
+    with postgres.running(thrown / "pg", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
 
 
 def test_a_setting_of_libpq_s_in_the_environment_leads_nowhere(

@@ -1,20 +1,25 @@
 """Ctrl-C, SIGTERM and SIGHUP for a command that starts other processes."""
 
 import signal
+import sys
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Seconds between looks.
 _LOOKS = 0.2
 
+# Seconds until a lost interrupt is tried again.
+_AGAIN = 0.01
+
 
 class Interrupts:
     """While things start, a signal is a `KeyboardInterrupt`; later it is an event to wait for.
 
-    From then on, while everything ends, further signals change nothing.
+    From then on, while everything ends, further signals change nothing. The block is what starts.
     """
 
     def __init__(self) -> None:
@@ -22,15 +27,32 @@ class Interrupts:
         # put may interrupt its get (Python, "SimpleQueue Objects").
         self._asked: SimpleQueue[int] = SimpleQueue()
         self._starting = True
+        self._started = False
 
     def install(self) -> None:
         """Handle the signals from now on. Only in the main thread."""
         for number in _SIGNALS:
             signal.signal(number, self._handle)
 
+    def __enter__(self) -> Self:
+        self._before = sys.unraisablehook
+        sys.unraisablehook = self._lost
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Whatever the interrupt became on its way is one: Python 3.11 wraps it in a class body."""
+        sys.unraisablehook = self._before
+        if isinstance(error, Exception) and not self._started and not self._asked.empty():
+            raise KeyboardInterrupt from None
+
     def started(self) -> None:
         """What was to be started runs."""
-        self._starting = False
+        self._starting, self._started = False, True
 
     def wait(self) -> None:
         """Until a signal comes, or has come.
@@ -47,3 +69,12 @@ class Interrupts:
         if self._starting:
             self._starting = False  # once: what is undone then is not interrupted
             raise KeyboardInterrupt
+
+    def _lost(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """It came in what Python calls by itself, such as `__del__`, where no error leads out."""
+        if unraisable.exc_type is not KeyboardInterrupt or self._started:
+            self._before(unraisable)
+            return
+        self._starting = True
+        signal.signal(signal.SIGALRM, self._handle)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)

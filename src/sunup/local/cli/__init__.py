@@ -1,10 +1,15 @@
 """The `sunup` command: one module for each subcommand."""
 
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line. Errors are one or two lines and a non-zero exit, never a traceback."""
+    # Not an exception, which comes out of an import as anything: nothing is to be undone yet.
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_default:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if sys.argv[1:] == ["--version"]:
             from sunup import __version__
@@ -20,6 +25,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    if is_default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))

@@ -235,7 +235,8 @@ def emulate(
     )
     printer = EventPrinter(console)
     status = console.status("Starting PostgreSQL, applying migrations ...")
-    with status, Emulator(app_dir if packaged else found.folder, options, listener=printer) as aws:
+    app = app_dir if packaged else found.folder
+    with interrupts, status, Emulator(app, options, listener=printer) as aws:
         interrupts.started()
         status.stop()
         introduce(console, aws, found.tries, binaries)

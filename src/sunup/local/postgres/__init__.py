@@ -142,6 +142,7 @@ def _start(
     plan: watcher.Plan = {
         "folder": str(data.parent),
         "users": place.users.name,
+        "lock": lock.fileno(),
         "account": folder.account(),
         "initdb": [] if folder.version_of(data) else _initdb(made, binaries),
         "made": made.name,

@@ -31,6 +31,7 @@ class Plan(TypedDict):
 
     folder: str  # where the data is
     users: str
+    lock: int  # the file descriptor of the lock that is inherited
     account: dict[str, Any]  # whose the server is: subprocess's arguments
     initdb: list[str]  # nothing where there is data
     made: str  # where initdb makes the data, which are then moved to `data`
@@ -90,9 +91,13 @@ class Watcher:
         self._lock = threading.Lock()
         self._running: _Process | None = None
         self._ending = False
+        self._alone = threading.Event()
 
     def run(self) -> None:
-        """Make the data where there are none, run the server, and clean up after it."""
+        """Make the data where there are none, run the server, and clean up after it.
+
+        One that did not start leaves its words to its users.
+        """
         plan = self._plan
         if plan["pid"]:
             self._wait(lambda: _Adopted(plan["pid"]))
@@ -102,6 +107,7 @@ class Watcher:
 
     def end(self) -> None:
         """Fast shutdown (SIGINT), then immediate (SIGQUIT), as in the PostgreSQL manual."""
+        self._alone.set()
         with self._lock:
             self._ending = True
             running = self._running
@@ -154,10 +160,19 @@ class Watcher:
         left = [plan["made"]] if plan["made"] != plan["data"] else []
         if plan["socket"] and not is_others(plan["socket"], plan["account"]):
             left.append(plan["socket"])
-        # Last: our lock is in it, and who finds it gone waits no longer.
-        left += [plan["thrown"]] if plan["thrown"] else []
         for each in left:
             _remove(each)
+        if plan["thrown"]:
+            self._throw_away(plan["thrown"])
+
+    def _throw_away(self, folder: str) -> None:
+        """After all else: our lock is in it, and who finds it gone waits no longer."""
+        with self._lock:
+            failed = not self._ending
+        if failed:
+            os.close(self._plan["lock"])  # a user that waits for it is told what the log says
+            self._alone.wait()
+        _remove(folder)
 
 
 def is_others(folder: str, account: dict[str, Any]) -> bool:
