@@ -119,3 +119,26 @@ def test_a_command_that_was_started_to_ignore_ctrl_c_does(tmp_path: Path) -> Non
     assert "anything" in result.stdout
     assert "SUNUP_APP" in result.stdout
     assert result.returncode == 0
+
+
+WRITES = """
+import os, signal, tempfile
+from sunup.local.interrupts import Interrupts
+
+unlink = os.unlink
+
+def interrupted(path, **options):
+    signal.raise_signal(signal.SIGINT)
+    unlink(path, **options)
+
+tempfile._os.unlink = interrupted
+Interrupts().install()
+"""
+
+
+def test_what_python_writes_to_find_the_temporary_folder_does_not_stay(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    result = python(tmp_path, "-c", WRITES, environ={"TMPDIR": str(temporary)})
+    assert "KeyboardInterrupt" in result.stderr  # as soon as it could
+    assert list(temporary.iterdir()) == []

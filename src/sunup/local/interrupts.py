@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
@@ -31,6 +32,9 @@ class Interrupts:
 
     def install(self) -> None:
         """Handle the signals from now on. Only in the main thread."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        tempfile.gettempdir()  # the first time it writes a file there, to see whether it can
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number in _SIGNALS:
             signal.signal(number, self._handle)
 
