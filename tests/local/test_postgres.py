@@ -1,19 +1,20 @@
-import os
+import fcntl
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
 import pytest
 
-from sunup.local import postgres
-from sunup.local.postgres.folder import socket_of
+from sunup.local import postgres, servers
+from sunup.local.servers import Binaries
 
 
 @pytest.fixture
@@ -32,6 +33,20 @@ def run(variables: dict[str, str], statement: str) -> list[tuple[object, ...]]:
     ) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def postmaster_of(data: Path) -> psutil.Process:
+    return psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+
+
+def is_held(data: Path) -> bool:
+    """Whether a watcher says that its server runs."""
+    with data.with_name(f"{data.name}.lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_it_is_postgresql_18_and_keeps_its_data(folder: Path) -> None:
@@ -85,132 +100,95 @@ def test_a_folder_of_something_else_is_a_clear_error_and_stays(folder: Path) -> 
     assert (folder / "pg" / "precious").read_text() == "x"
 
 
-def test_a_deep_folder_has_its_socket_elsewhere(folder: Path) -> None:
-    deep = folder / ("d" * 60) / ("e" * 60)
-    with postgres.running(deep, durable=False) as variables:
-        assert not variables["DB_HOST"].startswith(str(deep))
-        assert run(variables, "select 1") == [(1,)]
-    assert not Path(variables["DB_HOST"]).exists()
-
-
-@pytest.fixture
-def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of data whose socket is in `tmp_path`."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path / ("deep" * 10) / ("deeper" * 10) / "pg"
-
-
-def test_a_long_path_s_socket_is_at_the_same_place_each_time(deep: Path, tmp_path: Path) -> None:
-    socket = socket_of(deep)
-    assert socket.parent == tmp_path
-    assert socket_of(deep.parent / "else") != socket
-    for _ in range(2):
-        with postgres.running(deep, durable=False) as variables:
-            assert variables["DB_HOST"] == str(socket)
-            assert socket.stat().st_mode & 0o777 == 0o700
-            assert run(variables, "select 1") == [(1,)]
-        assert not socket.exists()
-        socket.mkdir(mode=0o700)  # as a run whose watcher was killed leaves it
-        (socket / ".s.PGSQL.5432").touch()
-
-
-@pytest.mark.parametrize("there", ["link", "file"])
-def test_a_socket_s_folder_that_is_not_ours_is_refused_and_stays(
-    deep: Path, tmp_path: Path, there: str
-) -> None:
-    socket, theirs = socket_of(deep), tmp_path / "theirs"
-    theirs.mkdir()
-    (theirs / "precious").touch()
-    if there == "link":
-        socket.symlink_to(theirs)
-    else:
-        socket.touch()
-    with pytest.raises(postgres.PostgresFailed, match="belongs to somebody else"):
-        postgres.running(deep, durable=False).__enter__()
-    assert os.path.lexists(socket)
-    assert (theirs / "precious").exists()
-    socket.unlink()
-    with postgres.running(deep, durable=False) as variables:
-        assert run(variables, "select 1") == [(1,)]
-
-
-def test_a_socket_s_folder_that_another_makes_meanwhile_is_refused_and_stays(
-    deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    socket = socket_of(deep)
-    start = subprocess.run
-
-    def first_another(*arguments: Any, **options: Any) -> Any:
-        socket.symlink_to(tmp_path)
-        return start(*arguments, **options)
-
-    monkeypatch.setattr(subprocess, "run", first_another)
-    with pytest.raises(postgres.PostgresFailed, match=rf"{socket}: belongs to somebody else"):
-        postgres.running(deep, durable=False).__enter__()
-    monkeypatch.undo()
-    assert socket.is_symlink()
-    assert deep.parent.exists()
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_interrupted_while_the_server_starts_nothing_is_left(
-    deep: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool
-) -> None:
-    start = subprocess.run
-
-    def interrupted(*arguments: Any, **options: Any) -> None:
-        if after:
-            start(*arguments, **options)
-        raise KeyboardInterrupt
-
-    socket, thrown = socket_of(deep), deep.parent
-    monkeypatch.setattr(subprocess, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        postgres.running(deep, thrown=thrown).__enter__()
-    assert not socket.exists()
-    assert thrown.exists() is not after  # without a watcher it is the caller's to remove
-    monkeypatch.setattr(subprocess, "run", start)
-    with postgres.running(deep, durable=False) as variables:
-        assert run(variables, "select 1") == [(1,)]
-
-
-def test_a_socket_s_folder_is_gone_before_the_data_that_are_thrown_away(deep: Path) -> None:
-    with postgres.running(deep, durable=False, thrown=deep.parent):
-        for number in range(5_000):
-            (deep.parent / str(number)).touch()
-    assert not socket_of(deep).exists()
+def until(is_so: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.02)
+    return is_so()
 
 
 @pytest.mark.parametrize("is_thrown", [False, True])
 def test_a_server_that_does_not_start_says_why(folder: Path, *, is_thrown: bool) -> None:
     thrown = folder / "thrown"
-    thrown.mkdir()
     data, away = thrown / "pg", thrown if is_thrown else None
-    with (
-        pytest.raises(postgres.PostgresFailed, match="invalid value for parameter"),
-        postgres.running(data, options={"shared_buffers": "much"}, thrown=away),
-    ):
-        pass
-    end = time.monotonic() + 10
-    while thrown.exists() is is_thrown and time.monotonic() < end:
-        time.sleep(0.02)
-    assert thrown.exists() is not is_thrown
+    with pytest.raises(postgres.PostgresFailed, match="invalid value for parameter") as raised:
+        postgres.running(data, options={"shared_buffers": "much"}, thrown=away).__enter__()
+    assert raised.value.cure == ("" if is_thrown else f"See {thrown / 'pg.log'}.")
+    assert until(lambda: thrown.exists() is not is_thrown)
     with postgres.running(data, durable=False) as variables:
         assert run(variables, "select 1") == [(1,)]
+
+
+def test_data_that_cannot_be_made_say_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Binaries, "initdb_options", ["--locale=xx_YY"])
+    with pytest.raises(postgres.PostgresFailed, match='invalid locale name "xx_YY"'):
+        postgres.running(folder / "pg").__enter__()
+    monkeypatch.undo()
+    with postgres.running(folder / "pg", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_data_that_are_broken_say_why(folder: Path) -> None:
+    with postgres.running(folder / "pg"):
+        postmaster_of(folder / "pg").kill()
+    assert until(lambda: not is_held(folder / "pg"))
+    for each in (folder / "pg" / "pg_wal").iterdir():
+        if each.is_file():
+            each.unlink()
+    with pytest.raises(postgres.PostgresFailed, match="could not locate a valid checkpoint"):
+        postgres.running(folder / "pg").__enter__()
+    shutil.rmtree(folder / "pg")
+    with postgres.running(folder / "pg", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["initdb", "postgres"])
+@pytest.mark.parametrize("is_thrown", [False, True])
+def test_a_program_that_cannot_be_run_is_named_and_leaves_nothing(
+    folder: Path, name: str, *, is_thrown: bool
+) -> None:
+    found, broken, thrown = servers.find(), folder / "bin", folder / "thrown"
+    broken.mkdir()
+    for each in found.folder.iterdir():
+        (broken / each.name).symlink_to(each)
+    (broken / name).unlink()
+    (broken / name).write_text("#!/nowhere\n")
+    (broken / name).chmod(0o755)
+    away = thrown if is_thrown else None
+    with pytest.raises(postgres.PostgresFailed, match=rf"{name}: No such file") as raised:
+        postgres.running(
+            thrown / "pg", binaries=replace(found, folder=broken), thrown=away
+        ).__enter__()
+    assert "Traceback" not in str(raised.value)
+    assert until(lambda: thrown.exists() is not is_thrown)
+    assert not (thrown / "pg.new").exists()
+    with postgres.running(thrown / "pg", durable=False) as variables:
+        assert run(variables, "select 1") == [(1,)]
+
+
+def test_it_starts_where_the_standard_streams_are_closed(folder: Path) -> None:
+    script = (
+        "import pathlib, sys; from sunup.local import postgres\n"
+        "with postgres.running(pathlib.Path(sys.argv[1]), durable=False): pass\n"
+        "pathlib.Path(sys.argv[1]).with_name('done').touch()\n"
+    )
+    closed = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    subprocess.run(
+        [*closed, sys.executable, "-c", script, str(folder / "pg")],
+        check=True,
+        timeout=60,
+    )
+    assert (folder / "done").exists()
 
 
 def test_a_throwaway_whose_server_ends_stays_until_its_user_does(folder: Path) -> None:
     thrown = folder / "thrown"
     with postgres.running(thrown / "pg", durable=False, thrown=thrown):
-        postmaster = psutil.Process(int((thrown / "pg/postmaster.pid").read_text().split()[0]))
-        postmaster.kill()
-        postmaster.wait(10)
-        time.sleep(0.3)
+        postmaster_of(thrown / "pg").kill()
+        assert until(lambda: not is_held(thrown / "pg"))
+        time.sleep(0.2)
         assert (thrown / "pg.log").exists()
-    end = time.monotonic() + 10
-    while thrown.exists() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not thrown.exists()
+    assert until(lambda: not thrown.exists())
     with postgres.running(thrown / "pg", durable=False) as variables:
         assert run(variables, "select 1") == [(1,)]
 

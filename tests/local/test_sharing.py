@@ -1,5 +1,6 @@
 """A server of this machine belongs to its users: it ends with the last, however that one ends."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -15,7 +16,9 @@ import psutil
 import pytest
 
 from sunup.local import postgres
-from tests.local.test_postgres import run
+from tests.local.test_postgres import postmaster_of, run
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 USER = """
 import pathlib, sys, time
@@ -149,6 +152,38 @@ def test_a_killed_watcher_s_server_is_watched_again(data: Path) -> None:
             assert run(variables, "select pg_postmaster_start_time()") == [before]
         process.kill()
         assert gone(data)
+
+
+@contextmanager
+def nobody_reaps() -> Iterator[None]:
+    """Orphans are this process's children, as those of a container's are its first process's."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    assert prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    before = {each.pid for each in psutil.Process().children()}
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for each in psutil.Process().children():
+            if each.pid not in before:
+                each.wait(20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
+def test_a_server_whose_end_nobody_looks_at_has_ended(data: Path) -> None:
+    with nobody_reaps(), user(USER, data) as process:
+        assert said(process) == "uses"
+        [watcher] = [each for each in processes(data) if "watcher.py" in " ".join(each.cmdline())]
+        watcher.kill()
+        watcher.wait()
+        with postgres.running(data) as variables:
+            server = postmaster_of(data)
+            process.kill()
+            assert run(variables, "select 1") == [(1,)]
+        assert gone(data)
+        assert server.status() == psutil.STATUS_ZOMBIE
+    with postgres.running(data) as variables:
+        assert run(variables, "select 1") == [(1,)]
 
 
 def test_a_copy_of_a_folder_in_use_is_another_database(data: Path) -> None:

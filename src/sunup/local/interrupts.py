@@ -20,7 +20,7 @@ _AGAIN = 0.01
 class Interrupts:
     """While things start, a signal is a `KeyboardInterrupt`; later it is an event to wait for.
 
-    From then on, while everything ends, further signals change nothing. The block is what starts.
+    From then on, while everything ends, further signals change nothing. The block starts it all.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class Interrupts:
         self._starting = True
         self._started = False
 
-    def install(self) -> None:
+    def __enter__(self) -> Self:
         """Handle the signals from now on. Only in the main thread."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        tempfile.gettempdir()  # the first time it writes a file there, to see whether it can
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in _SIGNALS:
-            signal.signal(number, self._handle)
-
-    def __enter__(self) -> Self:
+        try:
+            tempfile.gettempdir()  # the first time it writes a file there, to see whether it can
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._before = sys.unraisablehook
         sys.unraisablehook = self._lost
+        for number in _SIGNALS:
+            signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -50,6 +50,8 @@ class Interrupts:
         trace: TracebackType | None,
     ) -> None:
         """Whatever the interrupt became on its way is one: Python 3.11 wraps it in a class body."""
+        self._starting = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = self._before
         if isinstance(error, Exception) and not self._started and not self._asked.empty():
             raise KeyboardInterrupt from None
@@ -79,6 +81,6 @@ class Interrupts:
         if unraisable.exc_type is not KeyboardInterrupt or self._started:
             self._before(unraisable)
             return
-        self._starting = True
         signal.signal(signal.SIGALRM, self._handle)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        self._starting = True  # last: from here on it may be raised

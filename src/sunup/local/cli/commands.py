@@ -172,6 +172,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return 130  # Python 3.11 wraps it in a class body, which it met in an import
     if os.environ.get("SUNUP_TRACEBACK"):
         traceback.print_exception(error)
     return _fail(

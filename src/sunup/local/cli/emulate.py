@@ -173,8 +173,6 @@ def emulate(
 
     Options can also be set in pyproject.toml, in the table \[tool.sunup.emulate] (memory = 512).
     """
-    interrupts = Interrupts()
-    interrupts.install()
     if payload not in ("2.0", "1.0"):
         raise CommandError(f"--payload {payload!r} is not supported", "Use 2.0 or 1.0.")
     authorization = authorization.upper()
@@ -236,7 +234,11 @@ def emulate(
     printer = EventPrinter(console)
     status = console.status("Starting PostgreSQL, applying migrations ...")
     app = app_dir if packaged else found.folder
-    with interrupts, status, Emulator(app, options, listener=printer) as aws:
+    with (
+        Interrupts() as interrupts,
+        status,
+        Emulator(app, options, listener=printer) as aws,
+    ):
         interrupts.started()
         status.stop()
         introduce(console, aws, found.tries, binaries)

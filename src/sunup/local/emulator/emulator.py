@@ -147,6 +147,8 @@ class Emulator:
 
     def _start(self, stack: ExitStack) -> None:
         options = self.options
+        binaries = servers.find(options.postgres) if self._server is None else None
+        # From here on until the server is started, who is killed leaves it.
         folder = Path(stack.enter_context(_temporary()))
         if self._server is None:
             data = self._data or folder / "postgres"
@@ -154,7 +156,7 @@ class Emulator:
                 data,
                 durable=self._data is not None,
                 max_connections=min(options.database.connection_limit, CONNECTIONS_CAP),
-                binaries=servers.find(options.postgres),
+                binaries=binaries,
                 thrown=folder if self._data is None else None,
             )
             self._database = stack.enter_context(running)

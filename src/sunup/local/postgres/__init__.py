@@ -54,12 +54,10 @@ def running(
     settings of the server. `note` is removed when the server ends, and so is the folder `thrown`.
     Raises `PostgresFailed` and `CommandError`.
     """
-    data = data.resolve()
-    place, socket = Place(data), folder.socket_of(data)
+    place = Place(data.resolve())
     settings = {
         "listen_addresses": "",
         "port": str(_PORT),
-        "unix_socket_directories": str(socket),
         "max_connections": str(max_connections),
         "superuser_reserved_connections": "0",
     }
@@ -68,16 +66,21 @@ def running(
     settings |= options or {}
     with ExitStack() as stack:
         try:
-            data.parent.mkdir(parents=True, exist_ok=True)
+            place.data.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(using(place, alone=thrown is not None))
             if binaries is not None:
-                _check(data, binaries)
+                _check(place.data, binaries)
+            socket = folder.socket_of(place)
+            settings["unix_socket_directories"] = str(socket)
             _ensure(
-                place, socket, lambda lock: _start(place, lock, settings, binaries, note, thrown)
+                place,
+                socket,
+                lambda lock: _start(place, lock, settings, binaries, note, thrown),
+                "" if thrown is not None else f"See {place.log}.",
             )
         except OSError as error:
             raise PostgresFailed(
-                f"{error.filename or data}: {error.strerror or error}", _IN_THE_WAY
+                f"{error.filename or place.data}: {error.strerror or error}", _IN_THE_WAY
             ) from error
         _create_database(socket, database)
         yield {"DB_HOST": str(socket), "DB_USER": "postgres", "DB_NAME": database}
@@ -104,7 +107,9 @@ def _check(data: Path, binaries: Binaries) -> None:
         )
 
 
-def _ensure(place: Place, socket: Path, start: Callable[[IO[bytes]], None]) -> None:
+def _ensure(
+    place: Place, socket: Path, start: Callable[[IO[bytes]], None], where_more: str
+) -> None:
     """Wait for the server that runs, or begins to; where none does, start it."""
     end, began = time.monotonic() + _START_TIMEOUT, False
     while True:
@@ -112,14 +117,15 @@ def _ensure(place: Place, socket: Path, start: Callable[[IO[bytes]], None]) -> N
         if lock is not None:
             with lock:
                 if began:
-                    raise PostgresFailed(f"{place.data}: {_reason(place)}", f"See {place.log}.")
+                    raise PostgresFailed(f"{place.data}: {_reason(place)}", where_more)
                 start(lock)
             began = True
-        with suppress(psycopg.OperationalError):
-            _connect(socket).close()
-            return
+        if socket == place.data or folder.has_socket_folder(socket):
+            with suppress(psycopg.OperationalError):
+                _connect(socket).close()
+                return
         if time.monotonic() > end:
-            raise PostgresFailed(f"{place.data}: it does not answer", f"See {place.log}.")
+            raise PostgresFailed(f"{place.data}: it does not answer", where_more)
         time.sleep(_POLL)
 
 
@@ -136,8 +142,6 @@ def _start(
     _check(data, binaries)
     made = folder.prepare(data, binaries)
     socket = Path(settings["unix_socket_directories"])
-    if socket != data:
-        folder.check_socket_folder(socket)
     pairs = [f"{name}={value}" for name, value in settings.items()]
     plan: watcher.Plan = {
         "folder": str(data.parent),
@@ -189,8 +193,12 @@ def _reason(place: Place) -> str:
         lines = place.log.read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    fatal = [line for line in lines if "FATAL" in line] or lines[-1:] or ["it did not start"]
-    return fatal[-1].rpartition("FATAL:")[2].strip()
+    for word in ("PANIC:", "FATAL:", "error:"):
+        for line in reversed(lines):
+            # Not what it answered to us meanwhile ("the database system is starting up").
+            if word in line and "the database system is" not in line:
+                return line.rpartition(word)[2].strip()
+    return lines[-1].strip() if lines else "it did not start"
 
 
 def _connect(socket: Path) -> "psycopg.Connection[tuple[Any, ...]]":

@@ -15,6 +15,7 @@ from sunup.local.servers import Binaries
 
 from . import watcher
 from .failure import PostgresFailed
+from .sharing import Place
 
 # Of the 107 bytes that a Unix socket's path may have (unix(7)); macOS has 103.
 _LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432.lock")
@@ -103,19 +104,25 @@ def orphan(data: Path) -> int:
     return 0
 
 
-def socket_of(data: Path) -> Path:
-    """Where the server listens: in its data, or elsewhere where their path is too long."""
-    if len(os.fsencode(data)) <= _LONGEST_SOCKET_FOLDER:
-        return data
-    # The same for the same data: others find it, and who has met the server before.
-    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+def socket_of(place: Place) -> Path:
+    """Where the server listens: in its data, or elsewhere where their path is too long.
+
+    Only for a user of it. Raises `OSError`.
+    """
+    if len(os.fsencode(place.data)) <= _LONGEST_SOCKET_FOLDER:
+        return place.data
+    # The same for the same data, also where they have been moved, and another for a copy: others
+    # find it, and who has met the server before.
+    found = place.users.stat()
+    digest = hashlib.sha256(f"{found.st_dev} {found.st_ino}".encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"sunup-{os.geteuid()}-{digest}"
 
 
-def check_socket_folder(folder: Path) -> None:
-    """Raise `PostgresFailed` where somebody else has it: he would wait for our passwords."""
+def has_socket_folder(folder: Path) -> bool:
+    """Whether it is there. Raises `PostgresFailed` where another has it: he would get our data."""
     if watcher.is_others(str(folder), account()):
         raise PostgresFailed(
             f"{folder} belongs to somebody else",
             "Take it away, or let TMPDIR name a folder of your own.",
         )
+    return folder.exists()

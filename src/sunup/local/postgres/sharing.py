@@ -75,7 +75,9 @@ def _join(place: Place) -> IO[bytes]:
 
 def to_start(place: Place) -> IO[bytes] | None:
     """The lock of who starts the server and then runs it; nothing where another has it."""
-    file = place.lock.open("ab")
+    with place.lock.open("ab") as opened:
+        # Not 0 to 2, where those are closed: it is inherited, and there the heir has its own.
+        file = os.fdopen(fcntl.fcntl(opened.fileno(), fcntl.F_DUPFD_CLOEXEC, 3), "ab")
     if _locked(file, fcntl.LOCK_EX) and _is_at(file, place.lock):
         return file
     file.close()

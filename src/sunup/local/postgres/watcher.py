@@ -60,13 +60,22 @@ class _Adopted:
 
     def wait(self, timeout: float | None = None) -> int:
         end = None if timeout is None else time.monotonic() + timeout
-        with suppress(ProcessLookupError):
-            while True:
-                os.kill(self._pid, 0)
-                if end is not None and time.monotonic() > end:
-                    raise subprocess.TimeoutExpired([], timeout or 0)
-                time.sleep(_POLL)
+        while not self._has_ended():
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired([], timeout or 0)
+            time.sleep(_POLL)
         return 0
+
+    def _has_ended(self) -> bool:
+        try:
+            os.kill(self._pid, 0)
+            text = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False  # there is no /proc
+        # A zombie: the first process of a container may reap late, or never.
+        return text.rpartition(")")[2].split()[0] == "Z"
 
 
 class _Group:
@@ -99,11 +108,18 @@ class Watcher:
         One that did not start leaves its words to its users.
         """
         plan = self._plan
-        if plan["pid"]:
-            self._wait(lambda: _Adopted(plan["pid"]))
-        elif self._made() and self._may_listen():
-            self._wait(lambda: self._start(plan["server"]))
-        self._clean()
+        try:
+            if plan["pid"]:
+                self._wait(lambda: _Adopted(plan["pid"]))
+            elif self._made():
+                if plan["socket"]:
+                    make_own(plan["socket"], plan["account"])
+                self._wait(lambda: self._start(plan["server"]))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"FATAL:  {where}{error.strerror or error}\n")
+        finally:
+            self._clean()
 
     def end(self) -> None:
         """Fast shutdown (SIGINT), then immediate (SIGQUIT), as in the PostgreSQL manual."""
@@ -128,22 +144,15 @@ class Watcher:
             Path(plan["made"]).replace(plan["data"])
         return status == 0
 
-    def _may_listen(self) -> bool:
-        folder = self._plan["socket"]
-        try:
-            if folder:
-                make_own(folder, self._plan["account"])
-        except OSError as error:
-            sys.stderr.write(f"FATAL:  {error.filename or folder}: {error.strerror}\n")
-            return False
-        return True
-
     def _wait(self, start: Callable[[], _Process]) -> int:
         with self._lock:
             if self._ending:
                 return 1
             running = self._running = start()
-        return running.wait()
+        status = running.wait()
+        with self._lock:
+            self._running = None  # its number may be another's from now on
+        return status
 
     def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
         account = self._plan["account"]
@@ -181,6 +190,8 @@ def is_others(folder: str, account: dict[str, Any]) -> bool:
         found = os.lstat(folder)
     except FileNotFoundError:
         return False
+    except OSError:
+        return True
     ours = {os.geteuid(), account.get("user", os.geteuid())}
     return not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours
 
