@@ -351,6 +351,7 @@ def test_what_a_deadline_s_clean_up_leaves_is_not_the_next_request_s(
             time.sleep(max(0.0, proxy.deaf_until - time.monotonic()))
             assert ask("/plain", 9) == 200
             admin(TERMINATE)  # as if frozen: the server ends the session meanwhile
+            proxy.ended()
             assert ask("/plain", 9) == 200
             assert len(admin(SESSIONS)) == 1
             assert admin("select n, count(*) from t group by n") == [(1, 3 * count)]

@@ -32,6 +32,7 @@ class Proxy:
         self._target = settings
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
+        self._downstream: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
         self.settings = replace(
             settings,
@@ -53,10 +54,17 @@ class Proxy:
         for thread in self._threads:
             thread.join(10)
 
-    def _start(self, target: object, *arguments: object) -> None:
+    def ended(self) -> None:
+        """Wait until the app has been told that the server has ended all connections."""
+        for thread in self._downstream:
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def _start(self, target: object, *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self) -> None:
         while True:
@@ -73,7 +81,7 @@ class Proxy:
             self._sockets += [client, server]
             pair = _Pair(self, client, server)
             self._start(pair.upstream)
-            self._start(pair.downstream)
+            self._downstream.append(self._start(pair.downstream))
 
 
 class _Pair:

@@ -271,7 +271,7 @@ def test_a_session_that_the_server_ended_is_given_to_nobody(emulate: Emulate, ad
     with connect(aws) as connection:
         for _ in range(3):
             admin(f"select pg_terminate_backend({pid(connection)}, 5000)")
-            time.sleep(0.05)
+            time.sleep(0.3)  # until the proxy has heard of it
             assert connection.execute("select 1").fetchone() == (1,)
     works(aws)
 
