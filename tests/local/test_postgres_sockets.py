@@ -20,10 +20,17 @@ from tests.local.test_postgres import run, until
 
 
 @pytest.fixture
-def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of data whose socket is in `tmp_path`."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path / ("deep" * 10) / ("deeper" * 10) / "pg"
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What TMPDIR names; not pytest's own, whose path may be too long."""
+    with tempfile.TemporaryDirectory(prefix="sunup-test-", dir="/tmp") as name:
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
+
+
+@pytest.fixture
+def deep(temporary: Path) -> Path:
+    """A folder of data whose socket is elsewhere."""
+    return temporary / ("deep" * 10) / ("deeper" * 10) / "pg"
 
 
 def socket_s_folder(data: Path) -> Path:
@@ -38,9 +45,9 @@ def works(data: Path) -> bool:
         return run(variables, "select 1") == [(1,)]
 
 
-def test_it_is_at_the_same_place_each_time_and_nobody_else_s(deep: Path, tmp_path: Path) -> None:
+def test_it_is_at_the_same_place_each_time_and_nobody_else_s(deep: Path, temporary: Path) -> None:
     socket = socket_s_folder(deep)
-    assert socket.parent == tmp_path
+    assert socket.parent == temporary
     assert socket_s_folder(deep.with_name("else")) != socket
     for _ in range(2):
         with postgres.running(deep, durable=False) as variables:
@@ -50,6 +57,18 @@ def test_it_is_at_the_same_place_each_time_and_nobody_else_s(deep: Path, tmp_pat
         assert not socket.exists()
         socket.mkdir(mode=0o700)  # as a run whose watcher was killed leaves it
         (socket / ".s.PGSQL.5432").touch()
+
+
+def test_it_is_in_tmp_where_the_temporary_folder_s_own_path_is_too_long(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = temporary / ("long" * 25)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with postgres.running(long / "pg", durable=False) as variables:
+        assert Path(variables["DB_HOST"]).parent == Path("/tmp")
+        assert run(variables, "select 1") == [(1,)]
+    assert not Path(variables["DB_HOST"]).exists()
 
 
 def test_data_that_are_moved_keep_it_and_others_in_their_place_have_another(deep: Path) -> None:
@@ -119,21 +138,21 @@ def test_somebody_else_s_is_refused_and_stays(deep: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_that_somebody_else_makes_meanwhile_is_refused_and_stays(
-    deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    deep: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     socket = socket_s_folder(deep)
     start = subprocess.run
-    with anothers(tmp_path / "prepared", kind):
+    with anothers(temporary / "prepared", kind):
 
         def first_another(*arguments: Any, **options: Any) -> Any:
-            (tmp_path / "prepared").rename(socket)
+            (temporary / "prepared").rename(socket)
             return start(*arguments, **options)
 
         monkeypatch.setattr(subprocess, "run", first_another)
         with pytest.raises(postgres.PostgresFailed, match=OTHERS):
             postgres.running(deep, durable=False).__enter__()
         monkeypatch.setattr(subprocess, "run", start)
-        socket.rename(tmp_path / "prepared")
+        socket.rename(temporary / "prepared")
     assert works(deep)
 
 

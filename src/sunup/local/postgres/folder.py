@@ -18,7 +18,7 @@ from .failure import PostgresFailed
 from .sharing import Place
 
 # Of the 107 bytes that a Unix socket's path may have (unix(7)); macOS has 103.
-_LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432.lock")
+_LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432")
 
 
 def version_of(data: Path) -> str | None:
@@ -115,7 +115,10 @@ def socket_of(place: Place) -> Path:
     # find it, and who has met the server before.
     found = place.users.stat()
     digest = hashlib.sha256(f"{found.st_dev} {found.st_ino}".encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"sunup-{os.geteuid()}-{digest}"
+    made = Path(tempfile.gettempdir()) / f"sunup-{os.geteuid()}-{digest}"
+    if len(os.fsencode(made)) <= _LONGEST_SOCKET_FOLDER:
+        return made
+    return Path("/tmp") / made.name  # noqa: S108  # TMPDIR is too long itself
 
 
 def has_socket_folder(folder: Path) -> bool:
