@@ -396,16 +396,16 @@ def test_deadlocks_run_the_work_again(start: Start, admin: Admin) -> None:
     admin("create table rows (id int primary key, n int)")
     admin("insert into rows values (1, 0), (2, 0)")
     runs: list[str] = []
+    have_one: list[str] = []
 
     async def view(db: AsyncpgDatabase, name: str) -> int:
         runs.append(name)
         first, second = (1, 2) if name == "a" else (2, 1)
         async with db.connection() as connection:
             await connection.execute("update rows set n = n + 1 where id = $1", first)
-            if len(runs) <= 2:
-                while len(runs) < 2:  # noqa: ASYNC110  # the other is in another thread
-                    await asyncio.sleep(0.01)
-                await asyncio.sleep(0.2)
+            have_one.append(name)
+            while len(have_one) < 2:  # noqa: ASYNC110  # the other is in another thread
+                await asyncio.sleep(0.01)
             await connection.execute("update rows set n = n + 1 where id = $1", second)
             await connection.execute(INSERT.format(name))
         return 201
