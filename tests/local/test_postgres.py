@@ -1,4 +1,3 @@
-import fcntl
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from sunup.local import postgres, servers
+from sunup.local.postgres.sharing import Place, _is_locked
 from sunup.local.servers import Binaries
 
 
@@ -39,14 +39,11 @@ def postmaster_of(data: Path) -> psutil.Process:
     return psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
 
 
-def is_held(data: Path) -> bool:
-    """Whether a watcher says that its server runs."""
-    with data.with_name(f"{data.name}.lock").open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+def until(is_so: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.02)
+    return is_so()
 
 
 def test_it_is_postgresql_18_and_keeps_its_data(folder: Path) -> None:
@@ -100,13 +97,6 @@ def test_a_folder_of_something_else_is_a_clear_error_and_stays(folder: Path) -> 
     assert (folder / "pg" / "precious").read_text() == "x"
 
 
-def until(is_so: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not is_so() and time.monotonic() < end:
-        time.sleep(0.02)
-    return is_so()
-
-
 @pytest.mark.parametrize("is_thrown", [False, True])
 def test_a_server_that_does_not_start_says_why(folder: Path, *, is_thrown: bool) -> None:
     thrown = folder / "thrown"
@@ -131,7 +121,7 @@ def test_data_that_cannot_be_made_say_why(folder: Path, monkeypatch: pytest.Monk
 def test_data_that_are_broken_say_why(folder: Path) -> None:
     with postgres.running(folder / "pg"):
         postmaster_of(folder / "pg").kill()
-    assert until(lambda: not is_held(folder / "pg"))
+    assert until(lambda: not _is_locked(Place(folder / "pg").lock))
     for each in (folder / "pg" / "pg_wal").iterdir():
         if each.is_file():
             each.unlink()
@@ -185,7 +175,7 @@ def test_a_throwaway_whose_server_ends_stays_until_its_user_does(folder: Path) -
     thrown = folder / "thrown"
     with postgres.running(thrown / "pg", durable=False, thrown=thrown):
         postmaster_of(thrown / "pg").kill()
-        assert until(lambda: not is_held(thrown / "pg"))
+        assert until(lambda: not _is_locked(Place(thrown / "pg").lock))
         time.sleep(0.2)
         assert (thrown / "pg.log").exists()
     assert until(lambda: not thrown.exists())

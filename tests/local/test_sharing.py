@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from sunup.local import postgres
-from tests.local.test_postgres import postmaster_of, run
+from tests.local.test_postgres import postmaster_of, run, until
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
@@ -54,11 +54,8 @@ def processes(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def gone(folder: Path, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while processes(folder) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not processes(folder)
+def gone(folder: Path) -> bool:
+    return until(lambda: not processes(folder), 20)
 
 
 @contextmanager

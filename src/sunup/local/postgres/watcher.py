@@ -99,8 +99,7 @@ class Watcher:
         self._plan = plan
         self._lock = threading.Lock()
         self._running: _Process | None = None
-        self._ending = False
-        self._alone = threading.Event()
+        self._ending = threading.Event()
 
     def run(self) -> None:
         """Make the data where there are none, run the server, and clean up after it.
@@ -123,9 +122,8 @@ class Watcher:
 
     def end(self) -> None:
         """Fast shutdown (SIGINT), then immediate (SIGQUIT), as in the PostgreSQL manual."""
-        self._alone.set()
         with self._lock:
-            self._ending = True
+            self._ending.set()
             running = self._running
         if running is None:
             return
@@ -146,7 +144,7 @@ class Watcher:
 
     def _wait(self, start: Callable[[], _Process]) -> int:
         with self._lock:
-            if self._ending:
+            if self._ending.is_set():
                 return 1
             running = self._running = start()
         status = running.wait()
@@ -176,11 +174,9 @@ class Watcher:
 
     def _throw_away(self, folder: str) -> None:
         """After all else: our lock is in it, and who finds it gone waits no longer."""
-        with self._lock:
-            failed = not self._ending
-        if failed:
+        if not self._ending.is_set():
             os.close(self._plan["lock"])  # a user that waits for it is told what the log says
-            self._alone.wait()
+            self._ending.wait()
         _remove(folder)
 
 
